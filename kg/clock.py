@@ -1,0 +1,52 @@
+"""Port Clock: time, ids and entropy in one place, so that a simulator can own all three.
+
+Invariant: nothing below `api` reads the wall clock, makes an id or draws randomness by another way. Does not promise that
+`now` never goes back: the store's commit time does that.
+"""
+
+import base64
+import os
+import time
+from datetime import UTC, datetime
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """The source of time, ids and entropy."""
+
+    def now(self) -> datetime:
+        """The wall clock in UTC; it may jump."""
+
+    def monotonic(self) -> float:
+        """Seconds that never go back, for deadlines inside one process."""
+
+    def id(self) -> str:
+        """A new opaque id: 26 characters, no two alike, roughly in order of making."""
+
+    def entropy(self, size: int) -> bytes:
+        """Random bytes that nobody can guess (salts, keys)."""
+
+
+def opaque(milliseconds: int, entropy: bytes) -> str:
+    """An id of 48 bits of time and 80 of entropy in lower-case base32hex, whose text order follows time."""
+    return base64.b32hexencode(milliseconds.to_bytes(6, "big") + entropy).decode().rstrip("=").lower()
+
+
+class SystemClock:
+    """The machine's own clock and entropy."""
+
+    def now(self) -> datetime:
+        """The wall clock in UTC."""
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        """Seconds since an arbitrary start."""
+        return time.monotonic()
+
+    def id(self) -> str:
+        """A new opaque id."""
+        return opaque(time.time_ns() // 1_000_000, os.urandom(10))
+
+    def entropy(self, size: int) -> bytes:
+        """Bytes of the operating system's generator."""
+        return os.urandom(size)
