@@ -16,7 +16,7 @@
     │   ├── StoreCorruptError     damaged
     │   └── StoreVersionError     written by a newer Noesis
     ├── LedgerError               the record does not verify
-    └── IndexError_               the semantic index cannot serve
+    └── SearchIndexError               the semantic index cannot serve
         └── ModelMismatchError    embeddings of another model
 
 The class docstring is the default message. It holds the remedy, so that no error leaves a reader without a next step.
@@ -94,9 +94,9 @@ class LedgerError(NoesisError):
     """The ledger does not verify; the message names the first position that differs."""
 
 
-class IndexError_(NoesisError):
+class SearchIndexError(NoesisError):
     """The semantic index cannot serve; run `noesis index check`."""
 
 
-class ModelMismatchError(IndexError_):
+class ModelMismatchError(SearchIndexError):
     """The index was built with another embedding model; run `noesis index rebuild` or set the earlier model."""
