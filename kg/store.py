@@ -86,10 +86,12 @@ class GraphStore(Protocol):
     ) -> Commit:
         """Write facts, their Change rows, cause and ledger leaves, and state rows, in one transaction or not at all.
 
-        `cause` is None only where `writes` is empty. `expects` maps entity id to the version it must have now (0: no
-        entity, or none yet); a mismatch, or a state row's, raises ConflictError with what was found. A cause id seen before with the
-        same content returns the first Commit with `repeated` and does nothing, state rows included; with other content raises
-        CauseReusedError. Commit time is max(now, last). Raises ShapeError, ValueDomainError, StoreError.
+        `cause` is None only where `writes` is empty. `expects` maps entity id to the version it must have now (0: it was
+        never put); a mismatch, or a state row's, raises ConflictError with what was found. A cause id seen before
+        with the same content (writes and cause) returns the first Commit with `repeated` and does nothing, state rows
+        included; with other content raises CauseReusedError. A cause whose writes change nothing is kept all the
+        same. A Put on a closed entity opens it again as a whole new set of properties; a Put with another class than
+        before raises ShapeError. Commit time is max(now, last). Raises ShapeError, ValueDomainError, StoreError.
         """
 
     def commit_many(self, requests: Sequence[Request]) -> list[Commit | Exception]:
