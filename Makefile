@@ -1,0 +1,40 @@
+# Two commands are enough on a fresh machine: `make demo` and `make test`. `make help` names the others.
+SHELL := /bin/bash
+PY := .venv/bin/python
+ONLY ?=
+export PYTHONDONTWRITEBYTECODE := 1
+
+.PHONY: help setup demo test check lint types layers serve bench conformance clean
+
+help: ## what can be typed here
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+setup: ## make .venv (the other targets do it on first use)
+	@bash scripts/setup.sh
+
+demo: setup ## the main job, end to end, on a made-up distributor; exit code 0 only if the whole story held
+	@$(PY) -m api.cli.main demo
+
+test: setup ## every test
+	@$(PY) -m pytest -q
+
+lint: setup ## ruff
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+
+types: setup ## mypy, strict
+	@$(PY) -m mypy
+
+layers: setup ## import directions
+	@.venv/bin/lint-imports
+
+check: lint types layers test ## what CI runs
+
+serve: setup ## API and an embedded worker on 127.0.0.1
+	@$(PY) -m api.cli.main serve
+
+bench: setup ## every benchmark beside its floor (ONLY=name for one)
+	@$(PY) -m benchmarks $(if $(ONLY),--only $(ONLY),)
+
+clean: ## remove what was made here, the environment too
+	rm -rf .venv .noesis build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
