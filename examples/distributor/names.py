@@ -1,0 +1,161 @@
+"""The word lists the generator builds companies, people and products from. All names are invented, every domain ends in
+`.example` and every telephone number lies in a block kept free for fiction. Lists only: nothing here is random.
+"""
+
+FAMILY_NAMES = (
+    "Albers",
+    "Brandner",
+    "Caspari",
+    "Dornbach",
+    "Ehrling",
+    "Falkner",
+    "Gerlach",
+    "Hagedorn",
+    "Imhoff",
+    "Jansen",
+    "Kessler",
+    "Lindner",
+    "Mahler",
+    "Nordhoff",
+    "Oster",
+    "Pfeiffer",
+    "Quandt",
+    "Reuter",
+    "Sander",
+    "Thalbach",
+    "Ullmann",
+    "Vossberg",
+    "Wendt",
+    "Xander",
+    "Yilmaz",
+    "Zeller",
+    "Ahrens",
+    "Bühler",
+    "Cramer",
+    "Dürr",
+)
+GIVEN_NAMES = (
+    "Anna",
+    "Bernd",
+    "Carla",
+    "Dirk",
+    "Elif",
+    "Frank",
+    "Greta",
+    "Hannes",
+    "Ines",
+    "Jonas",
+    "Katrin",
+    "Lukas",
+    "Maren",
+    "Nils",
+    "Olga",
+    "Peter",
+    "Rahel",
+    "Stefan",
+    "Tanja",
+    "Uwe",
+)
+TRADES = (
+    "Elektrotechnik",
+    "Gebäudetechnik",
+    "Schaltanlagen",
+    "Lichttechnik",
+    "Installationen",
+    "Automation",
+    "Kältetechnik",
+    "Maschinenbau",
+    "Solartechnik",
+    "Werkzeughandel",
+)
+LEGAL_FORMS = ("GmbH", "AG", "GmbH & Co. KG", "KG", "OHG")
+ERP_LEGAL_FORMS = {
+    "GmbH": "GES.M.B.H.",
+    "AG": "AKTIENGES.",
+    "GmbH & Co. KG": "GMBH+CO",
+    "KG": "KOMM.GES.",
+    "OHG": "OHG.",
+}
+ERP_TRADES = {
+    "Elektrotechnik": "ELEKTROTECHN.",
+    "Gebäudetechnik": "GEB.TECHNIK",
+    "Schaltanlagen": "SCHALTANL.",
+    "Lichttechnik": "LICHTTECHN.",
+    "Installationen": "INSTALL.",
+    "Automation": "AUTOM.",
+    "Kältetechnik": "KAELTETECHN.",
+    "Maschinenbau": "MASCH.BAU",
+    "Solartechnik": "SOLARTECHN.",
+    "Werkzeughandel": "WERKZEUGHDL.",
+}
+CITIES = (
+    "Aachen",
+    "Bremen",
+    "Dresden",
+    "Erfurt",
+    "Freiburg",
+    "Graz",
+    "Hamburg",
+    "Kiel",
+    "Köln",
+    "Leipzig",
+    "Linz",
+    "München",
+    "Nürnberg",
+    "Rostock",
+    "Stuttgart",
+    "Utrecht",
+    "Wien",
+    "Würzburg",
+)
+TERMS_DAYS = (14, 30, 60)
+# (family, unit price in EUR from, to, weight in kg of one piece)
+PRODUCT_FAMILIES = (
+    ("installation cable NYM-J 3x1.5, 100 m ring", 48, 95, 12.4),
+    ("residual current breaker 40 A 30 mA", 28, 80, 0.31),
+    ("miniature circuit breaker B16", 3, 14, 0.12),
+    ("LED panel 62x62 4000 K", 32, 88, 2.9),
+    ("dimming actuator DIN rail", 70, 190, 0.28),
+    ("motor protection switch 6.3-10 A", 35, 90, 0.36),
+    ("contactor 3-pole 25 A", 22, 70, 0.42),
+    ("junction box IP65", 2, 9, 0.15),
+    ("cable duct 60x40, 2 m", 5, 16, 1.1),
+    ("power supply 24 V DC 10 A", 60, 170, 0.95),
+    ("bus gateway IP", 140, 420, 0.33),
+    ("motion detector 180 degrees", 25, 85, 0.22),
+    ("emergency luminaire 8 h", 55, 160, 1.6),
+    ("distribution board 3-row", 40, 130, 5.2),
+    ("wall socket with USB-C", 9, 35, 0.11),
+    ("cordless drill set 18 V", 110, 320, 3.8),
+    ("wallbox 11 kW", 380, 760, 7.5),
+)
+PRODUCT_VARIANTS = ("Eco", "Plus", "Pro", "Compact", "Classic", "S2", "X3", "Flex", "Max", "Uno")
+SUPPLIERS = (
+    "Norvolt Components",
+    "Helios Licht Werke",
+    "Taurus Switchgear",
+    "Baltic Cable Works",
+    "Iberia Electric",
+    "Orient Power Trading",
+    "Alpina Schalttechnik",
+    "Mare Drives",
+    "Kappa Tools",
+    "Rhenus Kunststoff",
+    "Vistula Electronics",
+    "Lotus Lighting",
+)
+CARRIERS = ("Nordspeed", "TransHansa", "Alpin Cargo", "Interline Freight")
+
+# Routes by the state the situations need them in. "over" had an incident that has ended; "clear" never had one.
+OUTBOUND = {
+    "open": ("HAM-MUC", "HAM-STR", "HAM-VIE", "LEJ-CGN"),
+    "live": ("HAM-NUE", "LEJ-GRZ"),
+    "over": ("HAM-FRA", "HAM-UTC", "LEJ-DRS", "LEJ-LNZ"),
+    "clear": ("HAM-BRE", "HAM-KEL", "HAM-RLG", "HAM-AAH", "LEJ-ERF", "LEJ-QFB", "LEJ-WUE", "LEJ-BER"),
+}
+INBOUND = {
+    "open": ("SHA-HAM", "GOA-LEJ"),
+    "live": ("RTM-HAM",),
+    "over": ("GDN-HAM", "BCN-LEJ"),
+    "clear": ("ANR-HAM", "TRS-LEJ", "OSL-HAM"),
+}

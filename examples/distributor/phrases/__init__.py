@@ -1,0 +1,1 @@
+"""What customers write to the helpdesk, by the team that can help."""
