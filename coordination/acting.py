@@ -1,0 +1,55 @@
+"""Port Acting: how coordination reaches the agents without knowing them. `agents.acting` implements it, bootstrap hands it in.
+
+Invariant: `act` reads only through the agent's View at the given position, writes nothing, and gives the same drafts for the
+same arguments (a language model apart: its answers are part of the record). Coordination never calls an agent in another way.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from coordination.proposals import Draft
+from coordination.wakes import Wake
+from kg.model import Change, Entity, Input
+from kg.values import Json
+
+
+@dataclass(frozen=True, slots=True)
+class AgentCard:
+    """What an agent declares. `digest` identifies its code and settings; `capabilities` are the operations it may propose."""
+
+    name: str
+    version: str
+    department: str | None
+    wakes: tuple[Wake, ...]
+    capabilities: tuple[str, ...] = ()
+    priority: int = 0
+    digest: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ContextRecord:
+    """What an act knew: hash over it, the position it was pinned to, every entity version read, and the model calls.
+
+    `model` is JSON: names, revisions, prompt and answer digests, tokens; empty where no model was asked.
+    """
+
+    hash: str
+    position: int
+    read: tuple[Input, ...] = ()
+    model: Mapping[str, Json] = field(default_factory=dict)
+
+
+class Acting(Protocol):
+    """The agents of this installation."""
+
+    def agents(self) -> Mapping[str, AgentCard]:
+        """Every agent by name; the mapping is replaced, never changed, when agents are loaded anew."""
+
+    def act(self, agent: str, change: Change, entity: Entity, at: int) -> tuple[tuple[Draft, ...], ContextRecord]:
+        """Let an agent act on an entity because of a change, its context pinned to position `at`.
+
+        `entity` is the unmasked version at `at` (the closing one where it was closed); the implementation passes it
+        through the agent's View before the agent sees it. (agent, change.position, entity.id) identifies the act: ids
+        made in it derive from these. Raises RetryLater, GiveUp, or anything else, which counts as RetryLater.
+        """

@@ -1,0 +1,43 @@
+"""Every error that coordination raises.
+
+    NoesisError (kg.errors)
+    ├── InputError
+    │   └── DraftError          an agent handed in a draft that cannot become a proposal
+    ├── StateError              a proposal or effect cannot move from where it is to where it was sent
+    ├── BrokerError             the message broker cannot be used
+    └── EffectorError           an effector is not known or not configured
+    RetryLater                  steers: not now, try again (the work is not done, nothing of it happened)
+    GiveUp                      steers: never, a person has to look
+
+RetryLater and GiveUp are the whole vocabulary of retrying; every other exception counts as RetryLater until the attempts end.
+"""
+
+from kg.errors import InputError, NoesisError
+
+
+class DraftError(InputError):
+    """The draft cannot become a proposal; correct the agent that made it."""
+
+
+class StateError(NoesisError):
+    """The state table does not allow this move; read the entity again."""
+
+
+class BrokerError(NoesisError):
+    """The message broker cannot be used; check its address, or run embedded with no broker set."""
+
+
+class EffectorError(NoesisError):
+    """No such effector is configured; name one that is, or configure it."""
+
+
+class RetryLater(Exception):
+    """The work cannot be done now and nothing of it happened; `seconds` is the least wait, None for the usual back-off."""
+
+    def __init__(self, reason: str, seconds: float | None = None) -> None:
+        super().__init__(reason)
+        self.seconds = seconds
+
+
+class GiveUp(Exception):
+    """The work can never be done as it is; the reason goes on record and a person has to look."""
