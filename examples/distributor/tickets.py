@@ -1,5 +1,5 @@
 """Tickets: drafted with a matter and a team that can help, then numbered and written. Ordinary tickets name only delivered
-orders, so that none of them is about a late one; live tickets use wordings that no older ticket has.
+orders, so that none of them is about a late one; most live tickets use wordings that no older ticket has.
 """
 
 from __future__ import annotations
@@ -18,6 +18,9 @@ LIVE_TICKETS = 120
 STRANGER_SHARE = 0.03
 # Now and then another team than the obvious one solved a ticket, and precedents must stand that.
 ODD_SOLVER_SHARE = 0.03
+REMARK_SHARE = 0.4
+# Of the live tickets, so many are worded as no ticket was before; the others repeat a wording of the past.
+FRESH_SHARE = 0.6
 WAITING = "where_is_it"
 ORDER_SPELLINGS = ("SO {n}", "SO{n}", "so-{n}", "SO #{n}", "SO-00{n}", "so {n}")
 MAIL_HOSTS = ("mail.example", "post.example")
@@ -66,11 +69,16 @@ def write_ticket(company: Company, chance: Random, draft: TicketDraft) -> Ticket
     spelled = chance.choice(ORDER_SPELLINGS).format(n=number)
     words = {"o": spelled, "p": product.description.split(",")[0]}
     # A waiting customer always names the order, be it in the subject.
-    matter = chance.choice(fresh if draft.live else known).format(**words)
+    wordings = fresh if draft.live and chance.random() < FRESH_SHARE else known
+    matter = chance.choice(wordings).format(**words)
     subject = chance.choice(frame.SUBJECTS).format(**words)
     if draft.intent == WAITING and spelled not in matter:
         subject = f"{subject} {spelled}" if spelled not in subject else subject
-    parts = [chance.choice(frame.GREETINGS), matter, chance.choice(frame.REMARKS) if chance.random() < 0.6 else ""]
+    parts = [
+        chance.choice(frame.GREETINGS),
+        matter,
+        chance.choice(frame.REMARKS) if chance.random() < REMARK_SHARE else "",
+    ]
     parts.append(chance.choice(frame.CLOSINGS))
     guess = frame.LIKELY_CATEGORY[draft.solver] if chance.random() < 0.55 else chance.choice(frame.CATEGORIES)
     sku = product.product_no.replace("-", "").lower() if chance.random() < 0.4 else None

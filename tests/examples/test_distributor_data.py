@@ -159,7 +159,7 @@ def test_a_discount_planned_for_a_customer_to_be_held_is_a_conflict(made: tuple[
     assert conflicts == planned & {s.keys["crm_account"] for s in truth.of("credit_hold")}
 
 
-def test_live_tickets_wait_for_a_team_in_words_no_older_ticket_used(made: tuple[Truth, Desk, Desk]) -> None:
+def test_live_tickets_wait_for_a_team_and_hardly_one_repeats_an_older_text(made: tuple[Truth, Desk, Desk]) -> None:
     truth, base, live = made
     teams = {s.expected.target: s.expected.params["team"] for s in truth.of("ticket_routing")}
     older = {row["ticket_id"] for row in base.tables["tickets"]}
@@ -168,7 +168,8 @@ def test_live_tickets_wait_for_a_team_in_words_no_older_ticket_used(made: tuple[
     assert all(row["team"] is None and row["status"] == "open" for row in arrived)
     assert all(row["team"] for row in base.tables["tickets"])
     assert set(teams.values()) == {row["team"] for row in base.tables["tickets"]}
-    assert not {row["body"] for row in arrived} & {row["body"] for row in base.tables["tickets"]}
+    known = {row["body"] for row in base.tables["tickets"]}
+    assert sum(row["body"] in known for row in arrived) <= len(arrived) / 10
 
 
 def test_the_live_phase_changes_every_system_and_twice_is_once(tmp_path: Path) -> None:

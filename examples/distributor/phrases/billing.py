@@ -12,7 +12,7 @@ BILLING: Intents = {
         ),
         (
             "The money left our bank account on Monday and again on Wednesday, for one single purchase.",
-            "Somebody collected the sum for {o} a second time.",
+            "The amount for {o} was taken from our account a second time.",
         ),
     ),
     "tax_number": (
@@ -47,7 +47,7 @@ BILLING: Intents = {
             "Could we get a copy of the bill for {o} as PDF?",
         ),
         (
-            "The bookkeepers cannot find the paper for {o}, would you mail it once more?",
+            "Our bookkeepers cannot find the bill of {o}, would you mail the document once more?",
             "From April on our documents have to go to the shared finance centre.",
         ),
     ),
@@ -59,7 +59,7 @@ BILLING: Intents = {
             "Our balance does not show the credit note of last month.",
         ),
         (
-            "The goods went back in January and we still wait for our money.",
+            "We sent it back in January and the refund has not reached our bank yet.",
             "Nobody has booked in our favour what was agreed for {o}.",
         ),
     ),

@@ -40,7 +40,7 @@ LOGISTICS: Intents = {
         ),
         (
             "The van brought some of it, the remainder of {o} seems to be sitting in a depot.",
-            "Three cartons were announced and two came off the tail lift.",
+            "Three cartons were announced and the driver unloaded only two.",
         ),
     ),
     "time_window": (
@@ -63,7 +63,7 @@ LOGISTICS: Intents = {
             "According to the tracking {o} went to another town.",
         ),
         (
-            "The page of the haulier says the consignment does not exist.",
+            "The haulier's tracking page does not know our consignment.",
             "On the map our parcel is moving away from us, not closer.",
         ),
     ),

@@ -10,7 +10,7 @@ RETURNS: Intents = {
             "The box says {p} but something else is inside.",
             "You mixed up the articles of {o}, please exchange them.",
         ),
-        ("What we unpacked is not what we had asked for.", "Nice product, only it is the one for another customer."),
+        ("What we unpacked is not what we had asked for.", "The carton holds a product meant for another customer."),
     ),
     "damaged": (
         (
@@ -19,7 +19,10 @@ RETURNS: Intents = {
             "The glass of the {p} is cracked.",
             "The housing of the {p} was dented when we opened the box.",
         ),
-        ("It was in pieces when we opened the parcel.", "Somebody must have dropped the {p}, a corner is missing."),
+        (
+            "The {p} was in pieces when we opened the parcel.",
+            "Somebody must have dropped the {p}, a corner is missing.",
+        ),
     ),
     "too_many": (
         (
@@ -29,7 +32,7 @@ RETURNS: Intents = {
             "Please take back ten pieces of the {p}.",
         ),
         (
-            "A zero too much slipped into our purchase, what now?",
+            "By mistake we bought ten times what we need, may we hand it back?",
             "The builder changed his mind and the {p} is left over.",
         ),
     ),
@@ -41,7 +44,7 @@ RETURNS: Intents = {
             "Please exchange the faulty {p} under warranty.",
         ),
         (
-            "It stopped working long before two years were over, so you owe us a new one.",
+            "It stopped working within the two years, so we expect a replacement.",
             "Can a dead {p} be swapped for a good one?",
         ),
     ),
@@ -53,7 +56,7 @@ RETURNS: Intents = {
             "The cover of the {p} was not in the box.",
         ),
         (
-            "The bag with the small parts was empty.",
+            "The bag with the mounting parts of the {p} was empty.",
             "We counted twice, the sealed carton holds fewer than printed on it.",
         ),
     ),
@@ -65,7 +68,7 @@ RETURNS: Intents = {
             "How do we pack the {p} for its return?",
         ),
         (
-            "The things for you have stood in our corridor for a week, nobody fetches them.",
+            "The parcel that goes back to you has not been picked up for a week.",
             "Which sticker goes on the box that comes back to you?",
         ),
     ),

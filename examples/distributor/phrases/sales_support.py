@@ -23,7 +23,7 @@ SALES_SUPPORT: Intents = {
             "Do you have the {p} in another colour?",
         ),
         (
-            "We used to buy this every year and now cannot find it in your list.",
+            "We cannot find the {p} in your list, was it replaced by a newer model?",
             "What would you recommend in place of the {p}?",
         ),
     ),
@@ -36,7 +36,7 @@ SALES_SUPPORT: Intents = {
         ),
         (
             "If we wanted fifty of the {p} in spring, would you have them?",
-            "Your shop says zero on the shelf, is more expected?",
+            "Your shop says the {p} is sold out, is more expected soon?",
         ),
     ),
     "shop_account": (
@@ -48,7 +48,7 @@ SALES_SUPPORT: Intents = {
         ),
         (
             "The young lady who orders for us now cannot sign in.",
-            "We see list figures instead of those we negotiated when we browse.",
+            "After signing in we see list prices instead of the ones negotiated.",
         ),
     ),
     "frame_contract": (
@@ -60,7 +60,7 @@ SALES_SUPPORT: Intents = {
         ),
         (
             "Our arrangement of last year ends in April, shall we sit down together?",
-            "We want to commit to a volume if it pays off for us.",
+            "We would sign for a yearly volume if the conditions are good.",
         ),
     ),
     "sample": (
@@ -72,7 +72,7 @@ SALES_SUPPORT: Intents = {
         ),
         (
             "May we try one of the {p} before we decide?",
-            "It would be good if someone came by with a few things to show.",
+            "It would be good if your salesman came by with the new products.",
         ),
     ),
 }

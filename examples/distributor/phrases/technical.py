@@ -44,8 +44,8 @@ TECHNICAL: Intents = {
             "How do we reset the gateway to factory settings?",
         ),
         (
-            "Since the new software the box is dead for our laptop.",
-            "It forgets everything we set up once the power was gone.",
+            "Since the software update our laptop cannot connect to the {p}.",
+            "It forgets its settings every time the power was gone.",
         ),
     ),
     "certificate": (
@@ -68,8 +68,8 @@ TECHNICAL: Intents = {
             "The housing of the {p} gets very warm, is that normal?",
         ),
         (
-            "You can hear it through the closed cabinet door, like a swarm of bees.",
-            "We could fry an egg on it at full power.",
+            "You can hear the {p} buzz through the closed cabinet door.",
+            "It becomes far too hot to touch at full power.",
         ),
     ),
 }

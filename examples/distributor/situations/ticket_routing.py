@@ -1,5 +1,5 @@
 """Ticket routing. Every live ticket waits for a team; the truth is the team whose matter it was written from. Only the wording
-tells it, and live wordings are new, so precedents must be found by meaning.
+tells it, and most live wordings are new, so precedents must be found by meaning.
 """
 
 from __future__ import annotations
