@@ -3,11 +3,12 @@
 Invariant: `writes_of(text_of(writes)) == writes`. Knows the four writes of `kg.model`, nothing of what they mean.
 """
 
-import hashlib
 import base64
+import hashlib
 import json
 from collections.abc import Sequence
 from datetime import datetime
+from typing import cast
 
 from kg.model import Close, Link, Put, Unlink, Write
 from kg.values import Json, canonical, decode, decode_properties, encode, encode_properties
@@ -64,9 +65,7 @@ def _instant(moment: datetime | None) -> Json:
 
 
 def _moment(form: Json) -> datetime | None:
-    value = None if form is None else decode(form)
-    assert value is None or isinstance(value, datetime)
-    return value
+    return None if form is None else cast(datetime, decode(form))
 
 
 def _write(form: Json) -> Write:

@@ -9,12 +9,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import ROUND_HALF_EVEN, Decimal
 from types import MappingProxyType
-from typing import Final
+from typing import Final, cast
 
 from coordination.codec import derive, form_of, text_of, writes_of
 from coordination.errors import DraftError, StateError
 from kg.model import Entity, Input, Put, Write
-from kg.values import STRING_MAX, Json, Money, Ref, Value, canonical
+from kg.values import STRING_MAX, Json, Money, Ref, Scalar, Value, canonical
 
 PROPOSAL: Final = "Proposal"
 #: Bounds of one draft.
@@ -212,9 +212,7 @@ class Proposal:
 
     def number(self, name: str) -> int:
         """A whole-number property, 0 where it is absent."""
-        value = self.entity.get(name, 0)
-        assert isinstance(value, int)
-        return value
+        return cast(int, self.entity.get(name, 0))
 
     @property
     def state(self) -> str:
@@ -222,15 +220,11 @@ class Proposal:
 
     @property
     def confidence(self) -> Decimal:
-        value = self.entity.get("confidence", Decimal(1))
-        assert isinstance(value, Decimal)
-        return value
+        return cast(Decimal, self.entity.get("confidence", Decimal(1)))
 
     @property
     def amount(self) -> Money | None:
-        value = self.entity.get("amount")
-        assert value is None or isinstance(value, Money)
-        return value
+        return cast("Money | None", self.entity.get("amount"))
 
     @property
     def writes(self) -> tuple[Write, ...]:
@@ -256,9 +250,7 @@ class Proposal:
 
     def texts(self, name: str) -> tuple[str, ...]:
         """A list of texts, empty where it is absent."""
-        value = self.entity.get(name, ())
-        assert isinstance(value, tuple)
-        return tuple(str(item) for item in value)
+        return tuple(str(item) for item in cast(tuple[Scalar, ...], self.entity.get(name, ())))
 
     def move(self, state: str, reason: str = "", **more: Value) -> Put:
         """The write that takes the proposal to another state; raises StateError where MOVES does not allow it."""

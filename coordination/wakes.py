@@ -58,11 +58,10 @@ class Wake:
     def matches(self, before: Entity | None, now: Entity | None) -> Kind | None:
         """How the entity's change wakes, or None: both versions compared in what matters, then the condition."""
         kind = net(before, now)
-        if kind is None or kind.value not in self.on:
+        if now is None or kind is None or kind.value not in self.on:
             return None
-        if kind is Kind.UPDATED and before is not None and now is not None and not self._differs(before, now):
+        if kind is Kind.UPDATED and before is not None and not self._differs(before, now):
             return None
-        assert now is not None
         return kind if self.condition is None or self.condition(before, now) else None
 
     def matches_edge(self, kind: Kind, before: Entity | None, now: Entity | None) -> bool:
@@ -78,11 +77,9 @@ class Wake:
 
 def net(before: Entity | None, now: Entity | None) -> Kind | None:
     """What happened on the whole between two looks at one entity; a closing version counts as gone."""
-    there, here = before is not None and not before.closed, now is not None and not now.closed
-    if not there:
+    here = now is not None and not now.closed
+    if before is None or before.closed:
         return Kind.CREATED if here else None
-    if not here:
+    if now is None or not here:
         return Kind.CLOSED
-    assert before is not None
-    assert now is not None
     return Kind.UPDATED if before.version != now.version else None
