@@ -4,6 +4,7 @@ import filecmp
 from collections import Counter
 from collections.abc import Callable
 from datetime import date, datetime
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,33 @@ def test_the_rules_over_the_files_give_exactly_the_planted_truth(made: tuple[Tru
     truth, base, live = made
     assert KINDS[kind](base) == planted(truth, kind, "base")
     assert KINDS[kind](live) == planted(truth, kind, "base", "live")
+
+
+def test_nothing_is_late_but_what_was_planted_so(made: tuple[Truth, Desk, Desk]) -> None:
+    truth, base, live = made
+    known = {s.expected.target for s in truth.of("late_delivery")}
+    known |= {d.target for d in truth.decoys if d.kind == "late_delivery" and d.variant != "not_late"}
+    for desk in (base, live):
+        still_out = [row for row in desk.tables["sales_orders"] if row["status"] not in ("delivered", "cancelled")]
+        late = {r["order_no"] for r in still_out if datetime.fromisoformat(r["promised_at"]).date() < desk.today}
+        assert late == known
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_rule_misfires_while_only_some_systems_have_moved_on(made: tuple[Truth, Desk, Desk], kind: str) -> None:
+    truth, base, live = made
+    moving = [
+        ("calendar", "invoices"),
+        ("products", "sales_orders"),
+        ("logistics",),
+        ("route_incidents",),
+        ("tickets",),
+    ]
+    for choice in product((False, True), repeat=len(moving)):
+        moved = {name for names, chosen in zip(moving, choice, strict=True) if chosen for name in names}
+        mixed = Desk({name: (live if name in moved else base).tables[name] for name in base.tables})
+        found = KINDS[kind](mixed).items()
+        assert planted(truth, kind, "base").items() <= found <= planted(truth, kind).items(), moved
 
 
 def test_no_target_is_both_situation_and_decoy_and_none_is_planted_twice(made: tuple[Truth, Desk, Desk]) -> None:
