@@ -6,7 +6,8 @@
     │   ├── ShapeError            a write the ontology does not allow
     │   ├── OntologyError         the ontology itself
     │   ├── MappingError          a mapping file, with its line
-    │   └── SourceError           a source that cannot be read
+    │   ├── SourceError           a source that cannot be read
+    │   └── ScanLimitError        too little of what was looked at may be seen
     ├── ConflictError             somebody else wrote first; read again and retry
     ├── CauseReusedError          one cause id, two different contents
     ├── StoreError                the store cannot serve
@@ -52,6 +53,14 @@ class MappingError(InputError):
 
 class SourceError(InputError):
     """The source cannot be read; check its address, its format and the permissions."""
+
+
+class ScanLimitError(InputError):
+    """Too many rows that you may not see lie between those that you may; narrow the filter."""
+
+    def __init__(self, message: str | None = None, passed: str = "") -> None:
+        super().__init__(message)
+        self.passed = passed
 
 
 class ConflictError(NoesisError):

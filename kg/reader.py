@@ -1,0 +1,259 @@
+"""The Reader: the one road on which entities leave the shared graph, every one of them through a View.
+
+Invariant I10: nothing it returns would be denied by `get`. Rows are hidden, properties masked; a filter or an order on a
+property that is masked for a row makes that row not match, so neither can be used to guess what is withheld; a cursor
+is always made of a row the reader may see, or of an opaque id alone. Does not decide who may see what (that is the View),
+and does not write.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from kg.errors import ScanLimitError
+from kg.model import Change, Cursor, Direction, Edge, Entity, Order, Page, Relation, Where
+from kg.paths import visible_paths
+from kg.store import PAGE_MAX, GraphStore
+from kg.values import Value, encode
+from kg.view import View
+
+#: Stored rows that one call looks at to fill a page from what is visible.
+SCAN_MAX = 20_000
+#: Times that one call asks again for an entity's edges because hidden ones took the place.
+EXPAND_ROUNDS = 10
+#: Shortest paths looked at before the paths are searched among visible entities only.
+PATHS_MAX = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """Visible changes in order, and the position up to which the log was read; ask again after that position."""
+
+    changes: tuple[Change, ...]
+    position: int
+
+
+def quotes(text: str, hidden: Mapping[str, Value], names: frozenset[str]) -> bool:
+    """Whether a text holds one of the named values word for word."""
+    values = (hidden[name] for name in names if name in hidden)
+    return any(len(shown) > 2 and shown in text for shown in (_shown(value) for value in values))
+
+
+def _shown(value: Value) -> str:
+    form = encode(value)
+    return next(iter(form.values()), "") if isinstance(form, dict) else str(form)
+
+
+class Reader:
+    """Reads a store as one principal sees it, now or at a position."""
+
+    def __init__(self, store: GraphStore, view: View, at: int | None = None) -> None:
+        self._store = store
+        self.view = view
+        self.at = at
+
+    def get(self, ids: Sequence[str]) -> dict[str, Entity]:
+        """The visible entities among these ids."""
+        return self._visible(self._store.get(ids, self.at))
+
+    def _visible(self, found: Mapping[str, Entity]) -> dict[str, Entity]:
+        seen = zip(found, self.view.see(list(found.values())), strict=True)
+        return {id: entity for id, entity in seen if entity is not None}
+
+    def find(
+        self,
+        cls: str,
+        where: Sequence[Where] = (),
+        order: Order | None = None,
+        after: Cursor | None = None,
+        first: int = 100,
+    ) -> Page:
+        """One page of visible entities that match on properties the reader may see.
+
+        Where more than SCAN_MAX rows between two visible ones are hidden, a page in id order is short and its cursor goes on;
+        in another order ScanLimitError says to narrow the filter, because a cursor would tell a hidden value.
+        """
+        items: list[Entity] = []
+        try:
+            for entity in self._scan(cls, where, order, after, first + 1):
+                items.append(entity)
+                if len(items) > first:
+                    return Page(tuple(items[:first]), self._cursor(items[first - 1], order))
+        except ScanLimitError as limit:
+            if order is None or order.property is None:
+                return Page(tuple(items), Cursor(None, limit.passed))
+            if not items:
+                raise
+            return Page(tuple(items), self._cursor(items[-1], order))
+        return Page(tuple(items))
+
+    @staticmethod
+    def _cursor(entity: Entity, order: Order | None) -> Cursor:
+        return Cursor(entity.get(order.property) if order and order.property else None, entity.id)
+
+    def _scan(
+        self,
+        cls: str,
+        where: Sequence[Where],
+        order: Order | None,
+        after: Cursor | None,
+        size: int,
+    ) -> Iterator[Entity]:
+        """Visible matching entities in order; ScanLimitError, holding the id of the last row, after SCAN_MAX rows."""
+        asked = {condition.property for condition in where}
+        if order is not None and order.property is not None:
+            asked.add(order.property)
+        looked = 0
+        while looked < SCAN_MAX:
+            page = self._store.find(cls, where, order, after, min(size, PAGE_MAX), self.at)
+            for entity in self.view.see(page.items):
+                # INVARIANT I10: a row matches only on what its reader may see of it.
+                if entity is not None and not (asked & entity.masked):
+                    yield entity
+            if page.next is None:
+                return
+            after, looked, size = page.next, looked + len(page.items), size * 2
+        raise ScanLimitError(passed=after.id if after else "")
+
+    def count(self, cls: str, where: Sequence[Where] = (), at_most: int = PAGE_MAX) -> int:
+        """How many entities `find` would give, counted no further than `at_most`; ScanLimitError as in `find`."""
+        total = 0
+        for _ in self._scan(cls, where, None, None, at_most):
+            total += 1
+            if total >= at_most:
+                break
+        return total
+
+    def expand(
+        self,
+        ids: Sequence[str],
+        relation: str,
+        direction: Direction = Direction.OUT,
+        where: Sequence[Where] = (),
+        first: int = 100,
+        after: str | None = None,
+    ) -> dict[str, list[Edge]]:
+        """For each id its edges of that name whose both ends are visible; none for an id that is not visible itself."""
+        edges: dict[str, list[Edge]] = {id: [] for id in ids}
+        waiting: dict[str, str | None] = dict.fromkeys(self.get(ids), after)
+        asked = frozenset(condition.property for condition in where)
+        size = min(first, PAGE_MAX)
+        for round in range(EXPAND_ROUNDS):
+            following: dict[str, str | None] = {}
+            for group, place in _grouped(waiting, together=round == 0):
+                raw = self._store.expand(group, relation, direction, where, size, self.at, place)
+                for id, found in raw.items():
+                    edges[id] += self._edges(found, asked)
+                    if len(found) == size and len(edges[id]) < first:
+                        following[id] = found[-1].entity.id
+            if not following:
+                break
+            waiting, size = following, min(size * 2, PAGE_MAX)
+        return {id: found[:first] for id, found in edges.items()}
+
+    def _edges(self, found: Sequence[Edge], asked: frozenset[str]) -> list[Edge]:
+        seen = self.view.see([edge.entity for edge in found])
+        pairs = zip(found, seen, strict=True)
+        return [Edge(edge.relation, far) for edge, far in pairs if far is not None and not asked & far.masked]
+
+    def relations(self, ids: Sequence[str], first: int = PAGE_MAX) -> dict[str, list[Relation]]:
+        """For each id the relations whose both ends are visible, at most `first` of the first PAGE_MAX stored ones."""
+        found = self._store.relations(ids, self.at, PAGE_MAX)
+        ends = {end for relations in found.values() for r in relations for end in (r.source, r.target)}
+        seen = self.get(sorted(ends))
+        return {
+            id: [r for r in relations if r.source in seen and r.target in seen][:first]
+            for id, relations in found.items()
+        }
+
+    def paths(
+        self, source: str, target: str, relations: Sequence[str] = (), depth: int = 4, first: int = 10
+    ) -> list[list[Relation]]:
+        """Shortest paths on which every entity is visible, all of one length.
+
+        Where the store's shortest paths all pass hidden entities, paths are searched among visible ones only.
+        """
+        found = self._store.paths(source, target, relations, depth, max(first, PATHS_MAX), self.at)
+        nodes = {end for path in found for r in path for end in (r.source, r.target)}
+        seen = self.get(sorted(nodes))
+        shown = [path for path in found if all(r.source in seen and r.target in seen for r in path)]
+        if shown or not found:
+            return shown[:first]
+        return visible_paths(self.relations, source, target, relations, depth, first)
+
+    def history(self, id: str) -> list[Entity]:
+        """The visible versions, oldest first; none at all where the newest is not visible, as `get` would deny it."""
+        versions = [v for v in self._store.history(id) if self.at is None or v.since <= self.at]
+        seen = self.view.see(versions)
+        if not seen or seen[-1] is None:
+            return []
+        return [version for version in seen if version is not None]
+
+    def versions(self, wanted: Sequence[tuple[str, int]]) -> dict[tuple[str, int], Entity]:
+        """Those of these exact versions that are visible, and whose entity's current version is not hidden."""
+        found = self._store.versions(wanted)
+        if self.at is not None:
+            found = {key: entity for key, entity in found.items() if entity.since <= self.at}
+        hidden = self._hidden([id for id, _ in found])
+        seen = zip(found, self.view.see(list(found.values())), strict=True)
+        return {key: entity for key, entity in seen if entity is not None and key[0] not in hidden}
+
+    def _hidden(self, ids: Sequence[str]) -> set[str]:
+        """Those ids that are current and that the View denies."""
+        current = self._store.get(list(dict.fromkeys(ids)), self.at)
+        return current.keys() - self._visible(current).keys()
+
+    def changes(self, after: int, first: int = PAGE_MAX) -> Feed:
+        """The next visible changes after a position; `Feed.position` passes over hidden ones, so a follower never sticks."""
+        shown: list[Change] = []
+        position, looked = after, 0
+        while len(shown) < first and looked < SCAN_MAX:
+            raw = self._store.changes(position, min(PAGE_MAX, max(first, 100)))
+            if self.at is not None:
+                raw = [change for change in raw if change.position <= self.at]
+            if not raw:
+                break
+            fresh = self._changes(raw)
+            if len(shown) + len(fresh) > first:
+                fresh = fresh[: first - len(shown)]
+                return Feed((*shown, *fresh), fresh[-1].position)
+            shown += fresh
+            position, looked = raw[-1].position, looked + len(raw)
+        return Feed(tuple(shown), position)
+
+    def changes_of(self, id: str, first: int = PAGE_MAX) -> list[Change]:
+        """The visible ones among the newest PAGE_MAX changes whose subject or target is this id, newest first."""
+        raw = self._store.changes_of(id, PAGE_MAX)
+        return self._changes([c for c in raw if self.at is None or c.position <= self.at])[:first]
+
+    def _changes(self, raw: Sequence[Change]) -> list[Change]:
+        """Changes whose subject (and target) is visible, without the names of masked properties."""
+        wanted = sorted({(c.subject, c.version) for c in raw if c.version})
+        stored = self._store.versions(wanted)
+        seen = self.versions(wanted)
+        ends = self.get(sorted({end for c in raw if c.relation is not None for end in (c.subject, c.target or "")}))
+        shown: list[Change] = []
+        for change in raw:
+            if change.relation is not None:
+                if change.subject in ends and change.target in ends:
+                    shown.append(change)
+                continue
+            key = (change.subject, change.version)
+            if key not in seen:
+                continue
+            masked = seen[key].masked
+            named = tuple(name for name in change.changed if name not in masked)
+            if change.changed and not named:
+                continue
+            secret = change.origin is not None and quotes(change.origin, stored[key].properties, masked)
+            shown.append(replace(change, changed=named, origin=None if secret else change.origin))
+        return shown
+
+
+def _grouped(waiting: Mapping[str, str | None], together: bool) -> Iterator[tuple[list[str], str | None]]:
+    """Ids that start at the same place in one group; later rounds have a place for each."""
+    if together:
+        if waiting:
+            yield list(waiting), next(iter(waiting.values()))
+        return
+    for id, place in waiting.items():
+        yield [id], place
