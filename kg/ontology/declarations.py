@@ -16,7 +16,6 @@ from kg.ontology.vocabulary import (
     CLASS_TYPES,
     DATATYPES,
     INERT_TYPES,
-    N,
     ONTOLOGY_TERMS,
     OWL,
     PROPERTY_TERMS,
@@ -25,6 +24,7 @@ from kg.ontology.vocabulary import (
     SH,
     TYPE,
     XSD,
+    N,
     known,
     local,
     short,
@@ -216,7 +216,7 @@ def read_properties(document: Document, classes: dict[str, ClassDeclaration]) ->
 def _property(document: Document, node: Any, classes: dict[str, ClassDeclaration]) -> PropertyDeclaration:
     refuse_unknown(document, node, PROPERTY_TERMS, "property")
     types = {str(kind) for kind in document.values(node, TYPE)}
-    if PROPERTY_TYPES <= types:
+    if types >= PROPERTY_TYPES:
         raise document.error(f"property {name(node)} is both a datatype and an object property; keep one", node)
     label = local(str(node))
     check_name(document, node, label)

@@ -1,5 +1,6 @@
 """Turns RDF literals into the Python values of kg.values, and reads the typed arguments of annotations and constraints."""
 
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -48,7 +49,7 @@ def scalar(document: Document, subject: Any, predicate: str, node: Any, kind: st
     try:
         value = _convert(node, kind)
         encode(value)
-    except (ValueError, InvalidOperation, OverflowError, ValueDomainError, TypeError):
+    except (ValueError, KeyError, InvalidOperation, OverflowError, ValueDomainError, TypeError):
         wanted = "decimal" if kind == "money" else kind
         raise document.error(
             f"{short(predicate)} {str(node)!r} is no {wanted}; write a literal of the property's datatype",
@@ -65,20 +66,28 @@ def _convert(node: Any, kind: str) -> Scalar:
         return Ref(text)
     if not isinstance(node, Literal):
         raise TypeError
-    if kind == "string":
-        return str(node)
-    if kind == "boolean":
-        return {"true": True, "1": True, "false": False, "0": False}[text]
-    if kind == "integer":
-        return int(text)
-    if kind in {"decimal", "money"}:
-        return Decimal(text)
-    if kind == "date":
-        return date.fromisoformat(text)
-    if kind == "instant":
-        moment = datetime.fromisoformat(text)
-        return moment.astimezone(UTC) if moment.tzinfo else moment
+    return str(node) if kind == "string" else _READERS[kind](text)
+
+
+def _instant(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    return moment.astimezone(UTC) if moment.tzinfo else moment
+
+
+def _duration(text: str) -> timedelta:
     value = Literal(text, datatype=XSD + "dayTimeDuration").value
     if isinstance(value, timedelta):
         return value
     raise TypeError
+
+
+_BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
+_READERS: dict[str, Callable[[str], Scalar]] = {
+    "boolean": lambda text: _BOOLEANS[text],
+    "integer": int,
+    "decimal": Decimal,
+    "money": Decimal,
+    "date": date.fromisoformat,
+    "instant": _instant,
+    "duration": _duration,
+}

@@ -53,11 +53,12 @@ def model(cls: Class) -> type[BaseModel]:
 
 def _field(prop: Property) -> Any:
     limits = prop.constraints
-    kind = _value(prop.type, limits)
+    item = _value(prop.type, limits)
     if not prop.many:
-        return kind
+        return item
     options: dict[str, Any] = {"min_length": limits.min_count, "max_length": limits.max_count}
-    return Annotated[tuple[kind, ...], Field(**{k: v for k, v in options.items() if v})]
+    listed: Any = tuple.__class_getitem__((item, ...))
+    return Annotated[listed, Field(**{k: v for k, v in options.items() if v})]
 
 
 def _value(kind: str, limits: Constraints) -> Any:

@@ -14,12 +14,27 @@ NAME_MAX = 100
 
 #: Type names that the GraphQL schema, Relay and the scalar table already use.
 RESERVED_TYPES = frozenset(
-    "Query Mutation Subscription Node PageInfo Int Float String Boolean ID Decimal Date DateTime Duration Money JSON Position"
-    " Entity Relation Change Cause Edge Connection".split()
+    {"Query", "Mutation", "Subscription", "Node", "PageInfo", "Entity", "Relation", "Change", "Cause", "Edge"}
+    | {
+        "Int",
+        "Float",
+        "String",
+        "Boolean",
+        "ID",
+        "Decimal",
+        "Date",
+        "DateTime",
+        "Duration",
+        "Money",
+        "JSON",
+        "Position",
+    }
+    | {"Connection"}
 )
 #: Entity types that the Cedar schema declares, and words its grammar keeps.
 RESERVED_CEDAR = frozenset(
-    "Action Label Role Department Bool Long Set Record Extension true false if then else in is like has".split()
+    {"Action", "Label", "Role", "Department", "Bool", "Long", "Set", "Record", "Extension"}
+    | {"true", "false", "if", "then", "else", "in", "is", "like", "has"}
 )
 #: Fields that every entity has beside its properties.
 RESERVED_FIELDS = frozenset({"id", "class", "__typename"})

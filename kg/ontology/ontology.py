@@ -88,7 +88,7 @@ class Ontology:
 
     @cached_property
     def _below(self) -> dict[str, tuple[str, ...]]:
-        from kg.ontology.assembly import ancestors
+        from kg.ontology.members import ancestors
 
         above = {cls: ancestors(self.classes, cls) for cls in self.classes}
         return {

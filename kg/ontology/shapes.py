@@ -122,7 +122,6 @@ def constraints(document: Document, shape: PropertyShape, kind: str | None) -> d
         fits = kind is not None and (term == SH + "in" or (kind in _ORDERED if term in BOUNDS else kind == "string"))
         if not fits:
             raise document.error(f"{short(term)} does not fit a {kind or 'relation'}; remove it", node, term)
-    assert kind is not None or not given
     return found | (_value_constraints(document, node, kind) if kind else {})
 
 
@@ -144,3 +143,12 @@ def _value_constraints(document: Document, node: Any, kind: str) -> dict[str, An
         items = document.items(node, SH + "in", head)
         found["one_of"] = tuple(scalar(document, node, SH + "in", item, kind) for item in items)
     return found
+
+
+def refuse_node_kind(document: Document, shape: PropertyShape, wanted: str) -> None:
+    """Raise where sh:nodeKind asks for anything but what the property has anyway."""
+    kind = document.one(shape.node, SH + "nodeKind")
+    if kind is not None and str(kind) != SH + wanted:
+        raise document.error(
+            f"{name(kind)} is not supported here; write sh:{wanted} or remove it", shape.node, SH + "nodeKind"
+        )

@@ -19,7 +19,7 @@ TRIPLES_MAX = 500_000
 LIST_ITEMS_MAX = 10_000
 
 
-class _Sink(RDFSink):  # type: ignore[misc]
+class _Sink(RDFSink):
     """Takes the statements of one file and notes the line of each."""
 
     def __init__(self, graph: Graph, document: "Document", file: str) -> None:
