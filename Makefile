@@ -2,9 +2,9 @@
 SHELL := /bin/bash
 PY := .venv/bin/python
 ONLY ?=
-export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help setup demo test check lint types layers serve bench conformance clean
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check lint types layers docs serve bench lock clean
 
 help: ## what can be typed here
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -16,7 +16,7 @@ demo: setup ## the main job, end to end, on a made-up distributor; exit code 0 o
 	@$(PY) -m api.cli.main demo
 
 test: setup ## every test
-	@$(PY) -m pytest -q
+	@$(PY) -m pytest
 
 lint: setup ## ruff
 	@$(PY) -m ruff check .
@@ -28,6 +28,9 @@ types: setup ## mypy, strict
 layers: setup ## import directions
 	@.venv/bin/lint-imports
 
+docs: setup ## every command, example and link of README and docs
+	@$(PY) -m pytest tests/test_docs.py
+
 check: lint types layers test ## what CI runs
 
 serve: setup ## API and an embedded worker on 127.0.0.1
@@ -36,5 +39,8 @@ serve: setup ## API and an embedded worker on 127.0.0.1
 bench: setup ## every benchmark beside its floor (ONLY=name for one)
 	@$(PY) -m benchmarks $(if $(ONLY),--only $(ONLY),)
 
+lock: setup ## write requirements.lock anew from pyproject.toml
+	@bash scripts/lock.sh
+
 clean: ## remove what was made here, the environment too
-	rm -rf .venv .noesis build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .noesis build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
