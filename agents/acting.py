@@ -1,0 +1,131 @@
+"""Acting over the agents loaded in this process: makes the governed Context of one act, lets the agent think, checks its drafts.
+
+Invariant: a draft leaves only if its operation is a declared capability and its evidence was handed out in this very act,
+so nothing can be cited that was not known. Writes nothing and decides nothing.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+
+from agents.agent import Agent
+from agents.context import Context, Search
+from agents.errors import AgentError
+from agents.models.model import Answer, Model
+from coordination.acting import AgentCard, ContextRecord
+from coordination.proposals import Draft
+from kg.model import Change, Entity
+from kg.reader import Reader
+from kg.store import GraphStore
+from kg.values import Json
+from kg.view import View
+
+#: Proposals one act may make.
+DRAFTS_MAX = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """An agent with the SHA-256 of its module's source."""
+
+    agent: Agent
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class LocalActing:
+    """Port `coordination.acting.Acting` in this process.
+
+    `views(name)` gives the View of an agent by the rules of this moment; `searches(view)` the governed search, None where
+    there is none; `leaving` shows an entity as a model may see it.
+    """
+
+    store: GraphStore
+    loaded: Mapping[str, Loaded]
+    views: Callable[[str], View]
+    searches: Callable[[View], Search] | None = None
+    model: Model | None = None
+    leaving: Callable[[Entity], dict[str, Json]] | None = None
+
+    def agents(self) -> Mapping[str, AgentCard]:
+        """Every agent that can act here: one that needs a model is left out while none is configured."""
+        usable = {
+            name: _card(item)
+            for name, item in self.loaded.items()
+            if self.model is not None or not getattr(item.agent, "needs_model", False)
+        }
+        return MappingProxyType(usable)
+
+    def act(self, agent: str, change: Change, entity: Entity, at: int) -> tuple[tuple[Draft, ...], ContextRecord]:
+        """Let the agent act at a position; an entity it may not see gives no drafts."""
+        item = self.loaded.get(agent)
+        if item is None:
+            raise AgentError(f"no agent is called {agent!r} here; load its module or retire its work")
+        view = self.views(agent)
+        context = self._context(agent, change, entity, at, view)
+        seen = view.see([entity])[0]
+        if seen is None:
+            return (), record(context)
+        context.note(seen)
+        drafts = tuple(item.agent.act(change, seen, context))
+        checked = tuple(_checked(item.agent, draft, context) for draft in drafts)
+        if len(checked) > DRAFTS_MAX:
+            raise AgentError(
+                f"agent {agent!r} made {len(checked)} proposals in one act; at most {DRAFTS_MAX} are taken"
+            )
+        return checked, record(context)
+
+    def _context(self, agent: str, change: Change, entity: Entity, at: int, view: View) -> Context:
+        last = self.store.changes(at - 1, 1)
+        return Context(
+            work=f"{agent}\x1f{change.position}\x1f{entity.id}",
+            agent=agent,
+            position=at,
+            now=last[0].at if last else change.at,
+            reader=Reader(self.store, view, at),
+            searching=self.searches(view) if self.searches is not None else None,
+            model=self.model,
+            leaving=self.leaving,
+        )
+
+
+def _card(item: Loaded) -> AgentCard:
+    agent = item.agent
+    return AgentCard(
+        agent.name, agent.version, agent.department, agent.wakes, agent.capabilities, agent.priority, item.digest
+    )
+
+
+def _checked(agent: Agent, draft: Draft, context: Context) -> Draft:
+    if draft.operation not in agent.capabilities:
+        raise AgentError(
+            f"agent {agent.name!r} proposed {draft.operation!r}, which it does not declare; add it to its capabilities"
+        )
+    unread = set(draft.evidence) - set(context.read)
+    if unread:
+        named = ", ".join(sorted(f"{item.id}@{item.version}" for item in unread)[:3])
+        raise AgentError(f"agent {agent.name!r} cites {named}, which it did not read; cite what the context gave")
+    return draft if draft.priority else replace(draft, priority=agent.priority)
+
+
+def record(context: Context) -> ContextRecord:
+    """What an act knew, for the decision's record."""
+    return ContextRecord(context.digest(), context.position, context.read, _model(context.answers))
+
+
+def _model(answers: Sequence[Answer]) -> Mapping[str, Json]:
+    if not answers:
+        return {}
+    return {
+        "model": answers[0].model,
+        "calls": [
+            {
+                "prompt": answer.prompt,
+                "answer": answer.digest,
+                "tokensIn": answer.tokens_in,
+                "tokensOut": answer.tokens_out,
+                "requests": answer.requests,
+            }
+            for answer in answers
+        ],
+    }

@@ -1,0 +1,126 @@
+"""The context and the acting port: determinism, pinning, evidence, governance, loading."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from agents.acting import Loaded, LocalActing
+from agents.context import Context
+from agents.errors import AgentError
+from agents.loading import load_agents
+from coordination.proposals import Draft
+from coordination.wakes import Wake
+from kg.model import Cause, Change, Entity, Input, Link, Put
+from tests.oracles.graph import DictStore
+from tests.parts import FreeSchema, ManualClock, OpenView
+
+
+@dataclass(frozen=True)
+class Orders:
+    name: str = "orders"
+    version: str = "1"
+    department: str = "sales"
+    capabilities: tuple[str, ...] = ("order.flag",)
+    wakes: tuple[Wake, ...] = (Wake("Customer"),)
+    priority: int = 3
+    cite: tuple[Input, ...] | None = None
+    operation: str = "order.flag"
+
+    def act(self, change: Change, entity: Entity, context: Context) -> Sequence[Draft]:
+        edges = context.expand(entity.id, "orders")
+        cited = context.evidence(entity, *(edge.entity for edge in edges)) if self.cite is None else self.cite
+        new = context.new_id()
+        return [
+            Draft(self.operation, entity.id, (Put(new, "Flag", {"of": edge.entity.id}),), evidence=cited)
+            for edge in edges
+        ]
+
+
+class HidingView(OpenView):
+    def see(self, entities: Sequence[Entity]) -> list[Entity | None]:
+        return [None if entity.id == "o2" else entity for entity in entities]
+
+
+@pytest.fixture
+def store() -> DictStore:
+    store = DictStore(FreeSchema(), ManualClock())
+    store.commit(
+        [
+            Put("c1", "Customer", {"name": "A"}),
+            Put("o1", "Order", {"n": 1}),
+            Put("o2", "Order", {"n": 2}),
+            Link("c1", "orders", "o1"),
+            Link("c1", "orders", "o2"),
+        ],
+        Cause("1", "ingest", 'Service::"ingest"'),
+    )
+    return store
+
+
+def acting(store: DictStore, agent: Orders = Orders(), view: OpenView | None = None) -> LocalActing:
+    return LocalActing(store, {agent.name: Loaded(agent, "d")}, lambda name: view or OpenView())
+
+
+def act(store: DictStore, on: LocalActing, at: int = 5) -> tuple[tuple[Draft, ...], tuple[Input, ...], str]:
+    drafts, record = on.act("orders", store.changes(0)[0], store.get(["c1"])["c1"], at)
+    return drafts, record.read, record.hash
+
+
+def test_acting_again_gives_the_same_drafts_ids_and_hash(store: DictStore) -> None:
+    assert act(store, acting(store)) == act(store, acting(store))
+
+
+def test_the_context_is_pinned_and_later_changes_are_not_seen(store: DictStore) -> None:
+    before = act(store, acting(store))
+    store.commit([Put("o1", "Order", {"n": 9})], Cause("2", "ingest", 'Service::"ingest"'))
+    assert act(store, acting(store)) == before
+    assert Input("o1", 2) in act(store, acting(store), at=6)[1]
+
+
+def test_everything_handed_out_is_on_record(store: DictStore) -> None:
+    _, read, _ = act(store, acting(store))
+    assert read == (Input("c1", 1), Input("o1", 1), Input("o2", 1))
+
+
+def test_the_agent_reads_through_its_view(store: DictStore) -> None:
+    drafts, read, _ = act(store, acting(store, view=HidingView()))
+    assert len(drafts) == 1
+    assert Input("o2", 1) not in read
+
+
+def test_evidence_that_was_not_read_is_refused(store: DictStore) -> None:
+    agent = replace(Orders(), cite=(Input("o2", 7),))
+    with pytest.raises(AgentError, match="did not read"):
+        act(store, acting(store, agent))
+
+
+def test_an_operation_that_is_not_declared_is_refused(store: DictStore) -> None:
+    with pytest.raises(AgentError, match="does not declare"):
+        act(store, acting(store, replace(Orders(), operation="order.delete")))
+
+
+def test_an_agents_priority_is_the_drafts_default(store: DictStore) -> None:
+    assert {draft.priority for draft in act(store, acting(store))[0]} == {3}
+
+
+@pytest.mark.parametrize(
+    ("source", "says"),
+    [
+        ("x = 1", "no AGENTS"),
+        ("raise ValueError('boom')", "boom"),
+        ("def (", "SyntaxError"),
+        ("class A:\n    name = 'a'\nAGENTS = (A(),)", "lacks"),
+    ],
+)
+def test_a_module_that_cannot_be_used_is_one_sentence(tmp_path: Path, source: str, says: str) -> None:
+    file = tmp_path / "agents.py"
+    file.write_text(source)
+    with pytest.raises(AgentError, match=says):
+        load_agents([file])
+
+
+def test_a_path_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(AgentError, match=r"noesis\.toml"):
+        load_agents([tmp_path / "nothing.py"])
