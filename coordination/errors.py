@@ -32,11 +32,15 @@ class EffectorError(NoesisError):
 
 
 class RetryLater(Exception):
-    """The work cannot be done now and nothing of it happened; `seconds` is the least wait, None for the usual back-off."""
+    """The work cannot be done now and nothing of it happened.
 
-    def __init__(self, reason: str, seconds: float | None = None) -> None:
+    `seconds` is the wait, None for the usual back-off; an uncounted wait (held by a control) uses up no try.
+    """
+
+    def __init__(self, reason: str, seconds: float | None = None, counted: bool = True) -> None:
         super().__init__(reason)
         self.seconds = seconds
+        self.counted = counted
 
 
 class GiveUp(Exception):

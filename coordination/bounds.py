@@ -1,0 +1,33 @@
+"""Bounds: the named limits of coordination, in one frozen value that bootstrap may replace.
+
+Invariant: every loop, retry, lease and batch of this package takes its limit from here or from a constant beside the code.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Limits and waits; seconds where the name says so."""
+
+    #: Changes one feed step reads.
+    batch: int = 500
+    #: How long one feed reader may be silent before another takes over.
+    feed_lease_seconds: float = 2.0
+    #: How long one worker may hold a piece of work before it is given to another.
+    work_lease_seconds: float = 60.0
+    #: Claims of one piece of work before it is put aside for a person.
+    attempts_max: int = 6
+    #: First wait after a failure; it doubles each time, with jitter, up to `backoff_max_seconds`.
+    backoff_seconds: float = 0.5
+    backoff_max_seconds: float = 300.0
+    #: How long work waits for a paused or stopped agent before it looks again.
+    hold_seconds: float = 5.0
+    #: A change caused by an effect caused by a change …: deeper ones wake nobody.
+    cause_depth_max: int = 8
+    #: Rows one reconcile step looks at.
+    reconcile_batch: int = 500
+    #: Tries of one commit that lost a race, before the work goes back to wait.
+    race_tries_max: int = 5
+    #: Open proposals on one target that conflict resolution looks at.
+    rivals_max: int = 50

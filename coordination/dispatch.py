@@ -1,0 +1,111 @@
+"""Dispatch: claims a piece of work, has it done, and keeps the record of tries; `handle` is plain and synchronous.
+
+Invariant I7: claim, retry and failure are compare-and-set on the work's row, so of several workers one acts and a stale one
+writes nothing. A lost or doubled message costs time, never work. Does not know what a task does.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from coordination import works
+from coordination.bounds import Bounds
+from coordination.errors import GiveUp, RetryLater
+from coordination.works import Work, micros
+from kg.clock import Clock
+from kg.errors import ConflictError
+from kg.store import GraphStore
+
+#: Characters of a failure that are kept.
+REASON_MAX = 500
+
+
+class Task(Protocol):
+    """One kind of work."""
+
+    def run(self, work: Work) -> Sequence[str]:
+        """Do the work and commit it together with `work.done()`; returns the ids of the work that follows.
+
+        Raises RetryLater or GiveUp; any other exception counts as RetryLater.
+        """
+
+    def abandon(self, work: Work, reason: str) -> Sequence[str]:
+        """Put the work aside for a person, with what that means for its subject, in one commit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dispatch:
+    """The one road from a message to work done."""
+
+    store: GraphStore
+    clock: Clock
+    bounds: Bounds
+    tasks: Mapping[str, Task]
+
+    def handle(self, id: str) -> list[str]:
+        """Claim and do the work with this id where it is open; returns the ids of the work that follows."""
+        work = works.read(self.store, id)
+        if work is None or not work.open_at(self._now()):
+            return []
+        claimed = work.claim(self._now(), self.bounds.work_lease_seconds)
+        try:
+            # INVARIANT I7: of several workers one wins the revision.
+            self.store.commit([], None, state=[claimed.write()])
+        except ConflictError:
+            return []
+        return self._run(claimed.held())
+
+    def _run(self, work: Work) -> list[str]:
+        task = self.tasks[work.task]
+        if work.attempts > self.bounds.attempts_max:
+            return self._unless_stale(
+                work, lambda: task.abandon(work, f"given up after {work.attempts - 1} tries: {work.reason}")
+            )
+        try:
+            return list(task.run(work))
+        except GiveUp as error:
+            reason = _reason(error)
+            return self._unless_stale(work, lambda: task.abandon(work, reason))
+        except RetryLater as error:
+            self._later(work, _reason(error), error.seconds, error.counted)
+        except ConflictError as error:
+            if self._still_ours(work):
+                self._later(work, _reason(error), None, True)
+        except Exception as error:
+            # Whatever an agent or an effector raises is its own trouble: the work waits, the worker lives.
+            self._later(work, f"{type(error).__name__}: {_reason(error)}", None, True)
+        return []
+
+    def _later(self, work: Work, reason: str, seconds: float | None, counted: bool) -> None:
+        wait = self._backoff(work.attempts) if seconds is None else seconds
+        row = work.later(self._now(), wait, reason, counted).write()
+
+        def write() -> Sequence[str]:
+            self.store.commit([], None, state=[row])
+            return ()
+
+        self._unless_stale(work, write)
+
+    def _unless_stale(self, work: Work, write: Callable[[], Sequence[str]]) -> list[str]:
+        try:
+            return list(write())
+        except ConflictError:
+            if self._still_ours(work):
+                raise
+            return []
+
+    def _still_ours(self, work: Work) -> bool:
+        found = works.read(self.store, work.id)
+        return found is not None and found.revision == work.revision
+
+    def _backoff(self, attempts: int) -> float:
+        """Doubling waits with jitter of a half, so that what failed together does not come back together."""
+        longest = min(self.bounds.backoff_max_seconds, self.bounds.backoff_seconds * 2.0 ** (attempts - 1))
+        return longest * (0.5 + int.from_bytes(self.clock.entropy(2), "big") / 131_072)
+
+    def _now(self) -> int:
+        return micros(self.clock.now())
+
+
+def _reason(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__)[:REASON_MAX]

@@ -1,0 +1,165 @@
+"""Work: one durable thing to do, kept as a state row of kind "work" and named by a message that carries only its id.
+
+Invariant I7: whoever holds a claim writes with the row's revision as its fencing token, so a worker whose claim was taken over
+writes nothing. Invariant I3: a row that is done or failed is never claimed again. Does not say how the work is done.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from types import MappingProxyType
+from typing import Final
+
+from coordination.errors import StateError
+from kg.clock import Clock
+from kg.model import ABSENT, State, StateWrite
+from kg.store import GraphStore
+from kg.values import Json
+
+KIND: Final = "work"
+READY: Final = "ready"
+CLAIMED: Final = "claimed"
+DONE: Final = "done"
+FAILED: Final = "failed"
+
+#: claimed -> claimed is a take-over after the lease ran out; failed -> ready is a person's order to try again.
+MOVES: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
+    {
+        READY: frozenset({CLAIMED, FAILED}),
+        CLAIMED: frozenset({CLAIMED, READY, DONE, FAILED}),
+        DONE: frozenset(),
+        FAILED: frozenset({READY}),
+    }
+)
+_EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
+_MICROSECOND = timedelta(microseconds=1)
+
+
+def micros(moment: datetime) -> int:
+    """Microseconds since 1970."""
+    return (moment - _EPOCH) // _MICROSECOND
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A piece of work as read. `revision` is the fencing token; `since` and `until` bound the claim or the wait, in microseconds.
+
+    `task` is act, settle or effect; `subject` the entity, proposal or effect it is about. `taken` says that a claim ran out
+    once, so an earlier worker may have gone further than the record shows.
+    """
+
+    id: str
+    task: str
+    subject: str
+    agent: str = ""
+    position: int = 0
+    depth: int = 0
+    state: str = READY
+    attempts: int = 0
+    since: int = 0
+    until: int = 0
+    taken: bool = False
+    reason: str = ""
+    revision: int = 0
+
+    def form(self) -> dict[str, Json]:
+        """The JSON of the row."""
+        return {
+            "task": self.task,
+            "subject": self.subject,
+            "agent": self.agent,
+            "position": self.position,
+            "depth": self.depth,
+            "state": self.state,
+            "attempts": self.attempts,
+            "since": self.since,
+            "until": self.until,
+            "taken": self.taken,
+            "reason": self.reason,
+        }
+
+    def open_at(self, now: int) -> bool:
+        """Whether it may be claimed: ready and due, or claimed and run out. A clock that went back ends waits and leases."""
+        if self.state not in (READY, CLAIMED):
+            return False
+        return not self.since <= now < self.until
+
+    def first(self, now: int) -> StateWrite:
+        """The row of new work, which must not be there yet; one made as failed stays so."""
+        fresh = replace(self, since=now, until=now)
+        return StateWrite(KIND, self.id, fresh.form(), expect=ABSENT, due=now if self.state == READY else None)
+
+    def claim(self, now: int, lease_seconds: float) -> "Work":
+        """The work as this worker holds it once `write` is committed."""
+        self._allow(CLAIMED)
+        until = now + int(lease_seconds * 1_000_000)
+        taken = self.taken or self.state == CLAIMED
+        return replace(self, state=CLAIMED, attempts=self.attempts + 1, since=now, until=until, taken=taken)
+
+    def done(self) -> "Work":
+        """The work, done."""
+        self._allow(DONE)
+        return replace(self, state=DONE, reason="")
+
+    def later(self, now: int, seconds: float, reason: str, counted: bool = True) -> "Work":
+        """The work, to be tried again after a wait; an uncounted wait leaves the attempts as they were."""
+        self._allow(READY)
+        until = now + int(seconds * 1_000_000)
+        attempts = self.attempts if counted else self.attempts - 1
+        return replace(self, state=READY, since=now, until=until, attempts=attempts, reason=reason)
+
+    def failed(self, reason: str) -> "Work":
+        """The work, put aside for a person."""
+        self._allow(FAILED)
+        return replace(self, state=FAILED, reason=reason)
+
+    def write(self) -> StateWrite:
+        """The row of this state; it must still be at the revision that was read."""
+        # INVARIANT I7: the revision is the fencing token; a claim that was taken over raised it.
+        due = self.until if self.state in (READY, CLAIMED) else None
+        return StateWrite(KIND, self.id, self.form(), expect=self.revision, due=due)
+
+    def held(self) -> "Work":
+        """The work after `write` was committed: the row's revision rose by one."""
+        return replace(self, revision=self.revision + 1)
+
+    def _allow(self, state: str) -> None:
+        if state not in MOVES[self.state]:
+            raise StateError(f"work {self.id} is {self.state} and cannot become {state}; read it again")
+
+
+def of(row: State) -> Work:
+    """The work of a row."""
+    return Work(id=row.key, revision=row.revision, **row.value)
+
+
+def read(store: GraphStore, id: str) -> Work | None:
+    """The work with this id, None where there is none."""
+    row = store.state(KIND, [id]).get(id)
+    return None if row is None else of(row)
+
+
+def new(store: GraphStore, clock: Clock, works: list[Work]) -> list[StateWrite]:
+    """The rows of those works that are not there yet; each id once."""
+    unique = {work.id: work for work in works}
+    there = store.state(KIND, list(unique))
+    now = micros(clock.now())
+    # INVARIANT I3: an id that was ever made is never made again, so reading a change twice doubles nothing.
+    return [work.first(now) for id, work in unique.items() if id not in there]
+
+
+def act_id(agent: str, subject: str, position: int) -> str:
+    """The id of an agent's work on an entity because of the change at a position."""
+    return f"act:{agent}:{subject}:{position}"
+
+
+def settle(proposal: str, position: int = 0) -> Work:
+    """Work that settles a proposal; `position` is the change that asks for it anew (0: the proposal itself)."""
+    return Work(
+        f"settle:{proposal}:{position}" if position else f"settle:{proposal}", "settle", proposal, position=position
+    )
+
+
+def effect(effect_id: str) -> Work:
+    """Work that performs an outside effect whose intent is committed."""
+    return Work(f"effect:{effect_id}", "effect", effect_id)
