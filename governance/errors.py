@@ -1,0 +1,77 @@
+"""Every error governance raises, so that a caller can tell a bad rule from a missing right from a lost race.
+
+    NoesisError
+    └── GovernanceError           governance says no, or cannot say
+        ├── RuleError             (also InputError) a rule text, its name or its status
+        ├── PeopleError           (also InputError) people.yaml, with its line
+        ├── CaseError             (also InputError) a file of rule cases, with its line
+        ├── PrincipalError        nobody of that name
+        ├── KeyRejectedError      an API key that opens nothing
+        ├── DeniedError           a decision said no; it carries the verdict
+        ├── ApprovalError         an approval that cannot be given
+        │   ├── SelfApprovalError     by the proposer itself (I5)
+        │   ├── ApprovalExpiredError  too late
+        │   ├── AlreadyAnsweredError  the same person said otherwise before
+        │   └── NotWaitingError       the decision asks for no approval
+        └── ControlError          a control that does not exist or cannot change so
+
+The class docstring is the default message and says the remedy. No message repeats a property value of an entity.
+"""
+
+from kg.errors import InputError, NoesisError
+
+
+class GovernanceError(NoesisError):
+    """Governance refuses this; see the decision that was recorded."""
+
+
+class RuleError(GovernanceError, InputError):
+    """The rule cannot be used; correct its Cedar text."""
+
+
+class PeopleError(GovernanceError, InputError):
+    """The people file cannot be used; correct the named line."""
+
+
+class CaseError(GovernanceError, InputError):
+    """The file of cases cannot be used; correct the named line."""
+
+
+class PrincipalError(GovernanceError):
+    """No such user, agent or service; add it to people.yaml and run `noesis people import`."""
+
+
+class KeyRejectedError(GovernanceError):
+    """The API key is unknown, expired or revoked; ask for a new one."""
+
+
+class DeniedError(GovernanceError):
+    """The rules do not allow this; ask for the right, or for a rule that gives it."""
+
+    def __init__(self, message: str | None = None, decision: str | None = None) -> None:
+        super().__init__(message)
+        self.decision = decision
+
+
+class ApprovalError(GovernanceError):
+    """The approval cannot be given; read the decision again."""
+
+
+class SelfApprovalError(ApprovalError):
+    """Nobody approves an own proposal, under whatever identity; ask somebody else."""
+
+
+class ApprovalExpiredError(ApprovalError):
+    """The time to answer has passed; the proposal must be made again."""
+
+
+class AlreadyAnsweredError(ApprovalError):
+    """You answered otherwise before, and an answer stands; let the proposal be made again."""
+
+
+class NotWaitingError(ApprovalError):
+    """This decision asks for no approval; look for the open one in the inbox."""
+
+
+class ControlError(GovernanceError):
+    """The control cannot change so; use scope global, agent:NAME or department:NAME."""

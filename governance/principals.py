@@ -1,0 +1,111 @@
+"""Principals: who acts. A Principal is read from a User, Agent or Service entity with its roles and departments of this moment.
+
+Invariant: roles and departments come from relations of the graph, never from a request. A principal that acts on behalf of
+another carries that one along, so that the right is the intersection. Knows nothing of tokens or keys.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from governance.errors import PrincipalError
+from kg.model import Op, Where
+from kg.store import GraphStore
+
+KINDS: Final = ("User", "Agent", "Service")
+#: Longest chain of "on behalf of"; a longer one is refused, so that no loop is walked.
+CHAIN_MAX: Final = 8
+#: Roles and departments of one principal.
+GROUPS_MAX: Final = 200
+NAME_MAX: Final = 200
+_UID = re.compile(r'(User|Agent|Service)::("(?:[^"\\]|\\.)*"|[^"\\]+)\Z')
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """A user, agent or service. `id` is its name in rules (``User::"anna"``), `entity` the opaque id of its entity if loaded.
+
+    `person` names the natural person behind an identity, where one person has several; two identities with the same
+    `person` count as one wherever approvers are counted.
+    """
+
+    kind: str
+    id: str
+    roles: frozenset[str] = frozenset()
+    departments: frozenset[str] = frozenset()
+    on_behalf_of: "Principal | None" = None
+    person: str | None = None
+    entity: str | None = None
+
+    @property
+    def uid(self) -> str:
+        """The principal as Cedar writes it, e.g. ``User::"anna"``."""
+        return f"{self.kind}::{json.dumps(self.id, ensure_ascii=False)}"
+
+    def chain(self) -> Iterator["Principal"]:
+        """The principal, the one it acts for, and so on; raises PrincipalError beyond CHAIN_MAX."""
+        current: Principal | None = self
+        for _ in range(CHAIN_MAX):
+            if current is None:
+                return
+            yield current
+            current = current.on_behalf_of
+        if current is not None:
+            raise PrincipalError(
+                f"{self.uid} acts on behalf of more than {CHAIN_MAX} others in a row; shorten the chain"
+            )
+
+    def identities(self) -> frozenset[str]:
+        """Every identity involved: each uid of the chain and each natural person behind one."""
+        return frozenset(
+            name for link in self.chain() for name in (link.uid, link.person and f"person:{link.person}") if name
+        )
+
+    def responsible(self) -> str:
+        """The one who answers for it: the natural person at the end of the chain, or that identity itself."""
+        *_, last = self.chain()
+        return f"person:{last.person}" if last.person else last.uid
+
+
+def parse_uid(uid: str) -> tuple[str, str]:
+    """The kind and name in ``User::"anna"`` (or ``User::anna``); raises PrincipalError for any other text."""
+    match = _UID.match(uid) if len(uid) <= 2 * NAME_MAX else None
+    if match is None:
+        raise PrincipalError(
+            f'{uid[:80]!r} names no principal; write it as User::"name", Agent::"name" or Service::"name"'
+        )
+    kind, name = match.groups()
+    try:
+        return kind, json.loads(name) if name.startswith('"') else name
+    except ValueError:
+        raise PrincipalError(f'{uid[:80]!r} is badly quoted; write it as {kind}::"name"') from None
+
+
+def load_principal(store: GraphStore, uid: str, *, on_behalf_of: Principal | None = None) -> Principal:
+    """The principal of this uid with the roles and departments it has now; raises PrincipalError where it is unknown or unclear."""
+    kind, name = parse_uid(uid)
+    found = [e for e in store.find(kind, [Where("name", Op.EQ, name)], first=2).items if e.cls == kind]
+    if not found:
+        raise PrincipalError(f"no {kind} is called {name[:80]!r}; add it to people.yaml")
+    if len(found) > 1:
+        raise PrincipalError(f"several entities of class {kind} are called {name[:80]!r}; close all but one")
+    entity = found[0]
+    if entity.get("disabled") is True:
+        raise PrincipalError(f"{kind} {name[:80]!r} is disabled; an administrator can enable it")
+    person = entity.get("person")
+    return Principal(
+        kind,
+        name,
+        _names(store, entity.id, "hasRole"),
+        _names(store, entity.id, "inDepartment"),
+        on_behalf_of,
+        str(person) if person is not None else None,
+        entity.id,
+    )
+
+
+def _names(store: GraphStore, id: str, relation: str) -> frozenset[str]:
+    edges = store.expand([id], relation, first=GROUPS_MAX)[id]
+    return frozenset(str(edge.entity["name"]) for edge in edges if "name" in edge.entity.properties)

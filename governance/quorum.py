@@ -1,0 +1,64 @@
+"""Counting approvers, which Cedar cannot do: whether the people who approved fill the places that a requirement names.
+
+Invariant: one person fills one place of a requirement, however many roles or identities it has. Does not know the proposer:
+`governance.decide` leaves that one out first.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from governance.verdict import Approved, Requirement
+
+#: Places of one requirement, all roles together.
+PLACES_MAX: Final = 20
+
+
+def satisfied(requirement: Requirement, approvals: Sequence[Approved]) -> bool:
+    """Whether distinct people with the right roles fill every place."""
+    return not missing(requirement, approvals)
+
+
+def missing(requirement: Requirement, approvals: Sequence[Approved]) -> dict[str, int]:
+    """The places still open, by role, when the approvers are seated as well as possible (bipartite matching)."""
+    roles_of = _roles(approvals)
+    places = [role for role, count in sorted(requirement.approvers.items()) for _ in range(count)]
+    seated: dict[str, int] = {}
+    vacant: dict[str, int] = {}
+    for place, role in enumerate(places):
+        if not _seat(place, places, roles_of, seated, set()):
+            vacant[role] = vacant.get(role, 0) + 1
+    return vacant
+
+
+def _roles(approvals: Sequence[Approved]) -> dict[str, frozenset[str]]:
+    roles: dict[str, frozenset[str]] = {}
+    for approval in approvals:
+        # An agent that answers for a person brings no role that the person lacks.
+        held = frozenset.intersection(*(link.roles for link in approval.by.chain()))
+        who = approval.by.responsible()
+        roles[who] = roles.get(who, frozenset()) | held
+    return roles
+
+
+def _seat(
+    place: int, places: Sequence[str], roles_of: dict[str, frozenset[str]], seated: dict[str, int], tried: set[str]
+) -> bool:
+    """Seat somebody on a place, moving others where that helps (Kuhn's augmenting path; depth at most PLACES_MAX)."""
+    for who, roles in sorted(roles_of.items()):
+        if who in tried or places[place] not in roles:
+            continue
+        tried.add(who)
+        if who not in seated or _seat(seated[who], places, roles_of, seated, tried):
+            seated[who] = place
+            return True
+    return False
+
+
+def merge(requirements: Iterable[Requirement]) -> tuple[Requirement, ...]:
+    """One requirement a name, in order of name, with the highest count of each role."""
+    merged: dict[str, dict[str, int]] = {}
+    for requirement in requirements:
+        approvers = merged.setdefault(requirement.name, {})
+        for role, count in requirement.approvers.items():
+            approvers[role] = max(count, approvers.get(role, 0))
+    return tuple(Requirement(name, approvers) for name, approvers in sorted(merged.items()))

@@ -1,0 +1,174 @@
+"""The rules in force, compiled for deciding: a RuleBook slices them by scope and evaluates a request over its slice only.
+
+Invariant: a slice decides as the whole set does (a test holds it to that): it leaves out only statements whose head cannot match.
+Immutable but for caches that hold nothing a request could change. Reads no store; `governance.rules` loads it.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from governance import attributes, cedar
+from governance.cedar import Uid
+from governance.principals import KINDS, Principal
+from governance.quorum import merge
+from governance.scope import Scope
+from governance.statement import Statement
+from governance.verdict import ACTIONS, Answer, Request, Requirement
+from kg.errors import ValueDomainError
+
+#: Slices and principals kept ready; beyond this the cache starts anew.
+SLICES_MAX: Final = 5_000
+LABEL: Final = "Label"
+
+_Key = tuple[str, str | None, frozenset[tuple[str, str]], str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """The statements that may match one kind of request. `attributes` None means that all of the resource may be read."""
+
+    policies: cedar.PolicySet
+    size: int
+    permits: int
+    attributes: frozenset[str] | None
+    identity: bool
+
+
+@dataclass(slots=True, eq=False)
+class RuleBook:
+    """Compiled rules. `position` is the graph position up to which rule changes are in it.
+
+    `departments` maps each class of the ontology to its department (None: it has none); other classes are unknown.
+    """
+
+    statements: tuple[Statement, ...]
+    departments: Mapping[str, str | None]
+    position: int = 0
+    _by_id: dict[str, Statement] = field(init=False)
+    _faults: tuple[str, ...] = field(init=False)
+    _mentioned: frozenset[tuple[str, str]] = field(init=False)
+    _slices: dict[_Key, Slice] = field(init=False, default_factory=dict)
+    _principals: dict[Principal, str] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._by_id = {statement.id: statement for statement in self.statements}
+        self._faults = tuple(f"{s.id}: {s.fault}" for s in self.statements if s.fault)
+        members = (statement.principal.member for statement in self.statements)
+        self._mentioned = frozenset(member for member in members if member is not None)
+
+    def evaluate(self, principal: Principal, request: Request, satisfied: Sequence[str]) -> Answer:
+        """The answer to the request as this principal, with these requirements satisfied. No error leads to an exception."""
+        cls = request.resource.cls
+        if request.action not in ACTIONS:
+            return Answer("NoDecision", (), (f"unknown action {request.action[:80]!r}",))
+        if cls != LABEL and cls not in self.departments:
+            return Answer("NoDecision", (), (f"class {cls[:80]!r} is not in the ontology",))
+        piece = self.slice(principal, request.action, cls)
+        if not piece.size:
+            return Answer("Deny", (), self._faults)
+        try:
+            context = self._context(request, satisfied)
+            entities = self._entities(principal, request, piece)
+        except (ValueDomainError, ValueError) as error:
+            return Answer("NoDecision", (), (str(error),))
+        answer = cedar.authorize(
+            piece.policies,
+            Uid(principal.kind, principal.id),
+            request.action,
+            Uid(cls, request.resource.id),
+            context,
+            entities,
+        )
+        return Answer(answer.decision, answer.reasons, (*self._faults, *answer.errors)) if self._faults else answer
+
+    def slice(self, principal: Principal, action: str, cls: str) -> Slice:
+        """The statements whose head can match this principal, action and class, ready to evaluate."""
+        uid = (principal.kind, principal.id)
+        groups = _groups(principal) & self._mentioned
+        key = (principal.kind, principal.id if uid in self._mentioned else None, groups, action, cls)
+        found = self._slices.get(key)
+        if found is None:
+            if len(self._slices) >= SLICES_MAX:
+                self._slices.clear()
+            found = self._slices[key] = self._cut(uid, groups, action, cls)
+        return found
+
+    def _cut(self, uid: tuple[str, str], groups: frozenset[tuple[str, str]], action: str, cls: str) -> Slice:
+        department = self.departments.get(cls)
+        within = frozenset({("Department", department)}) if department is not None else frozenset[tuple[str, str]]()
+        chosen = [
+            s
+            for s in self.statements
+            if s.fault is None
+            and (s.actions is None or action in s.actions)
+            and (s.classes is None or cls in s.classes)
+            and s.principal.admits(uid[0], uid, groups)
+            and Scope(None, s.resource.member).admits(cls, None, within)
+        ]
+        everything = any(s.reads.everything for s in chosen)
+        return Slice(
+            cedar.policy_set({s.id: s.policy for s in chosen}),
+            len(chosen),
+            sum(s.effect == "permit" for s in chosen),
+            None if everything else frozenset(name for s in chosen for name in s.reads.resource),
+            any(s.reads.identity or s.reads.everything for s in chosen),
+        )
+
+    @staticmethod
+    def _context(request: Request, satisfied: Sequence[str]) -> str:
+        context = attributes.record(request.context)
+        # What is satisfied and who is acted for is never the caller's to say.
+        context["satisfied"] = sorted(satisfied)
+        context.pop("onBehalfOf", None)
+        if request.principal.on_behalf_of is not None:
+            context["onBehalfOf"] = request.principal.on_behalf_of.uid
+        return json.dumps(context)
+
+    def _entities(self, principal: Principal, request: Request, piece: Slice) -> str:
+        resource = request.resource
+        values = attributes.record(resource.properties, piece.attributes)
+        department = self.departments.get(resource.cls)
+        parents = [{"type": "Department", "id": department}] if department is not None else []
+        if (resource.cls, resource.id) == (principal.kind, principal.id):
+            parents += [{"type": kind, "id": name} for kind, name in sorted(_groups(principal))]
+            return json.dumps([{"uid": {"type": resource.cls, "id": resource.id}, "attrs": values, "parents": parents}])
+        thing = json.dumps({"uid": {"type": resource.cls, "id": resource.id}, "attrs": values, "parents": parents})
+        return f"[{self._principal(principal)},{thing}]"
+
+    def _principal(self, principal: Principal) -> str:
+        text = self._principals.get(principal)
+        if text is None:
+            if principal.kind not in KINDS:
+                raise ValueError(f"{principal.kind[:80]!r} is no kind of principal")
+            if len(self._principals) >= SLICES_MAX:
+                self._principals.clear()
+            parents = [{"type": kind, "id": name} for kind, name in sorted(_groups(principal))]
+            uid = {"type": principal.kind, "id": principal.id}
+            text = self._principals[principal] = json.dumps({"uid": uid, "attrs": {}, "parents": parents})
+        return text
+
+    def requirements(self, ids: Sequence[str]) -> tuple[Requirement, ...] | None:
+        """What the forbids with these ids require, merged by name; None where there is none or one of them is hard."""
+        found = [self._by_id[id].requirement if id in self._by_id else None for id in ids]
+        soft = [requirement for requirement in found if requirement is not None]
+        return merge(soft) if soft and len(soft) == len(found) else None
+
+    def named(self, ids: Sequence[str]) -> tuple[tuple[str, int], ...]:
+        """Each rule id with its version."""
+        return tuple((id, self._by_id[id].version) for id in ids if id in self._by_id)
+
+    def labels(self, ids: Sequence[str]) -> tuple[str, ...]:
+        """The names of these rules."""
+        return tuple(self._by_id[id].name for id in ids if id in self._by_id)
+
+    def advice(self, ids: Sequence[str]) -> tuple[str, ...]:
+        """What the rules with these ids advise, in order."""
+        found = (self._by_id[id].advice for id in ids if id in self._by_id)
+        return tuple(dict.fromkeys(text for text in found if text))
+
+
+def _groups(principal: Principal) -> frozenset[tuple[str, str]]:
+    roles = frozenset(("Role", name) for name in principal.roles)
+    return roles | frozenset(("Department", name) for name in principal.departments)

@@ -1,0 +1,201 @@
+"""Rule entities: add, activate, retire and list them, and load the active ones as a RuleBook.
+
+Invariants: a rule becomes active only when it is valid against the schema of that moment; its status moves only along TRANSITIONS;
+every change is a new version with an author and a reason. Decides nothing itself.
+"""
+
+import hashlib
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from typing import Final
+from weakref import WeakKeyDictionary
+
+from governance.errors import RuleError
+from governance.principals import Principal
+from governance.rulebook import RuleBook
+from governance.schema import Vocabulary, check, departments, vocabulary
+from governance.statement import Statement, compile_rule, parse_rule
+from kg.clock import Clock
+from kg.errors import ConflictError
+from kg.model import Cause, Cursor, Entity, Input, Op, Put, Where
+from kg.ontology import Ontology
+from kg.store import PAGE_MAX, GraphStore
+from kg.values import Value
+
+CLASS: Final = "Rule"
+#: One entity whose version rises with every change of any rule, so that a commit can expect that no rule changed or came.
+BOOK: Final = "rulebook"
+BOOK_CLASS: Final = "RuleBook"
+#: Where each status may go.
+TRANSITIONS: Final[Mapping[str, frozenset[str]]] = {
+    "draft": frozenset({"active", "retired"}),
+    "active": frozenset({"retired", "draft"}),
+    "retired": frozenset({"draft", "active"}),
+}
+RULES_MAX: Final = 20_000
+#: Changes looked through for a changed rule; further behind, the rules themselves are compared.
+SCAN_MAX: Final = 2 * PAGE_MAX
+REASON_MAX: Final = 2_000
+
+
+def add(
+    store: GraphStore, clock: Clock, ontology: Ontology, text: str, author: Principal, reason: str, *, status: str = "active",
+    words: Vocabulary | None = None, origin: str | None = None,
+) -> Entity:  # fmt: skip
+    """Add the rule in a text, or a new version of the rule of that name; the same text again changes nothing."""
+    if status not in {"draft", "active"}:
+        raise RuleError(f"a rule is added as draft or active, not as {status[:40]!r}")
+    text = text.strip()
+    name, statement = parse_rule(text)
+    if status == "active":
+        check(text, words or vocabulary(ontology))
+    present = find_rule(store, name)
+    if present is not None and present["text"] == text and present["status"] == status:
+        return present
+    if present is not None and present["status"] != status:
+        _refuse_move(name, str(present["status"]), status)
+    annotations = statement.get("annotations", {})
+    values: dict[str, Value] = {
+        "name": name,
+        "text": text,
+        "digest": hashlib.sha256(text.encode()).hexdigest(),
+        "status": status,
+        "annotations": tuple(f"{key}={value}" for key, value in sorted(annotations.items())),
+        "author": author.uid,
+        "reason": _reason(reason),
+    }
+    id = present.id if present is not None else _rule_id(name)
+    put = Put(id, CLASS, values, origin=origin)
+    return _commit(store, clock, put, present.version if present is not None else 0, author, "rule.add", reason)
+
+
+def set_status(
+    store: GraphStore, clock: Clock, ontology: Ontology, name: str, status: str, author: Principal, reason: str
+) -> Entity:
+    """Move a rule to another status along TRANSITIONS; going active, it must be valid against today's schema."""
+    rule = find_rule(store, name)
+    if rule is None:
+        raise RuleError(f"no rule is called {name[:120]!r}; `noesis rules list` shows them")
+    if rule["status"] == status:
+        return rule
+    _refuse_move(name, str(rule["status"]), status)
+    if status == "active":
+        check(str(rule["text"]), vocabulary(ontology))
+    put = Put(rule.id, CLASS, {"status": status, "author": author.uid, "reason": _reason(reason)})
+    return _commit(store, clock, put, rule.version, author, f"rule.{status}", reason)
+
+
+def retire(store: GraphStore, clock: Clock, ontology: Ontology, name: str, author: Principal, reason: str) -> Entity:
+    """Take a rule out of force; it stays on record."""
+    return set_status(store, clock, ontology, name, "retired", author, reason)
+
+
+def _refuse_move(name: str, present: str, wanted: str) -> None:
+    allowed = TRANSITIONS.get(present, frozenset())
+    if wanted not in allowed:
+        raise RuleError(
+            f"rule {name} is {present} and can only become {' or '.join(sorted(allowed))}, not {wanted[:40]!r}"
+        )
+
+
+def _reason(reason: str) -> str:
+    if not reason.strip():
+        raise RuleError("a rule changes for a reason; say it")
+    return reason[:REASON_MAX]
+
+
+def _rule_id(name: str) -> str:
+    """The id of a rule is made from its name, so that two who add the same name at once meet in one entity."""
+    return "rule-" + hashlib.sha256(name.encode()).hexdigest()[:26]
+
+
+def _commit(
+    store: GraphStore, clock: Clock, put: Put, version: int, author: Principal, activity: str, reason: str
+) -> Entity:
+    inputs = (Input(put.id, version),) if version else ()
+    behalf = author.on_behalf_of.uid if author.on_behalf_of is not None else None
+    cause = Cause(clock.id(), activity, author.uid, reason[:REASON_MAX], behalf, inputs)
+    try:
+        # INVARIANT I4: an effect's commit expects the book's version, so it is never decided by rules that changed meanwhile.
+        commit = store.commit([put, Put(BOOK, BOOK_CLASS, {"changedBy": cause.id})], cause, {put.id: version})
+    except ConflictError as error:
+        raise ConflictError("the rule was changed meanwhile; look at it and try again", error.found) from None
+    made = commit.versions.get(put.id, version)
+    return store.versions([(put.id, made)])[put.id, made]
+
+
+def find_rule(store: GraphStore, name: str) -> Entity | None:
+    """The rule of this name, None where there is none."""
+    return next(iter(store.find(CLASS, [Where("name", Op.EQ, name)], first=1).items), None)
+
+
+def list_rules(store: GraphStore, status: str | None = None, at: int | None = None) -> Iterator[Entity]:
+    """Every rule, or those of one status, in order of id; at most RULES_MAX."""
+    where = [Where("status", Op.EQ, status)] if status is not None else []
+    after: Cursor | None = None
+    for _ in range(RULES_MAX // PAGE_MAX):
+        page = store.find(CLASS, where, after=after, first=PAGE_MAX, at=at)
+        yield from page.items
+        after = page.next
+        if after is None:
+            return
+    raise RuleError(f"there are more than {RULES_MAX:,} rules; retire some")
+
+
+def compile_rules(rules: Sequence[Entity], ontology: Ontology, position: int = 0) -> RuleBook:
+    """The RuleBook of these rule entities. One that does not compile counts as erring in every decision, so nothing fails open."""
+    statements = []
+    subclasses = partial(_subclasses, ontology)
+    for rule in rules:
+        try:
+            statements.append(compile_rule(rule.id, rule.version, str(rule["text"]), subclasses))
+        except (RuleError, KeyError) as error:
+            name = str(rule.get("name", rule.id))
+            statements.append(Statement(rule.id, rule.version, name, fault=f"{error}; correct or retire rule {name}"))
+    return RuleBook(tuple(statements), departments(ontology), position)
+
+
+def _subclasses(ontology: Ontology, cls: str) -> tuple[str, ...]:
+    """A class with all below it, or alone where today's ontology has lost it."""
+    return ontology.subclasses(cls) if cls in ontology.classes else (cls,)
+
+
+class _Cached:
+    """The last RuleBook of one store and how far the change log was looked through for it."""
+
+    def __init__(self, book: RuleBook, digest: str) -> None:
+        self.book = book
+        self.digest = digest
+        self.seen = book.position
+
+
+_CACHE: "WeakKeyDictionary[GraphStore, _Cached]" = WeakKeyDictionary()
+_LOCK = threading.Lock()
+
+
+def load_rules(store: GraphStore, ontology: Ontology) -> RuleBook:
+    """The RuleBook of the rules active now; the same object as before as long as no rule and no ontology changed."""
+    head = store.head().position
+    with _LOCK:
+        cached = _CACHE.get(store)
+        fits = cached is not None and cached.digest == ontology.digest
+        if cached is not None and fits and not _changed(store, cached.seen, head):
+            cached.seen = max(cached.seen, head)
+            return cached.book
+    book = compile_rules(tuple(list_rules(store, "active", at=head)), ontology, head)
+    with _LOCK:
+        _CACHE[store] = _Cached(book, ontology.digest)
+    return book
+
+
+def _changed(store: GraphStore, after: int, head: int) -> bool:
+    """Whether a rule changed between two positions; True, to be safe, where they lie too far apart to look."""
+    if head - after > SCAN_MAX:
+        return True
+    while after < head:
+        changes = store.changes(after)
+        if not changes or any(change.cls == CLASS for change in changes):
+            return bool(changes)
+        after = changes[-1].position
+    return False
