@@ -1,0 +1,270 @@
+"""One thread a process that groups concurrent commits into one transaction, each caller getting its own result.
+
+Invariant: a request once queued is committed or refused as a whole, whatever becomes of the thread that asked: exceptions
+thrown into callers never reach a transaction. It decides nothing about content; every other verb goes to the store.
+"""
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+from kg.errors import NoesisError, StoreBusyError, StoreError
+from kg.model import (
+    Cause,
+    Change,
+    Commit,
+    Cursor,
+    Direction,
+    Edge,
+    Entity,
+    Order,
+    Page,
+    Relation,
+    State,
+    StateWrite,
+    Where,
+    Write,
+)
+from kg.store import PAGE_MAX, GraphStore, Head, Progress, Request
+
+#: Requests and writes that go into one transaction at most (one request alone may be larger).
+GROUP_REQUESTS_MAX: Final = 64
+GROUP_WRITES_MAX: Final = 5_000
+#: Requests that wait at most; further callers wait for room.
+QUEUE_MAX: Final = 1_024
+#: Seconds a caller waits for room before it hears that the store is busy.
+ROOM_SECONDS: Final = 30.0
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True, eq=False)
+class _Ticket:
+    """Requests of one caller, and the place where their outcomes appear."""
+
+    requests: Sequence[Request]
+    writes: int
+    outcomes: list[Commit | Exception] = field(default_factory=list)
+    # A held lock is the cheapest thing to wait for that another thread can release.
+    done: threading.Lock = field(default_factory=threading.Lock)
+
+
+class Committer:
+    """A GraphStore whose commits are queued to one thread."""
+
+    def __init__(self, store: GraphStore) -> None:
+        self._store = store
+        self._waiting: deque[_Ticket] = deque()
+        self._changed = threading.Condition()
+        self._closing = False
+        self._callbacks: list[Callable[[int], None]] = []
+        self._thread = threading.Thread(target=self._run, name="committer", daemon=True)
+        self._thread.start()
+
+    def on_commit(self, callback: Callable[[int], None]) -> None:
+        """Call back with the last position after each group that made changes, outside the transaction."""
+        self._callbacks.append(callback)
+
+    def commit(
+        self,
+        writes: Sequence[Write],
+        cause: Cause | None,
+        expects: Mapping[str, int] | None = None,
+        state: Sequence[StateWrite] = (),
+    ) -> Commit:
+        """Queue one commit and wait for its own result."""
+        outcome = self._queue([Request(writes, cause, expects or {}, state)])[0]
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    def commit_many(self, requests: Sequence[Request]) -> list[Commit | Exception]:
+        """Queue several requests that stay together in one transaction."""
+        return self._queue(requests) if requests else []
+
+    def _queue(self, requests: Sequence[Request]) -> list[Commit | Exception]:
+        ticket = _Ticket(requests, sum(len(request.writes) for request in requests))
+        ticket.done.acquire()
+        with self._changed:
+            room = self._changed.wait_for(lambda: len(self._waiting) < QUEUE_MAX or self._closing, ROOM_SECONDS)
+            if self._closing:
+                raise StoreError("the store is closed; open it again")
+            if not room:
+                raise StoreBusyError("more commits wait than the store can take; try again, or send fewer at once")
+            self._waiting.append(ticket)
+            if len(self._waiting) == 1:
+                self._changed.notify_all()
+        ticket.done.acquire()
+        return ticket.outcomes
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._waiting or self._closing)
+                if not self._waiting:
+                    return
+                full = len(self._waiting) >= QUEUE_MAX
+                group = self._take()
+                if full:
+                    self._changed.notify_all()
+            last = self._serve(group)
+            for ticket in group:
+                ticket.done.release()
+            if last:
+                self._tell(last)
+
+    def _take(self) -> list[_Ticket]:
+        group = [self._waiting.popleft()]
+        requests, writes = len(group[0].requests), group[0].writes
+        while self._waiting:
+            requests += len(self._waiting[0].requests)
+            writes += self._waiting[0].writes
+            if requests > GROUP_REQUESTS_MAX or writes > GROUP_WRITES_MAX:
+                break
+            group.append(self._waiting.popleft())
+        return group
+
+    def _serve(self, group: Sequence[_Ticket]) -> int:
+        """Commit a group; returns its last new position, 0 where it made none."""
+        try:
+            outcomes = self._store.commit_many([request for ticket in group for request in ticket.requests])
+        except BaseException as error:
+            if len(group) > 1:
+                # One by one, so that what fails because of one caller does not fail for the others.
+                return max(self._serve([ticket]) for ticket in group)
+            failure = error if isinstance(error, Exception) else StoreError(f"the commit was broken off ({error!r})")
+            group[0].outcomes = [failure] * len(group[0].requests)
+            return 0
+        start, last = 0, 0
+        for ticket in group:
+            ticket.outcomes = outcomes[start : start + len(ticket.requests)]
+            start += len(ticket.requests)
+            for outcome in ticket.outcomes:
+                if isinstance(outcome, Commit) and not outcome.repeated and outcome.last >= outcome.first:
+                    last = max(last, outcome.last)
+        return last
+
+    def _tell(self, last: int) -> None:
+        for callback in self._callbacks:
+            try:
+                callback(last)
+            except Exception as error:
+                level = logging.WARNING if isinstance(error, NoesisError) else logging.ERROR
+                _log.log(level, "a commit callback failed: %r", error)
+
+    def close(self) -> None:
+        """Commit what waits, then close the store; later commits raise StoreError."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+        if threading.current_thread() is not self._thread:
+            self._thread.join()
+        self._store.close()
+
+    # -- every other verb goes straight to the store ------------------------------------------------------------------
+
+    def head(self) -> Head:
+        """The end of the log as committed."""
+        return self._store.head()
+
+    def position_at(self, instant: datetime) -> int:
+        """The last position committed at or before the instant."""
+        return self._store.position_at(instant)
+
+    def get(self, ids: Sequence[str], at: int | None = None) -> dict[str, Entity]:
+        """The entities with these ids at a position."""
+        return self._store.get(ids, at)
+
+    def versions(self, wanted: Sequence[tuple[str, int]]) -> dict[tuple[str, int], Entity]:
+        """These exact versions."""
+        return self._store.versions(wanted)
+
+    def find(
+        self,
+        cls: str,
+        where: Sequence[Where] = (),
+        order: Order | None = None,
+        after: Cursor | None = None,
+        first: int = 100,
+        at: int | None = None,
+    ) -> Page:
+        """One page of the entities of a class."""
+        return self._store.find(cls, where, order, after, first, at)
+
+    def count(self, cls: str, where: Sequence[Where] = (), at_most: int = PAGE_MAX, at: int | None = None) -> int:
+        """How many entities `find` would give."""
+        return self._store.count(cls, where, at_most, at)
+
+    def expand(
+        self,
+        ids: Sequence[str],
+        relation: str,
+        direction: Direction = Direction.OUT,
+        where: Sequence[Where] = (),
+        first: int = 100,
+        at: int | None = None,
+        after: str | None = None,
+    ) -> dict[str, list[Edge]]:
+        """For each id its edges of that name."""
+        return self._store.expand(ids, relation, direction, where, first, at, after)
+
+    def relations(self, ids: Sequence[str], at: int | None = None, first: int = PAGE_MAX) -> dict[str, list[Relation]]:
+        """For each id every relation that leaves or enters it."""
+        return self._store.relations(ids, at, first)
+
+    def paths(
+        self,
+        source: str,
+        target: str,
+        relations: Sequence[str] = (),
+        depth: int = 4,
+        first: int = 10,
+        at: int | None = None,
+    ) -> list[list[Relation]]:
+        """Shortest paths between two entities."""
+        return self._store.paths(source, target, relations, depth, first, at)
+
+    def history(self, id: str) -> list[Entity]:
+        """Every version of an entity."""
+        return self._store.history(id)
+
+    def changes(self, after: int, first: int = PAGE_MAX) -> list[Change]:
+        """The next changes after a position."""
+        return self._store.changes(after, first)
+
+    def changes_of(self, id: str, first: int = PAGE_MAX) -> list[Change]:
+        """The newest changes of an entity."""
+        return self._store.changes_of(id, first)
+
+    def causes(self, ids: Sequence[str]) -> dict[str, Cause]:
+        """The causes with these ids."""
+        return self._store.causes(ids)
+
+    def caused(self, cause: str, first: int = PAGE_MAX) -> list[Change]:
+        """The changes that one cause made."""
+        return self._store.caused(cause, first)
+
+    def state(self, kind: str, keys: Sequence[str]) -> dict[str, State]:
+        """These machine rows."""
+        return self._store.state(kind, keys)
+
+    def scan(
+        self, kind: str, prefix: str = "", after: str = "", due: int | None = None, first: int = 100
+    ) -> list[State]:
+        """Machine rows of a kind."""
+        return self._store.scan(kind, prefix, after, due, first)
+
+    def search_text(self, query: str, classes: Sequence[str] = (), first: int = 50) -> list[tuple[str, float]]:
+        """Ids of entities whose text matches."""
+        return self._store.search_text(query, classes, first)
+
+    def ledger(self, after: int = 0, first: int = PAGE_MAX) -> list[tuple[int, bytes]]:
+        """Positions and stored leaf hashes."""
+        return self._store.ledger(after, first)
+
+    def verify(self, progress: Progress | None = None) -> int:
+        """Recompute every leaf and the tree."""
+        return self._store.verify(progress)

@@ -1,0 +1,149 @@
+"""Turns a request into encoded texts before any lock is taken: what every adapter needs to plan a commit.
+
+Invariant: nothing here reads a store, so the work done under the write lock stays small. `Prepared.text` holds everything
+that makes two commits of one cause id the same (writes and cause, not state).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+from kg.errors import InputError, ShapeError, ValueDomainError
+from kg.leaf import cause_text
+from kg.model import Cause, Close, Link, Put, StateWrite, Write
+from kg.store import WRITES_MAX, Request
+from kg.values import Json, canonical, encode_properties, instant
+
+#: Characters in an id, a class name, a relation name, a cause's agent.
+NAME_MAX: Final = 1_000
+#: Characters in a cause's reason and in its attributes, each.
+CAUSE_TEXT_MAX: Final = 1_000_000
+
+
+@dataclass(slots=True)
+class Prepared:
+    """A request with its encoded writes (aligned; empty for Close and Unlink) and all keys that planning must look up."""
+
+    request: Request
+    cause: Cause | None
+    encoded: list[dict[str, Json]]
+    text: str = ""
+    cause_text: str = ""
+    attributes: str = "{}"
+    state: list[str | None] = field(default_factory=list)
+    ids: set[str] = field(default_factory=set)
+    pairs: set[tuple[str, str]] = field(default_factory=set)
+    triples: set[tuple[str, str, str]] = field(default_factory=set)
+
+
+def prepare(request: Request) -> Prepared:
+    """Encode a request; raises ShapeError, ValueDomainError or InputError where it cannot be stored."""
+    if len(request.writes) > WRITES_MAX:
+        raise InputError(f"{len(request.writes):,} writes exceed {WRITES_MAX:,} in one commit; split them")
+    # INVARIANT I1: no write without a Cause.
+    if request.cause is None and request.writes:
+        raise ShapeError("a commit with writes needs a cause; name who writes and why")
+    prepared = Prepared(request, request.cause, [])
+    try:
+        forms = [_write(write, prepared) for write in request.writes]
+        if request.cause is not None:
+            _cause(request.cause, forms, prepared)
+        prepared.ids.update(request.expects)
+        prepared.state = [_state(row) for row in request.state]
+    except UnicodeEncodeError:
+        raise ValueDomainError("a text holds a broken character (lone surrogate); repair its encoding") from None
+    return prepared
+
+
+def _name(text: str, what: str) -> str:
+    if not text or len(text) > NAME_MAX or "\x00" in text:
+        raise ValueDomainError(f"{what} {text[:40]!r} must have 1 to {NAME_MAX:,} characters and no NUL")
+    if not text.isascii():
+        text.encode()
+    return text
+
+
+def _time(value: datetime | None) -> str | None:
+    return None if value is None else instant(value)
+
+
+def _properties(properties: Mapping[str, object]) -> dict[str, Json]:
+    encoded = encode_properties(properties)  # type: ignore[arg-type]
+    for name in encoded:
+        _name(name, "property")
+    return encoded
+
+
+def _write(write: Write, prepared: Prepared) -> list[Json]:
+    """The JSON form of a write for the digest; notes on the way what planning must look up."""
+    if isinstance(write, Put):
+        _name(write.id, "id")
+        _name(write.cls, "class")
+        encoded = _properties(write.set)
+        prepared.encoded.append(encoded)
+        prepared.ids.add(write.id)
+        valid = (_time(write.valid_from), _time(write.valid_to))
+        return ["put", write.id, write.cls, encoded, sorted(write.unset), _origin(write.origin), *valid, write.replace]
+    if isinstance(write, Close):
+        prepared.encoded.append({})
+        prepared.ids.add(_name(write.id, "id"))
+        return ["close", write.id, _origin(write.origin)]
+    _name(write.source, "id")
+    _name(write.relation, "relation")
+    if isinstance(write, Link):
+        encoded = _properties(write.properties)
+        prepared.encoded.append(encoded)
+        prepared.ids.update((write.source, _name(write.target, "id")))
+        _look_up(prepared, write.source, write.relation, None if write.exclusive else write.target)
+        return ["link", write.source, write.relation, write.target, encoded, write.exclusive]
+    prepared.encoded.append({})
+    prepared.ids.add(write.source)
+    _look_up(prepared, write.source, write.relation, write.target)
+    return ["unlink", write.source, write.relation, write.target]
+
+
+def _origin(origin: str | None) -> str | None:
+    return None if origin is None else _name(origin, "origin")
+
+
+def _look_up(prepared: Prepared, source: str, relation: str, target: str | None) -> None:
+    if target is None:
+        prepared.pairs.add((source, relation))
+    else:
+        prepared.triples.add((source, relation, _name(target, "id")))
+
+
+def _json(value: Json, what: str) -> str:
+    try:
+        text = canonical(value)
+    except (TypeError, ValueError, RecursionError):
+        raise ValueDomainError(f"{what} is not plain JSON; give texts, numbers, lists and objects only") from None
+    text.encode()
+    return text
+
+
+def _cause(cause: Cause, forms: Sequence[list[Json]], prepared: Prepared) -> None:
+    for text, what in ((cause.id, "cause id"), (cause.activity, "activity"), (cause.agent, "agent")):
+        _name(text, what)
+    prepared.attributes = _json(dict(cause.attributes), "the attributes of the cause")
+    if max(len(cause.reason), len(prepared.attributes)) > CAUSE_TEXT_MAX or "\x00" in cause.reason:
+        raise ValueDomainError(
+            f"reason and attributes of a cause hold at most {CAUSE_TEXT_MAX:,} characters and no NUL"
+        )
+    if any(type(used.version) is not int for used in cause.inputs):
+        raise ValueDomainError("the version of a cause's input must be a whole number")
+    inputs = [(_name(used.id, "id"), used.version) for used in cause.inputs]
+    prepared.cause_text = cause_text(
+        cause.id, cause.activity, cause.agent, cause.reason, cause.on_behalf_of, inputs, prepared.attributes
+    )
+    prepared.text = f"[{prepared.cause_text},{canonical(forms)}]"
+    prepared.text.encode()
+
+
+def _state(row: StateWrite) -> str | None:
+    _name(row.kind, "state kind")
+    _name(row.key, "state key")
+    if row.due is not None and type(row.due) is not int:
+        raise ValueDomainError(f"due of state {row.kind}/{row.key} must be whole microseconds since 1970")
+    return None if row.value is None else _json(row.value, f"the value of state {row.kind}/{row.key}")
