@@ -17,8 +17,9 @@
     │   ├── StoreCorruptError     damaged
     │   └── StoreVersionError     written by a newer Noesis
     ├── LedgerError               the record does not verify
-    └── SearchIndexError               the semantic index cannot serve
-        └── ModelMismatchError    embeddings of another model
+    └── SearchIndexError          the semantic index cannot serve
+        ├── ModelMismatchError    embeddings of another model
+        └── OwnerGoneError        the process that owns the index does not answer
 
 The class docstring is the default message. It holds the remedy, so that no error leaves a reader without a next step.
 """
@@ -109,3 +110,7 @@ class SearchIndexError(NoesisError):
 
 class ModelMismatchError(SearchIndexError):
     """The index was built with another embedding model; run `noesis index rebuild` or set the earlier model."""
+
+
+class OwnerGoneError(SearchIndexError):
+    """The process that owns the semantic index does not answer; start `noesis serve`, or try again."""

@@ -1,0 +1,112 @@
+"""Embeddings kept by content: a text is embedded once for each model revision, however often it is indexed.
+
+Invariant: what the cache gives is what the embedder gave, as 32-bit floats, whether it was kept or made just now. Keys are
+digests, so the file holds no text. It may be deleted at any time.
+"""
+
+import hashlib
+import sqlite3
+import threading
+from array import array
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from kg.errors import SearchIndexError
+from kg.index import Embedder
+
+#: Vectors kept; the oldest leave first.
+KEPT_MAX = 500_000
+#: Keys asked for in one statement.
+_KEYS = 500
+#: Seconds to wait for another process that writes.
+_BUSY = 10.0
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS embedding (
+    place INTEGER PRIMARY KEY AUTOINCREMENT, key BLOB NOT NULL UNIQUE, vector BLOB NOT NULL
+) STRICT
+"""
+
+
+class CachedEmbedder:
+    """Port Embedder that asks another one only for texts it has not met."""
+
+    def __init__(self, embedder: Embedder, path: Path) -> None:
+        self._embedder = embedder
+        self._lock = threading.Lock()
+        self._path = path
+        with self._translated():
+            self._database = sqlite3.connect(path, timeout=_BUSY, check_same_thread=False, isolation_level=None)
+            self._database.execute("PRAGMA journal_mode=WAL")
+            self._database.execute("PRAGMA synchronous=NORMAL")
+            self._database.execute(_SCHEMA)
+
+    @property
+    def model(self) -> str:
+        """The name of the model behind the cache."""
+        return self._embedder.model
+
+    @property
+    def revision(self) -> str:
+        """The revision of the model behind the cache."""
+        return self._embedder.revision
+
+    @property
+    def dimension(self) -> int:
+        """Numbers in each vector."""
+        return self._embedder.dimension
+
+    def embed(self, texts: Sequence[str]) -> list[list[float]]:
+        """A vector for each text, kept or made now."""
+        keys = [self._key(text) for text in texts]
+        kept = self._read(list(dict.fromkeys(keys)))
+        missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in kept}
+        if missing:
+            made = self._embedder.embed(list(missing.values()))
+            fresh = {key: array("f", vector) for key, vector in zip(missing, made, strict=True)}
+            self._keep(fresh)
+            kept |= fresh
+        return [kept[key].tolist() for key in keys]
+
+    def forget(self, texts: Sequence[str]) -> None:
+        """Drop the vectors of these texts."""
+        with self._lock, self._translated():
+            self._database.executemany("DELETE FROM embedding WHERE key = ?", [(self._key(text),) for text in texts])
+
+    def close(self) -> None:
+        """Release the file."""
+        with self._lock:
+            self._database.close()
+
+    def _key(self, text: str) -> bytes:
+        name = f"{self.model}\x00{self.revision}\x00{self.dimension}\x00{text}"
+        return hashlib.sha256(name.encode()).digest()
+
+    def _read(self, keys: Sequence[bytes]) -> dict[bytes, array[float]]:
+        found: dict[bytes, array[float]] = {}
+        with self._lock, self._translated():
+            for start in range(0, len(keys), _KEYS):
+                some = keys[start : start + _KEYS]
+                marks = ",".join("?" * len(some))
+                sql = f"SELECT key, vector FROM embedding WHERE key IN ({marks})"  # noqa: S608 - marks only
+                found |= {key: array("f", vector) for key, vector in self._database.execute(sql, some)}
+        return {key: vector for key, vector in found.items() if len(vector) == self.dimension}
+
+    def _keep(self, fresh: dict[bytes, array[float]]) -> None:
+        with self._lock, self._translated():
+            self._database.execute("BEGIN IMMEDIATE")
+            rows = [(key, vector.tobytes()) for key, vector in fresh.items()]
+            self._database.executemany("INSERT OR REPLACE INTO embedding (key, vector) VALUES (?, ?)", rows)
+            self._database.execute(
+                "DELETE FROM embedding WHERE place <= (SELECT max(place) FROM embedding) - ?", (KEPT_MAX,)
+            )
+            self._database.execute("COMMIT")
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise SearchIndexError(
+                f"the embedding cache cannot serve ({error}); delete {self._path} and retry"
+            ) from None

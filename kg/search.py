@@ -1,0 +1,199 @@
+"""Search over the shared graph: meaning, words and neighbourhood, fused into one ranking of entities a reader may see.
+
+Three ranked lists (dense vectors, BM25, relations of the best hits or of `near`) are each cut down to what the reader may
+see, then fused by rank. Invariant I10: every hit is read from the store now and passes the View before it gets a rank, so
+neither hits, nor ranks, nor scores tell of what is hidden. A hit counts in the text lists only if all the text it was found
+by is open: an entity with a masked searchable property is in none of them (it may still be a neighbour), and a version that
+is no longer current counts only where its text is still the current one. Without an index the store's own text search
+answers, and the result says so. Writes nothing.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from kg.errors import InputError, ModelMismatchError, SearchIndexError
+from kg.index import HITS_MAX, Embedder, Scored, SemanticIndex
+from kg.indexer import behind as changes_behind
+from kg.model import Entity
+from kg.rrf import fuse
+from kg.store import GraphStore
+from kg.texts import TextSource, searchable, text_names
+from kg.view import View
+
+#: Characters of one query.
+QUERY_MAX = 2_000
+#: Hits of one answer.
+FIRST_MAX = 100
+#: Hits asked of a list for each one wanted, and at least; then once more with the larger factor where too few are visible.
+OVER_FETCH = (5, 50)
+LIST_MIN = 50
+#: Best hits whose neighbours are looked at, and relations read of each.
+SEEDS = 5
+NEIGHBOURS_MAX = 50
+DENSE, SPARSE, GRAPH, TEXT = "dense", "bm25", "graph", "text"
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One entity as the reader may see it, its fused score, and the lists that held it."""
+
+    entity: Entity
+    score: float
+    why: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    """Hits, best first. `behind` counts changes that the index has not taken; `fallback` says what was done without, and why."""
+
+    hits: tuple[Hit, ...]
+    behind: int = 0
+    fallback: str | None = None
+
+
+def search(
+    store: GraphStore,
+    index: SemanticIndex | None,
+    embedder: Embedder | None,
+    view: View,
+    ontology: TextSource,
+    text: str,
+    classes: Sequence[str] = (),
+    first: int = 10,
+    near: Sequence[str] = (),
+) -> SearchResult:
+    """The best current entities of these classes (none: all with text) for a text, near certain entities where given."""
+    words = text.strip()
+    if not words and not near:
+        raise InputError("the search has neither a text nor a place to look near; give one")
+    if len(words) > QUERY_MAX:
+        raise InputError(f"the search text has {len(words):,} characters; {QUERY_MAX:,} are the most")
+    if not 1 <= first <= FIRST_MAX:
+        raise InputError(f"{first} hits are outside 1 to {FIRST_MAX}; choose a number within")
+    every = searchable(ontology)
+    wanted = sorted({below for cls in classes for below in ontology.subclasses(cls)}) if classes else list(every)
+    allowed = view.classes(wanted)
+    question = _Question(store, view, ontology, words, frozenset(allowed), first, near)
+    if not allowed:
+        return SearchResult(())
+    vector, reason = _embedded(index, embedder, words)
+    if index is not None and reason is None:
+        try:
+            narrowed = None if set(allowed) >= set(every) else allowed
+            hits = question.indexed(index, vector, narrowed)
+        except SearchIndexError as error:
+            reason = str(error)
+        else:
+            said = None if embedder is not None else "words and relations only: no embedding model is installed"
+            return SearchResult(hits, changes_behind(store, ontology), said)
+    return SearchResult(
+        question.stored(), 0, f"store text search: {reason or 'this installation has no semantic index'}"
+    )
+
+
+def _embedded(
+    index: SemanticIndex | None, embedder: Embedder | None, words: str
+) -> tuple[list[float] | None, str | None]:
+    """The query's vector, and why the index cannot be used."""
+    if index is None or embedder is None:
+        return None, None
+    try:
+        info = index.info()
+        if (info.model, info.revision, info.dimension) != (embedder.model, embedder.revision, embedder.dimension):
+            raise ModelMismatchError
+        return (embedder.embed([words])[0] if words else None), None
+    except SearchIndexError as error:
+        return None, str(error)
+
+
+class _Question:
+    """One search on its way: what was asked, and every entity met so far, as stored and as seen."""
+
+    def __init__(
+        self, store: GraphStore, view: View, texts: TextSource, words: str, classes: frozenset[str], first: int,
+        near: Sequence[str],
+    ) -> None:  # fmt: skip
+        self._store = store
+        self._view = view
+        self._texts = texts
+        self._words = words
+        self._classes = classes
+        self._first = first
+        self._near = near
+        self._stored: dict[str, Entity] = {}
+        self._seen: dict[str, Entity] = {}
+
+    def indexed(
+        self, index: SemanticIndex, vector: list[float] | None, classes: Sequence[str] | None
+    ) -> tuple[Hit, ...]:
+        """Hits by the index; asks once more where hidden entities took the place of visible ones."""
+        lists: dict[str, list[str]] = {}
+        for factor in OVER_FETCH:
+            size = min(max(LIST_MIN, self._first * factor), HITS_MAX)
+            raw: dict[str, list[Scored]] = {}
+            if vector is not None:
+                raw[DENSE] = index.search_dense(vector, classes, size)
+            if self._words:
+                raw[SPARSE] = index.search_sparse(self._words, classes, size)
+            lists = self._open(raw)
+            enough = len({id for ids in lists.values() for id in ids}) >= self._first
+            if enough or all(len(found) < size for found in raw.values()):
+                break
+        return self._ranked(self._with_graph(lists))
+
+    def stored(self) -> tuple[Hit, ...]:
+        """Hits by the store's own text search."""
+        size = min(max(LIST_MIN, self._first * OVER_FETCH[0]), HITS_MAX)
+        found = self._store.search_text(self._words, sorted(self._classes), size) if self._words else []
+        ids = [id for id, _ in found]
+        self._meet(ids)
+        return self._ranked(self._with_graph({TEXT: [id for id in ids if self._all_open(id)]}))
+
+    def _open(self, raw: Mapping[str, Sequence[Scored]]) -> dict[str, list[str]]:
+        """The lists without hits that the reader may not see or that were found by a text that is not theirs to read."""
+        versions = {hit.id: hit.version for hits in raw.values() for hit in hits}
+        self._meet(list(versions))
+        shown = {id for id in versions if self._all_open(id)}
+        old = [(id, versions[id]) for id in shown if self._stored[id].version != versions[id]]
+        before = self._store.versions(old) if old else {}
+        for key in old:
+            # INVARIANT I10: a text that was replaced may have been replaced because it was not to be found.
+            if key not in before or self._texts.text_of(before[key]) != self._texts.text_of(self._stored[key[0]]):
+                shown.discard(key[0])
+        return {name: [hit.id for hit in hits if hit.id in shown] for name, hits in raw.items()}
+
+    def _meet(self, ids: Sequence[str]) -> None:
+        """Read entities from the store and keep those that the View shows."""
+        fresh = [id for id in dict.fromkeys(ids) if id not in self._stored]
+        found = self._store.get(fresh) if fresh else {}
+        self._stored |= found
+        # INVARIANT I10: the same View as the detail path, on the current version, before anything is ranked.
+        seen = zip(found, self._view.see(list(found.values())), strict=True)
+        self._seen |= {id: entity for id, entity in seen if entity is not None}
+
+    def _all_open(self, id: str) -> bool:
+        entity = self._seen.get(id)
+        if entity is None or entity.cls not in self._classes:
+            return False
+        return not entity.masked & text_names(self._texts, entity.cls)
+
+    def _with_graph(self, lists: dict[str, list[str]]) -> dict[str, list[str]]:
+        """The lists and the neighbours of `near`, or else of the best hits, those with most and best seeds first."""
+        seeds = list(self._near) or [fused.id for fused in fuse(lists)[:SEEDS]]
+        self._meet(seeds)
+        seeds = [id for id in seeds if id in self._seen]
+        if not seeds:
+            return lists
+        ends: list[tuple[str, str]] = []
+        for seed, relations in self._store.relations(seeds, None, NEIGHBOURS_MAX).items():
+            ends += [(seed, r.target if r.source == seed else r.source) for r in relations]
+        self._meet([far for _, far in ends])
+        weight = {seed: 1.0 / rank for rank, seed in enumerate(seeds, 1)}
+        scores: dict[str, float] = {}
+        for seed, far in dict.fromkeys(ends):
+            if far in self._seen and self._seen[far].cls in self._classes and far not in self._near:
+                scores[far] = scores.get(far, 0.0) + weight[seed]
+        return {**lists, GRAPH: [far for _, far in sorted((-score, far) for far, score in scores.items())]}
+
+    def _ranked(self, lists: Mapping[str, Sequence[str]]) -> tuple[Hit, ...]:
+        return tuple(Hit(self._seen[f.id], f.score, f.lists) for f in fuse(lists)[: self._first])
