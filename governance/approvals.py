@@ -1,0 +1,189 @@
+"""Approvals: a person's answer to a decision that asks for one, and which answers count now.
+
+Invariants: I5, no identity of the proposing chain answers with "approve"; one person answers a decision once (I3: again is the
+same). Whether the answers suffice for the proposal is decided anew by coordination; this says only whether they look complete.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final, Literal
+
+from governance.decide import decide
+from governance.decisions import record, requirements
+from governance.errors import (
+    AlreadyAnsweredError,
+    ApprovalError,
+    ApprovalExpiredError,
+    DeniedError,
+    NotWaitingError,
+    PrincipalError,
+    SelfApprovalError,
+)
+from governance.principals import Principal, load_principal
+from governance.quorum import missing
+from governance.rulebook import RuleBook
+from governance.verdict import Approved, Request, Verdict
+from kg.clock import Clock
+from kg.errors import ConflictError
+from kg.model import Cause, Direction, Entity, Input, Link, Put, Write
+from kg.store import GraphStore
+from kg.values import Value
+
+CLASS: Final = "Approval"
+#: Answers read for one decision.
+APPROVALS_MAX: Final = 200
+COMMENT_MAX: Final = 10_000
+RETRIES_MAX: Final = 3
+
+Answer = Literal["approve", "reject"]
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What an answer led to. `missing` names the places still open, by requirement and role; `repeated`: it was there before."""
+
+    approval: str
+    answer: Answer
+    met: bool
+    missing: Mapping[str, Mapping[str, int]]
+    repeated: bool = False
+
+
+def approve(
+    store: GraphStore, clock: Clock, rules: RuleBook, decision_id: str, principal: Principal, verdict: Answer, comment: str = "",
+    *, expects: Mapping[str, int] | None = None,
+) -> Answered:  # fmt: skip
+    """Commit a person's answer, with the decision that allowed it; `expects` may hold the proposal's version.
+
+    Raises DeniedError (recorded), SelfApprovalError (recorded), NotWaitingError, ApprovalExpiredError, AlreadyAnsweredError,
+    PrincipalError, and ConflictError where decision or proposal changed meanwhile.
+    """
+    if verdict not in {"approve", "reject"}:
+        raise ApprovalError(f"an answer is approve or reject, not {str(verdict)[:40]!r}")
+    if len(comment) > COMMENT_MAX:
+        raise ApprovalError(f"a comment of {len(comment):,} characters exceeds {COMMENT_MAX:,}; shorten it")
+    for link in principal.chain():
+        load_principal(store, link.uid)
+    decision = _waiting(store, clock, decision_id)
+    id = _approval_id(decision_id, principal)
+    for _ in range(RETRIES_MAX):
+        present = store.get([id]).get(id)
+        if present is not None:
+            if present["answer"] != verdict:
+                raise AlreadyAnsweredError
+            return _answered(store, clock, decision, present, verdict, repeated=True)
+        allowed = _decide(store, clock, rules, decision, principal, verdict)
+        try:
+            writes = (*_writes(id, decision, principal, verdict, comment), *allowed)
+            held = {decision.id: decision.version, id: 0, **(expects or {})}
+            store.commit(writes, _cause(clock, decision, principal, verdict, comment), held)
+        except ConflictError as error:
+            if error.found.keys() == {id}:
+                continue
+            raise
+        return _answered(store, clock, decision, store.get([id])[id], verdict, repeated=False)
+    raise ConflictError("the answer met another one at every try; read the decision again")
+
+
+def _waiting(store: GraphStore, clock: Clock, decision_id: str) -> Entity:
+    decision = store.get([decision_id]).get(decision_id)
+    if decision is None or decision.cls != "Decision":
+        raise NotWaitingError(f"there is no decision {decision_id[:80]!r}; look in the inbox")
+    if decision["outcome"] != "needs_approval":
+        raise NotWaitingError
+    if _over(decision, clock.now()):
+        raise ApprovalExpiredError
+    return decision
+
+
+def _over(entity: Entity, now: datetime) -> bool:
+    expires = entity.get("expires")
+    return isinstance(expires, datetime) and expires <= now
+
+
+def _approval_id(decision_id: str, principal: Principal) -> str:
+    """Made from decision and person, so that one person's answers meet in one entity."""
+    digest = hashlib.sha256(f"{decision_id}\x1f{principal.responsible()}".encode()).hexdigest()
+    return f"approval-{digest[:26]}"
+
+
+def _decide(
+    store: GraphStore, clock: Clock, rules: RuleBook, decision: Entity, principal: Principal, answer: Answer
+) -> tuple[Write, ...]:
+    """The record of the decision that this principal may answer; a refusal is recorded and raised."""
+    names = ("operation", "amount", "currency")
+    context: dict[str, Value] = {name: decision[name] for name in names if name in decision.properties}
+    request = Request(principal, "approve", decision, {**context, "answer": answer})
+    proposers = decision.get("proposers", ())
+    # INVARIANT I5: also the same natural person behind another identity, and whoever the proposer acts for.
+    own = (
+        answer == "approve" and isinstance(proposers, tuple) and principal.identities() & frozenset(map(str, proposers))
+    )
+    verdict = Verdict("deny", reason="a proposer never approves its own proposal") if own else decide(request, rules)
+    id = clock.id()
+    writes = record(id, request, verdict, facts=(Input(decision.id, decision.version),))
+    if verdict.allowed:
+        return writes
+    store.commit(writes, _cause(clock, decision, principal, answer, verdict.reason))
+    if own:
+        raise SelfApprovalError
+    raise DeniedError(f"{principal.uid} may not {answer} this: {verdict.reason}", id)
+
+
+def _cause(clock: Clock, decision: Entity, principal: Principal, answer: Answer, reason: str) -> Cause:
+    behalf = principal.on_behalf_of.uid if principal.on_behalf_of is not None else None
+    inputs = (Input(decision.id, decision.version),)
+    return Cause(clock.id(), answer, principal.uid, reason, behalf, inputs)
+
+
+def _writes(id: str, decision: Entity, principal: Principal, answer: Answer, comment: str) -> tuple[Write, ...]:
+    values: dict[str, Value] = {"answer": answer, "principal": principal.uid, "roles": tuple(sorted(principal.roles))}
+    if principal.on_behalf_of is not None:
+        values["onBehalfOf"] = principal.on_behalf_of.uid
+    if comment:
+        values["comment"] = comment
+    if "expires" in decision.properties:
+        values["expires"] = decision["expires"]
+    links = [Link(id, "wasInformedBy", decision.id)]
+    if principal.entity is not None:
+        links.append(Link(id, "wasAttributedTo", principal.entity))
+    return (Put(id, CLASS, values), *links)
+
+
+def _answered(
+    store: GraphStore, clock: Clock, decision: Entity, approval: Entity, answer: Answer, *, repeated: bool
+) -> Answered:
+    approvals = given(store, clock, decision.id)
+    open_ = {r.name: places for r in requirements(decision) if (places := missing(r, approvals))}
+    rejected = bool(answers(store, decision.id, "reject"))
+    return Answered(approval.id, answer, not open_ and not rejected, open_, repeated)
+
+
+def answers(store: GraphStore, decision_id: str, answer: Answer) -> tuple[Entity, ...]:
+    """The Approval entities of a decision with this answer, at most APPROVALS_MAX."""
+    edges = store.expand([decision_id], "wasInformedBy", Direction.IN, first=APPROVALS_MAX)[decision_id]
+    return tuple(e.entity for e in edges if e.entity.cls == CLASS and e.entity.get("answer") == answer)
+
+
+def given(store: GraphStore, clock: Clock, decision_id: str) -> tuple[Approved, ...]:
+    """The approvals in force for a decision: not expired, by principals that still exist, with the roles they still have."""
+    now = clock.now()
+    found = []
+    for approval in answers(store, decision_id, "approve"):
+        if not _over(approval, now):
+            try:
+                found.append(Approved(_approver(store, approval), approval.id))
+            except PrincipalError:
+                continue
+    return tuple(found)
+
+
+def _approver(store: GraphStore, approval: Entity) -> Principal:
+    behalf = approval.get("onBehalfOf")
+    other = load_principal(store, str(behalf)) if behalf is not None else None
+    principal = load_principal(store, str(approval["principal"]), on_behalf_of=other)
+    then = approval.get("roles", ())
+    held = frozenset(map(str, then)) if isinstance(then, tuple) else frozenset()
+    return replace(principal, roles=principal.roles & held)
