@@ -1,7 +1,7 @@
 """Writes people.yaml into the graph: users, agents, services with their roles and departments.
 
-Invariant: importing the same file again changes nothing (I3); for whoever the file names, roles and departments become exactly those
-of the file; whoever it does not name stays as is. `governance.peoplefile` reads and checks the file.
+Invariant: importing the same file again changes nothing (I3); for whoever the file names, roles and departments become exactly
+those of the file; whoever it does not name stays as is. `governance.peoplefile` reads and checks the file.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -55,10 +55,13 @@ def ensure_principal(
     found = store.find(kind, [Where("name", Op.EQ, name)], first=1).items
     if not found:
         person = Person(kind, name, {}, frozenset(roles), frozenset(departments))
-        groups = [{group: {} for group in groups} for groups in (roles, departments)]
-        import_people(store, clock, People((person,), groups[0], groups[1], ""), author)
+        import_people(store, clock, People((person,), _bare(roles), _bare(departments), ""), author)
         found = store.find(kind, [Where("name", Op.EQ, name)], first=1).items
     return found[0].id
+
+
+def _bare(names: Sequence[str]) -> dict[str, Mapping[str, Value]]:
+    return {name: {} for name in names}
 
 
 class _Plan:
@@ -112,5 +115,5 @@ class _Plan:
 
 
 def _optional(cls: str) -> tuple[str, ...]:
-    """Properties that the file decides alone: absent there, absent in the graph."""
-    return ("label", "email", "person", "disabled") if cls in KINDS else ("label",)
+    """Properties that the file decides alone: absent there, absent in the graph. Not `disabled`: silence enables nobody."""
+    return ("label", "email", "person") if cls in KINDS else ("label",)

@@ -94,8 +94,7 @@ def _person(
     if "disabled" in fields:
         if not isinstance(fields["disabled"].value, bool):
             raise document.error(fields["disabled"].line, f"disabled of {name} must be true or false")
-        if fields["disabled"].value:
-            values["disabled"] = True
+        values["disabled"] = fields["disabled"].value
     return Person(
         kind,
         name,

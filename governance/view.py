@@ -19,8 +19,8 @@ from kg.ontology import Class, Ontology
 
 #: Row decisions remembered a class; beyond this they are made anew.
 DECISIONS_MAX: Final = 10_000
-#: The label that no rule can lift: API key hashes and the like.
-SECRET: Final = "secret"
+#: Labels that no rule can lift: API key hashes and the like.
+NEVER_SHOWN: Final = frozenset({"secret"})
 
 
 @dataclass(slots=True)
@@ -97,7 +97,7 @@ class GovernedView:
 
     def _may_read_label(self, label: str, cls: str) -> bool:
         # INVARIANT: a secret is shown to nobody, whatever the rules say.
-        if label == SECRET:
+        if label in NEVER_SHOWN:
             return False
         return decide(Request(self._principal, "read", Resource(LABEL, label), {"class": cls}), self._rules).allowed
 

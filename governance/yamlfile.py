@@ -23,6 +23,10 @@ class Item:
     line: int
 
 
+def _line(event: yaml.Event) -> int:
+    return event.start_mark.line + 1 if event.start_mark is not None else 0
+
+
 class Document:
     """One file, its name for messages, and the error that its format raises."""
 
@@ -48,10 +52,10 @@ class Document:
         try:
             for event in yaml.parse(text, Loader=yaml.SafeLoader):
                 if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:
-                    raise self.error(event.start_mark.line + 1, "anchors and aliases are not supported; write it out")
+                    raise self.error(_line(event), "anchors and aliases are not supported; write it out")
                 depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
                 if depth > DEPTH_MAX:
-                    raise self.error(event.start_mark.line + 1, f"nested deeper than {DEPTH_MAX} levels; flatten it")
+                    raise self.error(_line(event), f"nested deeper than {DEPTH_MAX} levels; flatten it")
         except (yaml.YAMLError, ValueError) as problem:
             raise self._syntax(problem) from None
 
