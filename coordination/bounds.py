@@ -25,8 +25,12 @@ class Bounds:
     hold_seconds: float = 5.0
     #: A change caused by an effect caused by a change …: deeper ones wake nobody.
     cause_depth_max: int = 8
+    #: How long an approval may be given.
+    approval_seconds: float = 7 * 86_400.0
     #: Rows one reconcile step looks at.
     reconcile_batch: int = 500
+    #: How long a message for fresh work is given before it is sent again.
+    resend_seconds: float = 5.0
     #: Tries of one commit that lost a race, before the work goes back to wait.
     race_tries_max: int = 5
     #: Open proposals on one target that conflict resolution looks at.

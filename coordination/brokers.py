@@ -90,7 +90,9 @@ def _broker(url: str | None) -> "Broker":
         if scheme in ("redis", "rediss"):
             from dramatiq.brokers.redis import RedisBroker
 
-            return cast(Any, RedisBroker)(url=url, middleware=[], maintenance_chance=MAINTENANCE)
+            redis = cast("type[Broker]", RedisBroker)
+            options: dict[str, Any] = {"url": url, "middleware": [], "maintenance_chance": MAINTENANCE}
+            return redis(**options)
         if scheme in ("amqp", "amqps"):
             from dramatiq.brokers.rabbitmq import RabbitmqBroker
 

@@ -73,12 +73,12 @@ class Dispatch:
                 self._later(work, _reason(error), None, True)
         except Exception as error:
             # Whatever an agent or an effector raises is its own trouble: the work waits, the worker lives.
-            self._later(work, f"{type(error).__name__}: {_reason(error)}", None, True)
+            self._later(work, f"{type(error).__name__}: {_reason(error)}", None, True, unsure=True)
         return []
 
-    def _later(self, work: Work, reason: str, seconds: float | None, counted: bool) -> None:
+    def _later(self, work: Work, reason: str, seconds: float | None, counted: bool, unsure: bool = False) -> None:
         wait = self._backoff(work.attempts) if seconds is None else seconds
-        row = work.later(self._now(), wait, reason, counted).write()
+        row = work.later(self._now(), wait, reason, counted, unsure).write()
 
         def write() -> Sequence[str]:
             self.store.commit([], None, state=[row])

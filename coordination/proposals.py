@@ -100,6 +100,7 @@ class Origin:
 
     agent: str
     version: str
+    department: str | None
     work: str
     context_hash: str
     position: int
@@ -139,6 +140,7 @@ def put(draft: Draft, origin: Origin, index: int) -> Put:
         "compatible": draft.compatible,
         "expects": canonical(dict(draft.expects)) if draft.expects else "",
         "model": canonical(dict(origin.model)) if origin.model else "",
+        "department": origin.department or "",
     }
     properties |= {name: value for name, value in optional.items() if value}
     if draft.amount is not None:

@@ -45,7 +45,7 @@ class Work:
     """A piece of work as read. `revision` is the fencing token; `since` and `until` bound the claim or the wait, in microseconds.
 
     `task` is act, settle or effect; `subject` the entity, proposal or effect it is about. `taken` says that a claim ran out
-    once, so an earlier worker may have gone further than the record shows.
+    once, so an earlier worker may have gone further than the record shows; `unsure` that a try ended without a clear answer.
     """
 
     id: str
@@ -59,6 +59,7 @@ class Work:
     since: int = 0
     until: int = 0
     taken: bool = False
+    unsure: bool = False
     reason: str = ""
     revision: int = 0
 
@@ -75,6 +76,7 @@ class Work:
             "since": self.since,
             "until": self.until,
             "taken": self.taken,
+            "unsure": self.unsure,
             "reason": self.reason,
         }
 
@@ -85,9 +87,10 @@ class Work:
         return not self.since <= now < self.until
 
     def first(self, now: int) -> StateWrite:
-        """The row of new work, which must not be there yet; one made as failed stays so."""
-        fresh = replace(self, since=now, until=now)
-        return StateWrite(KIND, self.id, fresh.form(), expect=ABSENT, due=now if self.state == READY else None)
+        """The row of new work, which must not be there yet; `until` may lie ahead, and one made as failed stays so."""
+        due = max(now, self.until)
+        fresh = replace(self, since=now, until=due)
+        return StateWrite(KIND, self.id, fresh.form(), expect=ABSENT, due=due if self.state == READY else None)
 
     def claim(self, now: int, lease_seconds: float) -> "Work":
         """The work as this worker holds it once `write` is committed."""
@@ -101,17 +104,23 @@ class Work:
         self._allow(DONE)
         return replace(self, state=DONE, reason="")
 
-    def later(self, now: int, seconds: float, reason: str, counted: bool = True) -> "Work":
+    def later(self, now: int, seconds: float, reason: str, counted: bool = True, unsure: bool = False) -> "Work":
         """The work, to be tried again after a wait; an uncounted wait leaves the attempts as they were."""
         self._allow(READY)
         until = now + int(seconds * 1_000_000)
         attempts = self.attempts if counted else self.attempts - 1
-        return replace(self, state=READY, since=now, until=until, attempts=attempts, reason=reason)
+        unsure = unsure or self.unsure
+        return replace(self, state=READY, since=now, until=until, attempts=attempts, reason=reason, unsure=unsure)
 
     def failed(self, reason: str) -> "Work":
         """The work, put aside for a person."""
         self._allow(FAILED)
         return replace(self, state=FAILED, reason=reason)
+
+    def again(self, now: int) -> "Work":
+        """Failed work, taken up again with all its tries; what was unsure stays so."""
+        self._allow(READY)
+        return replace(self, state=READY, attempts=0, since=now, until=now)
 
     def write(self) -> StateWrite:
         """The row of this state; it must still be at the revision that was read."""
@@ -153,11 +162,9 @@ def act_id(agent: str, subject: str, position: int) -> str:
     return f"act:{agent}:{subject}:{position}"
 
 
-def settle(proposal: str, position: int = 0) -> Work:
-    """Work that settles a proposal; `position` is the change that asks for it anew (0: the proposal itself)."""
-    return Work(
-        f"settle:{proposal}:{position}" if position else f"settle:{proposal}", "settle", proposal, position=position
-    )
+def settle(proposal: str, because: str | int = "") -> Work:
+    """Work that settles a proposal; `because` is the change or work that asks for it anew, empty for the first time."""
+    return Work(f"settle:{proposal}:{because}" if because else f"settle:{proposal}", "settle", proposal)
 
 
 def effect(effect_id: str) -> Work:

@@ -1,0 +1,132 @@
+"""Acts: lets the woken agent think, and makes what it hands in proposals, in one commit with the work that settles them.
+
+Invariant I3: proposals get their ids from the work and are expected not to exist, so acting again adds nothing. What the agent
+read is on record with the cause. Decides nothing and applies nothing.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from coordination import proposals, works
+from coordination.acting import Acting, AgentCard, ContextRecord
+from coordination.codec import derive
+from coordination.errors import DraftError, GiveUp, RetryLater
+from coordination.proposals import Draft, Origin
+from coordination.works import Work, micros
+from kg.clock import Clock
+from kg.errors import InputError
+from kg.model import ABSENT, Cause, Change, Entity, Input, Kind
+from kg.store import GraphStore
+
+DRAFTS_MAX: Final = 100
+#: What the cause of an act names as used: the evidence, or, where an agent names none, the entity it acted on.
+INPUTS_MAX: Final = 1_000
+
+#: Why an agent may not act now, None where it may.
+Held = Callable[[str, str | None], str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Acts:
+    """The task that has an agent act."""
+
+    store: GraphStore
+    clock: Clock
+    acting: Acting
+    held: Held
+    hold_seconds: float
+
+    def run(self, work: Work) -> Sequence[str]:
+        """Act and commit the proposals; an agent that is paused or stopped acts later."""
+        card = self.acting.agents().get(work.agent)
+        if card is None:
+            raise GiveUp(f"no agent is called {work.agent}; load it, then retry the work")
+        why = self.held(card.name, card.department)
+        if why is not None:
+            raise RetryLater(why, self.hold_seconds, counted=False)
+        change = self.store.changes(work.position - 1, 1)[0]
+        at = self.store.head().position
+        entity = self._entity(work, change, at)
+        if entity is None:
+            self.store.commit([], None, state=[work.done().write()])
+            return ()
+        drafts, record = self.acting.act(card.name, change, entity, at)
+        if not drafts:
+            self.store.commit([], None, state=[work.done().write()])
+            return ()
+        return self._propose(work, card, entity, drafts, record)
+
+    def abandon(self, work: Work, reason: str) -> Sequence[str]:
+        """Put the work aside; nothing was proposed."""
+        self.store.commit([], None, state=[work.failed(reason).write()])
+        return ()
+
+    def _entity(self, work: Work, change: Change, at: int) -> Entity | None:
+        """The subject as it stands, or its closing version where that is what woke the agent."""
+        entity = self.store.get([work.subject], at=at).get(work.subject)
+        if entity is None and change.kind is Kind.CLOSED and change.subject == work.subject:
+            return self.store.versions([(change.subject, change.version)]).get((change.subject, change.version))
+        return entity
+
+    def _propose(
+        self, work: Work, card: AgentCard, entity: Entity, drafts: Sequence[Draft], record: ContextRecord
+    ) -> Sequence[str]:
+        try:
+            puts = [
+                proposals.put(
+                    replace(draft, priority=draft.priority + card.priority), _origin(work, card, record), index
+                )
+                for index, draft in enumerate(_checked(card, drafts))
+            ]
+        except InputError as error:
+            raise GiveUp(str(error)) from error
+        now = micros(self.clock.now())
+        settles = [works.settle(put.id) for put in puts]
+        # INVARIANT I3: ids follow from the work and must be new, so an act done twice proposes once.
+        self.store.commit(
+            puts,
+            _cause(work, card, entity, drafts, record),
+            {put.id: ABSENT for put in puts},
+            [work.done().write(), *(settle.first(now) for settle in settles)],
+        )
+        return [settle.id for settle in settles]
+
+
+def _checked(card: AgentCard, drafts: Sequence[Draft]) -> Sequence[Draft]:
+    if len(drafts) > DRAFTS_MAX:
+        raise DraftError(f"{card.name} handed in {len(drafts):,} drafts at once; keep to {DRAFTS_MAX}")
+    for draft in drafts:
+        if card.capabilities and draft.operation not in card.capabilities:
+            raise DraftError(
+                f"{card.name} proposes {draft.operation}, which it does not declare; add it to its capabilities"
+            )
+    return drafts
+
+
+def _origin(work: Work, card: AgentCard, record: ContextRecord) -> Origin:
+    return Origin(
+        card.name, card.version, card.department, work.id, record.hash, record.position, work.depth + 1, record.model
+    )
+
+
+def _cause(work: Work, card: AgentCard, entity: Entity, drafts: Sequence[Draft], record: ContextRecord) -> Cause:
+    used = proposals.inputs_of(drafts) or (Input(entity.id, entity.version),)
+    return Cause(
+        derive("act", work.id, work.revision),
+        "propose",
+        f'Agent::"{card.name}"',
+        f"{card.name} was woken by change {work.position}",
+        inputs=used[:INPUTS_MAX],
+        attributes={
+            "depth": work.depth + 1,
+            "work": work.id,
+            "agentVersion": card.version,
+            "agentDigest": card.digest,
+            "context": {
+                "hash": record.hash,
+                "position": record.position,
+                "read": [[item.id, item.version] for item in record.read],
+            },
+        },
+    )

@@ -1,0 +1,258 @@
+"""Gate: the one place where coordination asks governance. It builds the request, has it decided by the rules of this moment, and
+records the decision.
+
+Invariants: I4 `basis` reads the versions of rule book, controls, agent and target before it reads their content, and the commit
+that begins an effect expects them, so what was decided on is what holds. I5, I6 are `governance.decide`'s. Commits nothing.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from coordination.proposals import Proposal
+from governance import approvals as answering
+from governance import controls
+from governance.decide import decide
+from governance.decisions import record, requirements
+from governance.errors import PrincipalError
+from governance.principals import Principal, load_principal
+from governance.quorum import merge, satisfied
+from governance.rulebook import RuleBook
+from governance.rules import BOOK, load_rules
+from governance.verdict import Approved, Request, Requirement, Resource, Verdict, strictest
+from kg.clock import Clock
+from kg.model import Close, Entity, Input, Link, Put, Write
+from kg.ontology import Ontology
+from kg.store import GraphStore
+from kg.values import Money, Value
+
+#: Decisions of one proposal whose answers count.
+DECISIONS_MAX: Final = 100
+#: Entities beyond the target that one proposal may touch.
+TOUCHED_MAX: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What people said: approvals in force, and the reason where somebody rejected."""
+
+    approvals: tuple[Approved, ...] = ()
+    rejected: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """What a decision rests on: rules, principal, resource, and the versions that the commit must expect.
+
+    `gone` says in words why the proposal has no basis any more, `held` which control holds it, `refused` why it is denied whatever
+    the rules say; each is empty where that is not so. `touched` are the other entities that its writes would change.
+    """
+
+    rules: RuleBook
+    principal: Principal
+    resource: Entity | Resource
+    expects: Mapping[str, int]
+    touched: Sequence[Entity | Resource] = ()
+    refused: str = ""
+    gone: str = ""
+    held: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """The id of a decision and the writes that put it on record, linked to its proposal."""
+
+    id: str
+    writes: tuple[Write, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """Asks governance on behalf of coordination."""
+
+    store: GraphStore
+    clock: Clock
+    ontology: Ontology
+    approval_seconds: float
+
+    def held(self, agent: str, department: str | None) -> str | None:
+        """Why this agent may not begin anything now, None where it may."""
+        runs, _ = controls.expects(self.store, agent, department)
+        return None if runs else _held(agent)
+
+    def basis(self, proposal: Proposal) -> Basis:
+        """Everything to decide on, as it is now."""
+        agent, target = proposal.text("agent"), proposal.text("target")
+        # Versions first, content after: a change in between makes the commit fail, never pass.
+        there = self.store.get([BOOK, target, *proposal.expects])
+        runs, versions = controls.expects(self.store, agent, proposal.text("department") or None)
+        rules = load_rules(self.store, self.ontology)
+        expects = {**versions, BOOK: there[BOOK].version if BOOK in there else 0}
+        resource: Entity | Resource | None = there.get(target) or _created(proposal, target)
+        principal, refused = self._principal(agent, expects)
+        if isinstance(resource, Entity):
+            expects[target] = resource.version
+        gone = _gone(proposal, there, resource)
+        touched, platform = self._touched(proposal)
+        held = "" if runs else _held(agent)
+        refused = refused or platform
+        return Basis(rules, principal, resource or Resource("", target), expects, touched, refused, gone, held)
+
+    def judge(self, proposal: Proposal, basis: Basis, approvals: Sequence[Approved]) -> Verdict:
+        """The verdict on the proposal; the strictest where its writes touch more than its target.
+
+        The target needs a permit; the other entities need none, but a forbid that speaks of them counts.
+        """
+        if basis.refused:
+            return Verdict("deny", reason=basis.refused)
+        request = _request(proposal, basis)
+        verdict = decide(request, basis.rules, approvals)
+        for resource in basis.touched:
+            other = decide(replace(request, resource=resource), basis.rules, approvals)
+            if other.outcome != "allow" and (other.rules or other.errors):
+                verdict = _stricter(verdict, other)
+        return verdict
+
+    def hopeless(self, proposal: Proposal) -> bool:
+        """Whether the rules deny a proposal now, so that it can beat nobody."""
+        basis = self.basis(proposal)
+        return bool(basis.gone) or self.judge(proposal, basis, ()).outcome == "deny"
+
+    def record(self, proposal: Proposal, basis: Basis, verdict: Verdict) -> Recorded:
+        """A decision about to be committed."""
+        id = self.clock.id()
+        facts = (Input(proposal.id, proposal.version), *proposal.evidence)
+        expires = None
+        if verdict.outcome == "needs_approval":
+            expires = self.clock.now() + timedelta(seconds=self.approval_seconds)
+        made = record(
+            id,
+            _request(proposal, basis),
+            verdict,
+            facts=facts,
+            agent_version=proposal.text("agentVersion"),
+            expires=expires,
+            model=proposal.text("model") or None,
+        )
+        return Recorded(id, (*made, Link(proposal.id, "decidedBy", id)))
+
+    def answers(self, proposal: Proposal) -> Answers:
+        """What people answered to any decision on this proposal."""
+        found: dict[str, Approved] = {}
+        for decision in self._decisions(proposal):
+            for rejection in answering.answers(self.store, decision.id, "reject"):
+                comment = str(rejection.get("comment", ""))
+                return Answers(rejected=f"rejected by {rejection['principal']}" + (f": {comment}" if comment else ""))
+            for approval in answering.given(self.store, self.clock, decision.id):
+                found[approval.id] = approval
+        return Answers(tuple(found.values()))
+
+    def unchanged(self, proposal: Proposal, verdict: Verdict) -> bool:
+        """Whether the last decision asked for the same, so that another one would say nothing new."""
+        decisions = self._decisions(proposal)
+        if not decisions:
+            return False
+        last = max(decisions, key=lambda decision: decision.since)
+        required = {item.name: dict(item.approvers) for item in verdict.required}
+        asked = {item.name: dict(item.approvers) for item in requirements(last)}
+        return last["outcome"] == verdict.outcome and asked == required
+
+    def lapsed(self, proposal: Proposal) -> str:
+        """Why nobody may answer any more, empty where somebody may."""
+        ends = [end for item in self._decisions(proposal) if isinstance(end := item.get("expires"), datetime)]
+        if not ends or max(ends) > self.clock.now():
+            return ""
+        return f"not approved by {max(ends):%Y-%m-%d %H:%M} UTC; the agent has to propose again"
+
+    def satisfied(self, requirement: Requirement, answers: Answers, basis: Basis) -> bool:
+        """Whether others than the proposer fulfil a requirement."""
+        # INVARIANT I5: no identity of the proposing chain counts.
+        own = basis.principal.identities()
+        return satisfied(requirement, [a for a in answers.approvals if not a.by.identities() & own])
+
+    def _decisions(self, proposal: Proposal) -> list[Entity]:
+        edges = self.store.expand([proposal.id], "decidedBy", first=DECISIONS_MAX)[proposal.id]
+        return [edge.entity for edge in edges]
+
+    def _principal(self, agent: str, expects: dict[str, int]) -> tuple[Principal, str]:
+        try:
+            principal = load_principal(self.store, f'Agent::"{agent}"')
+        except PrincipalError as error:
+            return Principal("Agent", agent), str(error)
+        if principal.entity is not None:
+            expects[principal.entity] = self.store.get([principal.entity])[principal.entity].version
+        return principal, ""
+
+    def _touched(self, proposal: Proposal) -> tuple[list[Entity | Resource], str]:
+        """The other entities that the writes would change, and why an agent may not where one belongs to the platform."""
+        target, made = proposal.text("target"), {}
+        ids: dict[str, None] = {}
+        for write in proposal.writes:
+            ids[_subject(write)] = None
+            if isinstance(write, Put):
+                made[write.id] = Resource(write.cls, write.id, write.set)
+        found = self.store.get(list(ids))
+        touched = [thing for id in ids if id != target and (thing := found.get(id) or made.get(id)) is not None]
+        for thing in (*touched, *found.values(), *made.values()):
+            known = self.ontology.classes.get(thing.cls)
+            if known is not None and known.platform:
+                return [], f"an agent writes no {thing.cls}: it belongs to the platform"
+        if len(touched) > TOUCHED_MAX:
+            return [], f"it would change {len(touched):,} entities beside its target; the bound is {TOUCHED_MAX}"
+        return touched, ""
+
+
+def _held(agent: str) -> str:
+    return f"agent {agent} is held by a control; it goes on when the control is set to run"
+
+
+def _subject(write: Write) -> str:
+    if isinstance(write, Put | Close):
+        return write.id
+    return write.source
+
+
+def _created(proposal: Proposal, target: str) -> Resource | None:
+    """The target as the proposal's own writes would create it."""
+    for write in proposal.writes:
+        if isinstance(write, Put) and write.id == target:
+            return Resource(write.cls, target, write.set)
+    return None
+
+
+def _gone(proposal: Proposal, there: Mapping[str, Entity], resource: Entity | Resource | None) -> str:
+    if resource is None:
+        return f"{proposal.text('target')} is not there any more"
+    for id, version in proposal.expects.items():
+        found = there[id].version if id in there else 0
+        if found != version:
+            return f"{id} is at version {found}, the proposal rests on {version}"
+    return ""
+
+
+def _request(proposal: Proposal, basis: Basis) -> Request:
+    context: dict[str, Value] = {
+        "operation": proposal.text("operation"),
+        "effect": proposal.text("effector"),
+        "confidence": proposal.confidence,
+        "priority": proposal.number("priority"),
+    }
+    amount: Money | None = proposal.amount
+    if amount is not None:
+        context["amount"] = amount
+    return Request(basis.principal, "apply", basis.resource, context)
+
+
+def _stricter(one: Verdict, other: Verdict) -> Verdict:
+    """Two verdicts on one proposal: the stricter outcome, everything that either requires."""
+    outcome = strictest([one.outcome, other.outcome])
+    leading = one if one.outcome == outcome else other
+    return replace(
+        leading,
+        rules=tuple(dict.fromkeys((*one.rules, *other.rules))),
+        errors=tuple(dict.fromkeys((*one.errors, *other.errors))),
+        required=merge((*one.required, *other.required)),
+        satisfied=tuple(sorted({*one.satisfied, *other.satisfied})),
+        advice=tuple(dict.fromkeys((*one.advice, *other.advice))),
+    )

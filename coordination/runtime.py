@@ -1,0 +1,128 @@
+"""Runtime: coordination as three plain, synchronous calls: `pump` reads the feed, `handle` does one piece of work, `reconcile`
+sends again what is left.
+
+Invariant: nothing is kept in memory that a crash would lose; any process may call any of the three at any time. Makes no thread
+and chooses no adapter: `worker` and bootstrap do.
+"""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from coordination import effects, works
+from coordination.acting import Acting
+from coordination.acts import Acts
+from coordination.bounds import Bounds
+from coordination.dispatch import Dispatch
+from coordination.effectors.effector import Effector
+from coordination.effects import Effects
+from coordination.errors import BrokerError, StateError
+from coordination.feed import Feed
+from coordination.gate import Gate
+from coordination.proposals import PROPOSAL
+from coordination.reconciler import Reconciler
+from coordination.settling import Settling
+from coordination.works import Work, micros
+from kg.clock import Clock
+from kg.model import Change, Direction, Entity, Op, Where
+from kg.ontology import Ontology
+from kg.store import PAGE_MAX, GraphStore
+
+#: Who may choose between proposals of the same weight, unless bootstrap says otherwise.
+CHOOSERS: Final[Mapping[str, int]] = {"manager": 1}
+
+
+@dataclass(slots=True)
+class Runtime:
+    """Everything coordination does, wired. `enqueue` carries a work id to whoever calls `handle`."""
+
+    store: GraphStore
+    clock: Clock
+    ontology: Ontology
+    acting: Acting
+    effectors: Sequence[Effector]
+    enqueue: Callable[[str], None]
+    bounds: Bounds = field(default_factory=Bounds)
+    choosers: Mapping[str, int] = field(default_factory=lambda: CHOOSERS)
+    feed: Feed = field(init=False)
+    dispatch: Dispatch = field(init=False)
+    reconciler: Reconciler = field(init=False)
+
+    def __post_init__(self) -> None:
+        store, clock, bounds = self.store, self.clock, self.bounds
+        gate = Gate(store, clock, self.ontology, bounds.approval_seconds)
+        reactions = {"Approval": self._answered, "RuleBook": self._ruled}
+        self.feed = Feed(store, clock, self.ontology, self.acting, bounds, reactions)
+        self.dispatch = Dispatch(
+            store,
+            clock,
+            bounds,
+            {
+                "act": Acts(store, clock, self.acting, gate.held, bounds.hold_seconds),
+                "settle": Settling(store, clock, gate, bounds, self.choosers),
+                "effect": Effects(store, clock, {effector.kind: effector for effector in self.effectors}),
+            },
+        )
+        self.reconciler = Reconciler(store, clock, bounds, self._send)
+
+    def pump(self) -> int:
+        """Read the next batch of changes and send the work it makes; how many changes were read."""
+        read, made = self.feed.step()
+        for id in made:
+            self._send(id)
+        return read
+
+    def handle(self, work_id: str) -> None:
+        """Do the work with this id if it is open, and send what follows from it. Safe to call any number of times."""
+        for id in self.dispatch.handle(work_id):
+            self._send(id)
+
+    def reconcile(self) -> int:
+        """Send again what is open and due; how many messages that were."""
+        return self.reconciler.step()
+
+    def settle(self, proposal_id: str) -> None:
+        """Ask for a proposal to be settled now, without waiting for the feed (for whoever answered it)."""
+        work = works.settle(proposal_id, f"asked:{self.store.head().position}")
+        rows = works.new(self.store, self.clock, [work])
+        self.store.commit([], None, state=rows)
+        self._send(work.id)
+
+    def failures(self, after: str = "", first: int = 100) -> list[Work]:
+        """Work that was put aside for a person, with the reason, in order of id; looks at one page of rows."""
+        rows = self.store.scan(works.KIND, after=after, first=PAGE_MAX)
+        return [work for row in rows if (work := works.of(row)).state == works.FAILED][:first]
+
+    def retry(self, work_id: str) -> None:
+        """Take up again what was put aside; raises StateError where it was not."""
+        work = works.read(self.store, work_id)
+        if work is None or work.state != works.FAILED:
+            raise StateError(f"there is no failed work {work_id}; list the failures to see which there is")
+        self.store.commit([], None, state=[work.again(micros(self.clock.now())).write()])
+        self._send(work_id)
+
+    def resolve(self, effect_id: str, happened: bool, principal: str, comment: str) -> None:
+        """Record what a person found out about an effect in doubt."""
+        effects.resolve(self.store, self.clock, effect_id, happened, principal, comment)
+
+    def _send(self, id: str) -> None:
+        try:
+            self.enqueue(id)
+        except BrokerError as error:
+            logging.getLogger(__name__).warning("work %s was not sent: %s", id, error)
+            return
+        self.reconciler.note(id)
+
+    def _answered(self, change: Change, _: Entity) -> Sequence[Work]:
+        """An answer to a decision settles the proposals that the decision is about."""
+        if change.relation != "wasInformedBy" or change.target is None:
+            return ()
+        edges = self.store.expand([change.target], "decidedBy", Direction.IN, first=1)[change.target]
+        return [works.settle(edge.entity.id, change.position) for edge in edges]
+
+    def _ruled(self, change: Change, _: Entity) -> Sequence[Work]:
+        """Changed rules are asked again about proposals that an erring rule sent to a person."""
+        where = [Where("state", Op.EQ, "waiting_approval"), Where("outcome", Op.EQ, "escalate")]
+        page = self.store.find(PROPOSAL, where, first=self.bounds.batch)
+        return [works.settle(entity.id, change.position) for entity in page.items]

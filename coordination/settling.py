@@ -1,0 +1,229 @@
+"""Settling: takes a proposal from made to denied, superseded, waiting, or carried out.
+
+Invariants: I4 the allowing decision and the intent of the effect (for the graph: the effect itself) are one commit, which expects
+the rule book, the controls, the agent and the target at the versions that were decided on; I11 therefore nothing begins after
+an acknowledged stop. I3 the commit expects the proposal's version and that it has no effect yet. Decides by `gate` alone.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from coordination import conflicts, effects, works
+from coordination.bounds import Bounds
+from coordination.codec import derive
+from coordination.conflicts import Meeting
+from coordination.errors import RetryLater
+from coordination.gate import Answers, Basis, Gate
+from coordination.proposals import GRAPH, OPEN, PROPOSAL, Proposal
+from coordination.works import Work, micros
+from governance.verdict import Requirement, Verdict
+from kg.clock import Clock
+from kg.errors import ConflictError, InputError
+from kg.model import ABSENT, Cause, Input, Link, Op, StateWrite, Where, Write
+from kg.store import GraphStore
+from kg.values import Ref
+
+#: States from which a proposal may still be settled.
+_UNSETTLED: Final = frozenset({"proposed", "conflicted", "waiting_approval", "approved"})
+CONFLICT: Final = "conflict"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one look at a proposal leads to: writes, what they expect, and the work that follows."""
+
+    activity: str
+    writes: Sequence[Write]
+    reason: str = ""
+    expects: Mapping[str, int] = field(default_factory=dict)
+    follow: Sequence[Work] = ()
+    decision: str = ""
+    cause: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Settling:
+    """The task that settles proposals. `choosers` are the roles, with counts, that may choose between equal proposals."""
+
+    store: GraphStore
+    clock: Clock
+    gate: Gate
+    bounds: Bounds
+    choosers: Mapping[str, int]
+
+    def run(self, work: Work) -> Sequence[str]:
+        """Look at the proposal and commit what follows; a lost race is looked at again, a bounded number of times."""
+        for _ in range(self.bounds.race_tries_max):
+            try:
+                return self._once(work)
+            except ConflictError as error:
+                if work.id in error.found:
+                    raise
+        raise RetryLater(f"proposal {work.subject} changed each time it was looked at")
+
+    def abandon(self, work: Work, reason: str) -> Sequence[str]:
+        """Fail the proposal where it is still open."""
+        proposal = self._read(work.subject)
+        if proposal is None or proposal.state not in _UNSETTLED:
+            return self._commit(work.failed(reason), proposal, None)
+        step = Step("settle.fail", [proposal.move("failed", reason)], reason, follow=self._freed(work, proposal))
+        return self._commit(work.failed(reason), proposal, step)
+
+    def _once(self, work: Work) -> Sequence[str]:
+        proposal = self._read(work.subject)
+        if proposal is None or proposal.state not in _UNSETTLED:
+            return self._commit(work.done(), proposal, None)
+        step = self._step(work, proposal)
+        try:
+            return self._commit(work.done(), proposal, step)
+        except InputError as error:
+            # The graph refuses the writes: that is the proposal's fault, and final.
+            reason = f"it cannot be applied: {error}"
+            failed = Step("settle.fail", [proposal.move("failed", reason)], reason, follow=self._freed(work, proposal))
+            return self._commit(work.done(), proposal, failed)
+
+    def _step(self, work: Work, proposal: Proposal) -> Step | None:
+        answers = self.gate.answers(proposal)
+        if answers.rejected:
+            return self._end(work, proposal, "rejected", answers.rejected)
+        basis = self.gate.basis(proposal)
+        if basis.gone:
+            return self._end(work, proposal, "expired", basis.gone)
+        if basis.held:
+            raise RetryLater(basis.held, self.bounds.hold_seconds, counted=False)
+        verdict = self.gate.judge(proposal, basis, answers.approvals)
+        if verdict.outcome == "deny":
+            decision = self.gate.record(proposal, basis, verdict)
+            writes: list[Write] = [proposal.move("denied", verdict.reason, outcome=verdict.outcome), *decision.writes]
+            return Step("decide", writes, verdict.reason, basis.expects, self._freed(work, proposal), decision.id)
+        return self._meet(work, proposal, answers, basis, verdict)
+
+    def _meet(self, work: Work, proposal: Proposal, answers: Answers, basis: Basis, verdict: Verdict) -> Step | None:
+        """What follows for a proposal that is not denied, among the others on its target."""
+        meeting = conflicts.meet(proposal, self._rivals(proposal))
+        if meeting.by is not None:
+            winner, reason = meeting.by
+            writes = [proposal.move("superseded", reason), Link(proposal.id, "conflictsWith", winner.id)]
+            return Step("settle.conflict", writes, reason, {winner.id: winner.version})
+        if meeting.undecided and not self._chosen(proposal, answers, basis):
+            return self._conflicted(work, proposal, basis, meeting)
+        if verdict.outcome != "allow":
+            return self._wait(work, proposal, basis, verdict, meeting)
+        return self._begin(proposal, basis, verdict, meeting)
+
+    def _end(self, work: Work, proposal: Proposal, state: str, reason: str) -> Step:
+        return Step(f"settle.{state}", [proposal.move(state, reason)], reason, follow=self._freed(work, proposal))
+
+    def _conflicted(self, work: Work, proposal: Proposal, basis: Basis, meeting: Meeting) -> Step | None:
+        if proposal.state == "conflicted":
+            lapsed = self.gate.lapsed(proposal)
+            return self._end(work, proposal, "expired", lapsed) if lapsed else None
+        names = ", ".join(rival.id for rival in meeting.undecided)
+        reason = f"as weighty as {names}; a person chooses"
+        required = (Requirement(CONFLICT, dict(self.choosers)),)
+        verdict = Verdict("needs_approval", required=required, reason=reason)
+        decision = self.gate.record(proposal, basis, verdict)
+        writes = [
+            proposal.move("conflicted", reason, outcome=verdict.outcome),
+            *decision.writes,
+            *(Link(proposal.id, "conflictsWith", rival.id) for rival in meeting.undecided),
+        ]
+        expects = {rival.id: rival.version for rival in meeting.undecided}
+        return Step("decide", writes, reason, expects, self._reminder(proposal, decision.id), decision.id)
+
+    def _wait(self, work: Work, proposal: Proposal, basis: Basis, verdict: Verdict, meeting: Meeting) -> Step | None:
+        beaten, expects = _beaten(proposal, meeting)
+        if proposal.state == "waiting_approval" and not beaten and self.gate.unchanged(proposal, verdict):
+            lapsed = self.gate.lapsed(proposal)
+            return self._end(work, proposal, "expired", lapsed) if lapsed else None
+        decision = self.gate.record(proposal, basis, verdict)
+        writes = [
+            proposal.move("waiting_approval", verdict.reason, outcome=verdict.outcome),
+            *decision.writes,
+            *beaten,
+        ]
+        expects = {**expects, **basis.expects}
+        return Step("decide", writes, verdict.reason, expects, self._reminder(proposal, decision.id), decision.id)
+
+    def _begin(self, proposal: Proposal, basis: Basis, verdict: Verdict, meeting: Meeting) -> Step:
+        """The commit with which the effect begins, or for the graph: with which it happens."""
+        decision = self.gate.record(proposal, basis, verdict)
+        beaten, expects = _beaten(proposal, meeting)
+        # INVARIANT I4, I11: rule book, controls, agent and target as they were decided on, in the very commit that begins.
+        # INVARIANT I3: the proposal has no effect yet.
+        expects = {**proposal.expects, **expects, **basis.expects, effects.effect_id(proposal): ABSENT}
+        cause = derive("apply", proposal.id)
+        if proposal.text("effector") == GRAPH:
+            moved = proposal.move("applied", verdict.reason, outcome=verdict.outcome)
+            done = effects.intention(proposal, "done", reference=cause)
+            writes = [moved, *decision.writes, *done, *beaten, *proposal.writes]
+            return Step("apply", writes, proposal.text("rationale"), expects, (), decision.id, cause)
+        moved = proposal.move("applying", verdict.reason, outcome=verdict.outcome)
+        writes = [moved, *decision.writes, *effects.intention(proposal), *beaten]
+        follow = [works.effect(effects.effect_id(proposal))]
+        return Step("intend", writes, proposal.text("rationale"), expects, follow, decision.id, cause)
+
+    def _reminder(self, proposal: Proposal, decision: str) -> list[Work]:
+        """Work that looks again when the time to approve is over."""
+        due = micros(self.clock.now()) + int(self.bounds.approval_seconds * 1_000_000)
+        return [replace(works.settle(proposal.id, decision), until=due)]
+
+    def _chosen(self, proposal: Proposal, answers: Answers, basis: Basis) -> bool:
+        required = Requirement(CONFLICT, dict(self.choosers))
+        return proposal.state == "conflicted" and self.gate.satisfied(required, answers, basis)
+
+    def _rivals(self, proposal: Proposal) -> list[Proposal]:
+        """Other open proposals on the target that the rules do not deny anyhow."""
+        found = [
+            rival
+            for rival in self._open(proposal, OPEN)
+            if rival.id != proposal.id and not conflicts.compatible(proposal, rival)
+        ]
+        return [rival for rival in found if rival.state != "proposed" or not self.gate.hopeless(rival)]
+
+    def _freed(self, work: Work, proposal: Proposal) -> list[Work]:
+        """Proposals that stood against this one and may go on now that it ends."""
+        rivals = self._open(proposal, ("conflicted",))
+        return [works.settle(rival.id, derive(work.id, work.revision)) for rival in rivals if rival.id != proposal.id]
+
+    def _open(self, proposal: Proposal, states: Sequence[str]) -> list[Proposal]:
+        where = [
+            Where("target", Op.EQ, Ref(proposal.text("target"))),
+            Where("state", Op.IN, tuple(states)),
+        ]
+        return [Proposal(entity) for entity in self.store.find(PROPOSAL, where, first=self.bounds.rivals_max).items]
+
+    def _read(self, id: str) -> Proposal | None:
+        entity = self.store.get([id]).get(id)
+        return None if entity is None else Proposal(entity)
+
+    def _commit(self, work: Work, proposal: Proposal | None, step: Step | None) -> Sequence[str]:
+        if proposal is None or step is None:
+            self.store.commit([], None, state=[work.write()])
+            return ()
+        now = micros(self.clock.now())
+        follow: list[StateWrite] = [item.first(now) for item in step.follow]
+        # INVARIANT I3, I7: the proposal as it was looked at, and the claim still held.
+        expects = {**step.expects, proposal.id: proposal.version}
+        self.store.commit(step.writes, _cause(self.clock, work, proposal, step), expects, [work.write(), *follow])
+        return [row.key for row in follow if row.due is not None and row.due <= now]
+
+
+def _beaten(proposal: Proposal, meeting: Meeting) -> tuple[list[Write], dict[str, int]]:
+    """The writes that supersede the rivals a proposal beats, and the versions they expect."""
+    writes: list[Write] = []
+    chosen = [(rival, f"a person chose {proposal.id}") for rival in meeting.undecided]
+    beaten = [*meeting.beaten, *chosen]
+    for rival, reason in beaten:
+        writes += [rival.move("superseded", reason), Link(rival.id, "conflictsWith", proposal.id)]
+    return writes, {rival.id: rival.version for rival, _ in beaten}
+
+
+def _cause(clock: Clock, work: Work, proposal: Proposal, step: Step) -> Cause:
+    used = dict.fromkeys((Input(proposal.id, proposal.version), *proposal.evidence))
+    attributes = {"depth": proposal.number("depth"), "proposal": proposal.id, "work": work.id}
+    if step.decision:
+        attributes["decision"] = step.decision
+    who = f'Agent::"{proposal.text("agent")}"' if step.activity in ("apply", "intend") else 'Service::"coordination"'
+    return Cause(step.cause or clock.id(), step.activity, who, step.reason, inputs=tuple(used), attributes=attributes)

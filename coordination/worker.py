@@ -1,0 +1,77 @@
+"""Worker: the loop of one process: a thread that pumps when something was committed and reconciles at a bounded interval, beside the
+carrier's threads that handle work.
+
+Invariant: it sleeps until a commit is reported, some work falls due, or `interval_seconds` pass (another process may have
+committed); it never polls faster. Stopping lets what is being handled finish.
+"""
+
+import logging
+import threading
+from dataclasses import dataclass, field
+from typing import Final
+
+from coordination.brokers import Carrier
+from coordination.runtime import Runtime
+from kg.errors import NoesisError
+
+#: Batches pumped before the loop looks at the time again.
+BATCHES_MAX: Final = 100
+STOP_SECONDS: Final = 30.0
+
+
+@dataclass(slots=True)
+class Worker:
+    """One process at work. Hand `notify` to the committer's `on_commit`."""
+
+    runtime: Runtime
+    carrier: Carrier
+    interval_seconds: float = 1.0
+    _woken: threading.Event = field(default_factory=threading.Event)
+    _ending: threading.Event = field(default_factory=threading.Event)
+    _thread: threading.Thread | None = None
+
+    def notify(self, position: int) -> None:
+        """Something was committed up to this position."""
+        del position
+        self._woken.set()
+
+    def start(self) -> None:
+        """Start the carrier's threads and the loop."""
+        if self._thread is None:
+            self.carrier.start()
+            self._woken.set()
+            self._thread = threading.Thread(target=self._run, name="noesis-worker", daemon=True)
+            self._thread.start()
+
+    def stop(self) -> None:
+        """End the loop, then let the carrier's threads finish what they hold."""
+        self._ending.set()
+        self._woken.set()
+        if self._thread is not None:
+            self._thread.join(STOP_SECONDS)
+            self._thread = None
+        self.carrier.stop()
+
+    def _run(self) -> None:
+        wait = 0.0
+        monotonic = self.runtime.clock.monotonic
+        look_again = monotonic()
+        while not self._ending.is_set():
+            self._woken.wait(wait)
+            self._woken.clear()
+            try:
+                for _ in range(BATCHES_MAX):
+                    if self._ending.is_set() or not self.runtime.pump():
+                        break
+                if monotonic() >= look_again:
+                    self.runtime.reconcile()
+                    look_again = monotonic() + self._rest()
+            except NoesisError as error:
+                # The store may be busy or full for a while; nothing is lost by looking again later.
+                logging.getLogger(__name__).warning("the worker could not go on, it tries again: %s", error)
+                look_again = monotonic() + self.interval_seconds
+            wait = max(0.0, look_again - monotonic())
+
+    def _rest(self) -> float:
+        due = self.runtime.reconciler.next_due_seconds()
+        return self.interval_seconds if due is None else min(self.interval_seconds, max(due, 0.001))
