@@ -1,0 +1,129 @@
+"""Replenishment: stock below the reorder level, also with the open purchase orders that count, asks for a purchase order.
+
+A purchase order does not count while its inbound shipment is delayed on a route with an open incident: the ERP alone would
+wait for goods that logistics knows to be stuck. Above 5,000 EUR a rule asks a purchasing manager.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import cast
+
+from agents.context import Context
+from coordination.codec import derive
+from coordination.proposals import Draft
+from coordination.wakes import Neighbour, Wake
+from kg.model import Change, Entity, Link, Op, Put, Where, Write
+from kg.values import Money, Value
+
+from .facts import CURRENCY, EDGES_MAX, amount, calendar, euros, far, open_incidents, pending, sensed, sources, target
+
+CREATE = "purchase_order.create"
+
+
+def _is_low(product: Entity) -> bool:
+    return cast(int, product.get("stock", 0)) < cast(int, product.get("reorderLevel", 0))
+
+
+@dataclass(frozen=True, slots=True)
+class Replenishment:
+    """Works for purchasing; reads warehouse, purchasing and logistics."""
+
+    name: str = "replenishment"
+    version: str = "1.0"
+    department: str = "purchasing"
+    capabilities: tuple[str, ...] = (CREATE,)
+    priority: int = 10
+    wakes: tuple[Wake, ...] = (
+        Wake("Product", properties=("stock", "reorderLevel"), condition=lambda _, now: _is_low(now)),
+        Wake(
+            "PurchaseOrder",
+            on=frozenset({"updated", "closed"}),
+            properties=("status", "quantity"),
+            subject=Neighbour("restocks"),
+        ),
+        *sensed(
+            "Shipment",
+            "brings",
+            lambda now: now.get("direction") == "IN" and now.get("status") == "delayed",
+            Neighbour("brings", then=Neighbour("restocks")),
+            ("status", "route"),
+        ),
+        Wake("RouteIncident", properties=("ended", "route"), condition=lambda _, now: "ended" not in now.properties),
+    )
+
+    def act(self, change: Change, entity: Entity, context: Context) -> Sequence[Draft]:
+        """Check the product, or every product with goods stuck on the incident's route."""
+        products = _stuck_products(entity, context) if entity.cls == "RouteIncident" else [entity]
+        drafts = (_check(product, context) for product in products if _is_low(product))
+        return [draft for draft in drafts if draft is not None]
+
+
+def _stuck_products(incident: Entity, context: Context) -> list[Entity]:
+    stuck = [
+        Where("route", Op.EQ, incident["route"]),
+        Where("status", Op.EQ, "delayed"),
+        Where("direction", Op.EQ, "IN"),
+    ]
+    shipments = [shipment.id for shipment in context.find("Shipment", stuck, first=EDGES_MAX)]
+    purchases = {p.id for edges in context.expand_many(shipments, "brings").values() for p in far(edges)}
+    found = context.expand_many(sorted(purchases), "restocks").values()
+    return list({product.id: product for edges in found for product in far(edges)}.values())
+
+
+def _check(product: Entity, context: Context) -> Draft | None:
+    level, stock = cast(int, product["reorderLevel"]), cast(int, product["stock"])
+    coming = [p for p in sources(context, product.id, "restocks") if p.get("status") == "open"]
+    stuck: list[tuple[Entity, Entity, Entity]] = []
+    counted: list[Entity] = []
+    for purchase in coming:
+        blocked = _blocked(purchase, context)
+        if blocked is None:
+            counted.append(purchase)
+        else:
+            stuck.append((purchase, *blocked))
+    available = stock + sum(cast(int, purchase["quantity"]) for purchase in counted)
+    if available >= level or pending(context, product.id, (CREATE,)):
+        return None
+    return _draft(product, available, counted, stuck, context)
+
+
+def _blocked(purchase: Entity, context: Context) -> tuple[Entity, Entity] | None:
+    """The delayed shipment of a purchase order and the open incident that holds it."""
+    for shipment in sources(context, purchase.id, "brings"):
+        if shipment.get("status") == "delayed":
+            for incident in open_incidents(context, str(shipment["route"])):
+                return shipment, incident
+    return None
+
+
+def _draft(
+    product: Entity,
+    available: int,
+    counted: Sequence[Entity],
+    stuck: Sequence[tuple[Entity, Entity, Entity]],
+    context: Context,
+) -> Draft:
+    quantity = cast(int, product["reorderQuantity"])
+    cost = amount(product, "unitCost")
+    supplier = target(context, product.id, "suppliedBy")
+    day = calendar(context)
+    # The same need gives the same purchase order, whichever fact woke the agent.
+    made = derive("purchase-order", product.id, product.version)
+    values: dict[str, Value] = {"quantity": quantity, "unitCost": Money(cost, CURRENCY), "status": "open"}
+    writes: list[Write] = [Put(made, "PurchaseOrder", values), Link(made, "restocks", product.id)]
+    if supplier is not None:
+        writes.append(Link(made, "orderedFrom", supplier.id))
+        if day is not None:
+            values["expectedOn"] = day[1] + timedelta(days=cast(int, supplier.get("leadTimeDays", 0)))
+    waits = [f"{p['poNo']} is stuck on {s['route']} ({i.get('kind')}, {i['incidentId']})" for p, s, i in stuck]
+    reason = f"{product['productNo']}: {product['stock']} in stock, {available} with what is coming, below {product['reorderLevel']}"
+    return Draft(
+        CREATE,
+        product.id,
+        tuple(writes),
+        rationale=f"{reason}{'; ' if waits else ''}{', '.join(waits)}; order {quantity} for {euros(quantity * cost)}.",
+        evidence=context.evidence(product, *counted, *(fact for facts in stuck for fact in facts), supplier),
+        amount=Money(quantity * cost, CURRENCY),
+        alternatives=tuple(f"wait for {purchase['poNo']}" for purchase, _, _ in stuck),
+    )
