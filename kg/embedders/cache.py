@@ -82,7 +82,7 @@ class CachedEmbedder:
         name = f"{self.model}\x00{self.revision}\x00{self.dimension}\x00{text}"
         return hashlib.sha256(name.encode()).digest()
 
-    def _read(self, keys: Sequence[bytes]) -> dict[bytes, array[float]]:
+    def _read(self, keys: Sequence[bytes]) -> "dict[bytes, array[float]]":
         found: dict[bytes, array[float]] = {}
         with self._lock, self._translated():
             for start in range(0, len(keys), _KEYS):
@@ -92,7 +92,7 @@ class CachedEmbedder:
                 found |= {key: array("f", vector) for key, vector in self._database.execute(sql, some)}
         return {key: vector for key, vector in found.items() if len(vector) == self.dimension}
 
-    def _keep(self, fresh: dict[bytes, array[float]]) -> None:
+    def _keep(self, fresh: "dict[bytes, array[float]]") -> None:
         with self._lock, self._translated():
             self._database.execute("BEGIN IMMEDIATE")
             rows = [(key, vector.tobytes()) for key, vector in fresh.items()]
