@@ -234,6 +234,17 @@ def test_the_type_checker_looks_away_by_name_only() -> None:
     assert not set(TYPE_IGNORES) - set(counted), "a name that is no longer needed"
 
 
+def test_make_promises_only_what_is_there() -> None:
+    makefile = text(Path("Makefile"))
+    ours = [name for name in re.findall(r"-m ([\w.]+)", makefile) if name.split(".")[0] in {*PACKAGES, "benchmarks"}]
+    assert ours
+    for name in ours:
+        path = Path(*name.split("."))
+        assert path.with_suffix(".py") in files() or path / "__main__.py" in files(), name
+    for script in re.findall(r"bash (scripts/\S+)", makefile):
+        assert Path(script) in files(), script
+
+
 def test_no_large_file_is_committed() -> None:
     large = {
         str(path): (ROOT / path).stat().st_size for path in files() if (ROOT / path).stat().st_size > FILE_BYTES_MAX
