@@ -29,7 +29,10 @@ RESERVED_TYPES = frozenset(
         "JSON",
         "Position",
     }
-    | {"Connection"}
+    | {"Connection", "Long", "Count", "UserError", "EntityVersion", "PropertyValue", "Why", "WhyStep", "SearchHit"}
+    | {"SearchAnswer", "Direction", "MoneyInput", "LedgerHead", "Viewer", "ErrorCode", "Feed", "ChangeKind"}
+    | {f"{kind}Filter" for kind in ("String", "Long", "Decimal", "Boolean", "Date", "DateTime", "Duration", "Money")}
+    | {"IDFilter", "ListFilter", "MissingApprovers", "AnswerPayload", "ControlPayload", "RecordPayload"}
 )
 #: Entity types that the Cedar schema declares, and words its grammar keeps.
 RESERVED_CEDAR = frozenset(
@@ -37,7 +40,7 @@ RESERVED_CEDAR = frozenset(
     | {"true", "false", "if", "then", "else", "in", "is", "like", "has"}
 )
 #: Fields that every entity has beside its properties.
-RESERVED_FIELDS = frozenset({"id", "class", "__typename"})
+RESERVED_FIELDS = frozenset({"id", "class", "version", "since", "masked", "history", "changes", "why", "__typename"})
 
 
 def fault(name: str) -> str | None:
@@ -109,9 +112,9 @@ def derived_inverse(source: str, relation: str) -> str:
 
 
 def class_names(cls: str) -> tuple[str, ...]:
-    """Every name of the type scope that one class takes: its type and the two of its Relay connection."""
+    """Every name of the type scope that one class takes: its type, the two of its Relay connection, and its inputs."""
     name = graphql_type(cls)
-    return (name, f"{name}Connection", f"{name}Edge")
+    return (name, *(name + part for part in ("Connection", "Edge", "Where", "OrderBy", "Property", "Key")))
 
 
 def collision(names: Iterable[tuple[str, str]]) -> tuple[str, str, str] | None:

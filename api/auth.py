@@ -1,0 +1,85 @@
+"""Authentication: who a request comes from. By API key; without one only from this machine, and only where settings allow it.
+
+Invariants: a server that others can reach never answers without a key, which is checked when it starts and again at each
+request by the peer's address; a key that is sent is always checked, so a wrong one never falls back to the local user. OIDC
+tokens will be another branch of `identify`, told apart by their form.
+"""
+
+import ipaddress
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from api.errors import BindingError, UnauthenticatedError
+from api.platform import Noesis
+from api.settings import Settings
+from governance.errors import PrincipalError
+from governance.principals import Principal, load_principal
+
+SCHEME = "bearer"
+#: Characters of an Authorization header.
+HEADER_MAX = 4_096
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks, and whether without a key."""
+
+    principal: Principal
+    local: bool = False
+
+
+def loopback(host: str) -> bool:
+    """Whether an address or name means this machine only."""
+    if host.lower().rstrip(".") == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]").partition("%")[0]).is_loopback
+    except ValueError:
+        return False
+
+
+def check_binding(settings: Settings) -> None:
+    """Raise BindingError where these settings would open the API to other machines without a key."""
+    if settings.keyless and not loopback(settings.host):
+        raise BindingError(
+            f"host {settings.host} is reached by other machines, and keyless is on; set keyless = false (every request then "
+            "needs a key) or host = 127.0.0.1"
+        )
+
+
+def key_of(authorization: str | None) -> str | None:
+    """The key in an Authorization header, None where there is no header; UnauthenticatedError for another scheme."""
+    if authorization is None:
+        return None
+    scheme, _, key = authorization.partition(" ")
+    if len(authorization) > HEADER_MAX or scheme.lower() != SCHEME or not key.strip():
+        raise UnauthenticatedError("the Authorization header is not `Bearer <key>`; send it so")
+    return key.strip()
+
+
+def local_principal(platform: Noesis) -> Principal:
+    """The user that acts without a key: as the graph knows it, else with the roles that settings give it."""
+    settings = platform.settings
+    named = Principal("User", settings.local_user, frozenset(settings.local_roles))
+    try:
+        return load_principal(platform.store, named.uid)
+    except PrincipalError:
+        return named
+
+
+def identifier(platform: Noesis, authorization: str | None, peer: str | None) -> Callable[[], Caller]:
+    """A function that finds out who this request comes from, now; it calls the store.
+
+    Raises UnauthenticatedError or KeyRejectedError with one sentence.
+    """
+    key = key_of(authorization)
+    settings = platform.settings
+
+    def identify() -> Caller:
+        if key is not None:
+            return Caller(platform.authenticate(key))
+        if settings.keyless and loopback(settings.host) and peer is not None and loopback(peer):
+            return Caller(local_principal(platform), local=True)
+        raise UnauthenticatedError
+
+    return identify

@@ -1,0 +1,186 @@
+"""Mutations: what a person may change from outside: answer a decision, stop and resume, hand in one record.
+
+Invariant: none writes by itself. Each goes through the function of governance or ingest that decides, records and commits, as the
+authenticated principal; a refusal is part of the payload, with a code, and the decision that refused is on record.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any, TypeVar
+
+import strawberry
+from strawberry import Info
+
+from api.graphql.changes import ENTITY
+from api.graphql.codes import ErrorCode, code_of, shown
+from api.graphql.ids import entity_id
+from api.graphql.operations import Operation
+from api.graphql.records import take_record
+from api.graphql.scalars import JSON, DateTimeText, Position
+from governance.approvals import Answer, Answered, approve
+from governance.controls import Acknowledgement, resume, stop
+
+T = TypeVar("T")
+CODE = strawberry.enum(ErrorCode, name="ErrorCode", description="What kind of error it is, for programs.")
+REASON_MAX = 2_000
+
+
+@strawberry.type(description="Why nothing was done.")
+class UserError:
+    code: CODE  # type: ignore[valid-type]
+    message: str
+
+
+@strawberry.type(description="Approvers still missing.")
+class MissingApprovers:
+    requirement: str
+    role: str
+    count: int
+
+
+@strawberry.type(description="What an answer to a decision led to.")
+class AnswerPayload:
+    row: strawberry.Private[Any] = None
+    met: bool = strawberry.field(
+        default=False, description="Whether all that was asked for is there; the proposal is then decided again."
+    )
+    missing: list[MissingApprovers] = strawberry.field(default_factory=list)
+    repeated: bool = strawberry.field(default=False, description="You had answered so before.")
+    errors: list[UserError] = strawberry.field(default_factory=list)
+    approval = strawberry.field(
+        resolver=lambda self: self.row, graphql_type=ENTITY, description="The answer on record."
+    )
+
+
+@strawberry.type(description="That a control is set.")
+class ControlPayload:
+    rows: strawberry.Private[Any] = ()
+    scope: str | None = None
+    state: str | None = None
+    position: Position | None = strawberry.field(default=None, description="From here on it holds.")
+    at: DateTimeText | None = None
+    more: bool = strawberry.field(default=False, description="Whether more effects were on their way than are listed.")
+    errors: list[UserError] = strawberry.field(default_factory=list)
+    in_flight = strawberry.field(
+        resolver=lambda self: list(self.rows),
+        graphql_type=list[ENTITY],
+        description="Effects that had begun when it was set, and so are not stopped; null where you may not see one.",
+    )
+
+
+@strawberry.type(description="What became of a record that was handed in.")
+class RecordPayload:
+    row: strawberry.Private[Any] = None
+    outcome: str | None = strawberry.field(default=None, description="created, updated or unchanged.")
+    position: Position | None = strawberry.field(default=None, description="The last change it made; null: none.")
+    errors: list[UserError] = strawberry.field(default_factory=list)
+    entity = strawberry.field(resolver=lambda self: self.row, graphql_type=ENTITY)
+
+
+async def attempt(operation: Operation, act: Callable[[], Awaitable[T]], refused: Callable[[list[UserError]], T]) -> T:
+    """What `act` gives, or a payload that says why not; what nobody outside can mend is raised."""
+    try:
+        return await act()
+    except Exception as error:
+        if code_of(error) is ErrorCode.INTERNAL:
+            raise
+        code, message = shown(error, operation.platform.clock)
+        return refused([UserError(code=code, message=message)])
+
+
+async def _answer(operation: Operation, decision: str, answer: Answer, comment: str) -> AnswerPayload:
+    platform = operation.platform
+
+    def act() -> Answered:
+        return approve(
+            platform.store, platform.clock, platform.rules(), entity_id(decision), operation.principal, answer, comment
+        )
+
+    async def done() -> AnswerPayload:
+        answered = await operation.call(act)
+        await operation.open()
+        missing = [
+            MissingApprovers(requirement=name, role=role, count=count)
+            for name, places in answered.missing.items()
+            for role, count in places.items()
+        ]
+        row = await operation.row_of(answered.approval)
+        return AnswerPayload(row=row, met=answered.met, missing=missing, repeated=answered.repeated)
+
+    return await attempt(operation, done, lambda errors: AnswerPayload(errors=errors))
+
+
+async def _approve(info: Info[Operation, None], decision: strawberry.ID, comment: str = "") -> AnswerPayload:
+    return await _answer(info.context, decision, "approve", comment)
+
+
+async def _reject(info: Info[Operation, None], decision: strawberry.ID, comment: str = "") -> AnswerPayload:
+    return await _answer(info.context, decision, "reject", comment)
+
+
+async def _control(
+    operation: Operation, act: Callable[..., Acknowledgement], scope: str, reason: str
+) -> ControlPayload:
+    platform = operation.platform
+
+    def control() -> Acknowledgement:
+        return act(
+            platform.store, platform.clock, operation.principal, scope, reason[:REASON_MAX], rules=platform.rules()
+        )
+
+    async def done() -> ControlPayload:
+        told = await operation.call(control)
+        await operation.open()
+        rows = [await operation.row_of(intent.id) for intent in told.intents]
+        return ControlPayload(
+            rows=rows,
+            scope=told.scope,
+            state=told.state,
+            position=Position(told.position),
+            at=DateTimeText(told.at),
+            more=told.more,
+        )
+
+    return await attempt(operation, done, lambda errors: ControlPayload(errors=errors))
+
+
+async def _stop(info: Info[Operation, None], reason: str, scope: str = "global") -> ControlPayload:
+    return await _control(info.context, stop, scope, reason)
+
+
+async def _resume(info: Info[Operation, None], reason: str, scope: str = "global") -> ControlPayload:
+    return await _control(info.context, resume, scope, reason)
+
+
+async def _ingest(
+    info: Info[Operation, None],
+    class_: Annotated[str, strawberry.argument(name="class", description="A type such as Customer.")],
+    properties: Annotated[JSON, strawberry.argument(description="Field names and values; null takes one away.")],
+    origin: Annotated[str | None, strawberry.argument(description="The source record, for lineage.")] = None,
+) -> RecordPayload:
+    operation = info.context
+
+    async def done() -> RecordPayload:
+        taken = await operation.call(take_record, operation.platform, operation.principal, class_, properties, origin)
+        await operation.open()
+        return RecordPayload(
+            row=await operation.row_of(taken.id),
+            outcome=taken.outcome,
+            position=None if taken.position is None else Position(taken.position),
+        )
+
+    return await attempt(operation, done, lambda errors: RecordPayload(errors=errors))
+
+
+@strawberry.type
+class Mutation:
+    """What can be changed."""
+
+    approve = strawberry.field(resolver=_approve, description="Say yes to a decision that asks for approval.")
+    reject = strawberry.field(resolver=_reject, description="Say no to a decision that asks for approval.")
+    stop = strawberry.field(
+        resolver=_stop, description="Let no effect begin in a scope: global, agent:NAME or department:NAME."
+    )
+    resume = strawberry.field(resolver=_resume, description="Let a scope act again.")
+    ingest_record = strawberry.field(
+        resolver=_ingest, description="Hand in one record; the same key again updates the same entity."
+    )

@@ -1,0 +1,58 @@
+"""Guards: what is refused before anything looks at a request: a foreign Host header, a page of another origin.
+
+A server on loopback can be reached by any page the user has open, through a name that its owner points at 127.0.0.1 (DNS
+rebinding); so the Host header must be one of ours. Invariant: no answer ever carries a CORS permission. Holds for sockets too.
+"""
+
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from api.auth import loopback
+from api.graphql.codes import ErrorCode
+from api.graphql.http import refusal
+from api.settings import Settings
+
+ANY = frozenset({"0.0.0.0", "::"})  # noqa: S104
+
+
+def host_name(host: str) -> str:
+    """The name in a Host header, without port and brackets, in lower case; empty where it is malformed."""
+    try:
+        return (urlsplit(f"//{host.strip()}").hostname or "").rstrip(".")
+    except ValueError:
+        return ""
+
+
+class Guards:
+    """ASGI middleware around the whole API."""
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        self._app = app
+        self._origins = frozenset(origin.rstrip("/").lower() for origin in settings.allowed_origins)
+        self._names = frozenset(host_name(name) for name in (*settings.allowed_hosts, settings.host)) - ANY
+        #: Bound to every address and told no names, a server cannot know what it is called.
+        self._open = settings.host in ANY and not settings.allowed_hosts
+
+    def fault(self, headers: Headers) -> str | None:
+        """What is wrong with the headers, or None."""
+        name = host_name(headers.get("host", ""))
+        if not (name and (loopback(name) or name in self._names or self._open)):
+            return f"host {name or 'none'} is not one of this server; add it to allowed_hosts if it should be"
+        origin = headers.get("origin")
+        if origin is None or origin.rstrip("/").lower() in self._origins:
+            return None
+        if urlsplit(origin).netloc.lower() == headers.get("host", "").strip().lower():
+            return None
+        return f"pages of {origin[:200]} may not call this server; add the origin to allowed_origins if they should"
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a request through or refuse it."""
+        fault = self.fault(Headers(scope=scope)) if scope["type"] in ("http", "websocket") else None
+        if fault is None:
+            await self._app(scope, receive, send)
+        elif scope["type"] == "http":
+            await refusal(403, ErrorCode.FORBIDDEN, fault)(scope, receive, send)
+        else:
+            await send({"type": "websocket.close", "code": 1008, "reason": fault[:120]})
