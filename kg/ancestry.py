@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from kg.model import Cause, Change, Direction, Entity
+from kg.model import Cause, Change, Direction, Edge, Entity
 from kg.store import PAGE_MAX, GraphStore
 from kg.view import View
 
@@ -22,7 +22,8 @@ VERSIONS_MAX = 50
 RELATED_MAX = 50
 #: Changes between two wanted ones that are read along rather than asked for apart.
 GAP_MAX = 8
-#: Relations that say where an entity comes from (W3C PROV-O), read from the entity outwards.
+#: Relations that say where an entity comes from, read from it outwards: W3C PROV-O's, then what governance and coordination
+#: add. A relation property `version` names the version meant; else it is the current one.
 PROVENANCE = (
     "used",
     "wasGeneratedBy",
@@ -32,7 +33,14 @@ PROVENANCE = (
     "wasAssociatedWith",
     "actedOnBehalfOf",
     "hadPlan",
+    "usedRule",
+    "decidedBy",
+    "performs",
 )
+#: Relations that lead to an entity and explain it: the approvals of a decision.
+INFORMING = ("wasInformedBy",)
+#: Properties that list entity versions as ``id@version``.
+REFERENCES = ("used", "evidence")
 
 Key = tuple[str, int]
 
@@ -146,12 +154,30 @@ class Ancestry:
         return {change.position: change for change in read}
 
     def _relate(self, keys: Sequence[Key]) -> None:
-        """Follow the provenance relations of these entities, one call a relation name."""
+        """Follow provenance from these entities: one call a relation name, and the references they list themselves."""
+        for key in keys:
+            seen = self.facts[key].seen
+            listed = [seen.get(name) for name in REFERENCES] if seen is not None else []
+            items = [str(item) for value in listed if isinstance(value, tuple) for item in value]
+            self.facts[key].related += [("used", end) for end in map(_reference, items) if end is not None]
         ids = sorted({id for id, _ in keys})
-        for name in PROVENANCE if ids else ():
-            found = self._store.expand(ids, name, Direction.OUT, first=RELATED_MAX)
+        follow = [(name, Direction.OUT) for name in PROVENANCE] + [(name, Direction.IN) for name in INFORMING]
+        for name, direction in follow if ids else ():
+            found = self._store.expand(ids, name, direction, first=RELATED_MAX)
             for key in keys:
-                self.facts[key].related += [(name, (e.entity.id, e.entity.version)) for e in found[key[0]]]
+                known = {end for _, end in self.facts[key].related}
+                ends = [end for end in map(_far, found[key[0]]) if end not in known]
+                self.facts[key].related += [(name, end) for end in ends]
+
+
+def _far(edge: Edge) -> Key:
+    version = edge.relation.properties.get("version")
+    return edge.entity.id, version if isinstance(version, int) else edge.entity.version
+
+
+def _reference(item: str) -> Key | None:
+    id, _, version = item.rpartition("@")
+    return (id, int(version)) if id and version.isdecimal() else None
 
 
 def setters(line: Sequence[Entity], property: str | None) -> list[tuple[Entity, tuple[str, ...]]]:

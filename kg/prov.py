@@ -14,7 +14,7 @@ from kg.why import Why
 #: Namespaces of the document; `noesis` names what only this platform knows.
 PREFIXES = {"noesis": "urn:noesis:prov#", "xsd": "http://www.w3.org/2001/XMLSchema#"}
 #: Relations between graph entities that PROV calls a derivation; the others are influences.
-DERIVATIONS = frozenset({"used", "wasGeneratedBy", "wasDerivedFrom"})
+DERIVATIONS = frozenset({"used", "usedRule", "wasGeneratedBy", "wasDerivedFrom"})
 
 
 def prov_json(answer: Why) -> dict[str, Json]:

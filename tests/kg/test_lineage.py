@@ -59,6 +59,29 @@ def test_each_property_is_traced_to_the_change_that_set_it(store: DictStore) -> 
     assert [c.label.split(": ")[1] for c in both.children] == ["stock = 2", "cost = 7, name = 'bolt'"]
 
 
+def test_decisions_lead_to_rule_versions_approvals_and_listed_facts(store: DictStore) -> None:
+    gate = Cause("again", "decide", 'Service::"gate"')
+    store.commit([Put("r1", "Rule", {"name": "small orders"})], Cause("rename", "rules.add", 'User::"rita"'))
+    writes = [
+        Put("d2", "Decision", {"outcome": "needs_approval", "used": ("p1@1", "no reference", "gone@7")}),
+        Link("d2", "usedRule", "r1", {"version": 1}),
+    ]
+    store.commit(writes, gate)
+    approval = [Put("a1", "Approval", {"answer": "approve"}), Link("a1", "wasInformedBy", "d2")]
+    store.commit(approval, Cause("approve", "approve", 'User::"paul"', "looks right"))
+    answer = why(store, OpenView(), "d2")
+    assert [(c.via, c.node) for c in answer.children if c.kind != "change"] == [
+        ("used", "entity:p1@1"),
+        ("used", ""),
+        ("usedRule", "entity:r1@1"),
+        ("wasInformedBy", "entity:a1@1"),
+    ]
+    assert 'by User::"paul"' in kinds(answer, "agent")
+    check_prov(prov_json(answer))
+    masked = why(store, RuleView(mask={"Decision": frozenset({"used"})}), "d2")
+    assert "entity:p1@1" not in {node.node for node in masked.walk()}, "what is masked is not followed"
+
+
 def test_a_value_set_to_the_same_again_keeps_its_first_change(store: DictStore) -> None:
     store.commit([Put("p1", "Product", {"stock": 2, "cost": 8})], Cause("again", "ingest", 'Service::"ingest"'))
     assert why(store, OpenView(), "p1", "stock").children[0].node == "change:3"
