@@ -104,7 +104,7 @@ def find(
         selects.append(f"SELECT {ENTITY_COLUMNS}, {key or 'NULL'} AS sort {source}{more}")
         values += [*given, *bound]
     by = f"sort IS NULL, sort {way}, id {way}" if key else f"id {way}"
-    parts = [" UNION ALL ".join(selects)]
+    parts = [f"SELECT * FROM ({' UNION ALL '.join(selects)})"]
     if key and len(selects) == 1:
         # Two runs in index order, those that have the property first, so that no page sorts the whole class.
         parts = [f"SELECT * FROM ({selects[0]} AND {key} IS {'NOT ' if there else ''}NULL)" for there in (True, False)]

@@ -1,0 +1,49 @@
+"""Canonical bytes against the rfc8785 package, and what a leaf gives away."""
+
+import json
+
+import rfc8785
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kg import leaf
+from kg.values import canonical, encode_properties
+from tests.properties import values
+
+names = st.text("abcXYZ_09", min_size=1, max_size=6)
+words = values.texts
+
+
+@given(st.dictionaries(names, values.values, max_size=5))
+def test_properties_are_rfc_8785_bytes(properties: dict[str, object]) -> None:
+    encoded = encode_properties(properties)  # type: ignore[arg-type]
+    assert canonical(encoded).encode() == rfc8785.dumps(encoded)
+
+
+@given(words, words, words, st.none() | words, st.lists(st.tuples(words, st.integers(0, 9)), max_size=2))
+def test_the_text_of_a_cause_is_rfc_8785(
+    id: str, agent: str, reason: str, behalf: str | None, inputs: list[tuple[str, int]]
+) -> None:
+    text = leaf.cause_text(id, "act", agent, reason, behalf, inputs, '{"a":1}')
+    assert text.encode() == rfc8785.dumps(json.loads(text))
+    assert json.loads(text)["inputs"] == [list(used) for used in inputs]
+
+
+@given(words, words, st.none() | words)
+def test_leaf_texts_are_rfc_8785(cls: str, id: str, origin: str | None) -> None:
+    texts: list[str] = []
+    kept, leaf.leaf_hash = leaf.leaf_hash, lambda data: texts.append(data.decode()) or b""  # type: ignore[func-returns-value]
+    try:
+        prefix = leaf.leaf_prefix("2026-01-01T00:00:00.000000Z", bytes(32))
+        leaf.entity_leaf(prefix, '["a"]', cls, id, "created", "{}", 7, "00", None, "2026-01-01T00:00:00.000000Z", 1)
+        leaf.relation_leaf(prefix, cls, id, "linked", 8, "uses", "00", id)
+    finally:
+        leaf.leaf_hash = kept
+    for text in [*texts, leaf.rest_text(origin, "{}")]:
+        assert text.encode() == rfc8785.dumps(json.loads(text))
+
+
+def test_commitments_hide_equal_values() -> None:
+    one = leaf.personal_commitments({"a": "x", "b": "x"}, bytes(16) + b"1" * 16)
+    assert len(set(json.loads(one).values())) == 2
+    assert "x" not in one
