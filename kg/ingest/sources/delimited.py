@@ -1,0 +1,62 @@
+"""Reads CSV: the first line names the columns; the delimiter is declared or seen from that line."""
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from kg.errors import SourceError
+from kg.ingest.mapping import TableMap
+from kg.ingest.sources.row import Row, Wanted, check_columns
+
+DELIMITERS = ",;\t|"
+#: Longer than any text that may become a property, so that the value's own bound speaks.
+FIELD_MAX = 64_000_000
+HEADER_MAX = 1_000_000
+FAULTS_MAX = 100_000
+
+
+def read_csv(path: Path, table: TableMap, wanted: Wanted) -> Iterator[Row]:
+    """The data lines in order; a line with another number of fields than the header is a fault."""
+    encoding = "utf-8-sig" if table.encoding.lower() in {"utf-8", "utf8"} else table.encoding
+    csv.field_size_limit(FIELD_MAX)
+    # Broken bytes become lone surrogates, which the value table refuses: one bad row, not a dead run.
+    with path.open(encoding=encoding, errors="surrogateescape", newline="") as file:
+        sample = file.readline(HEADER_MAX)
+        file.seek(0)
+        delimiter = table.delimiter or max(DELIMITERS, key=sample.count)
+        lines = csv.reader(file, delimiter=delimiter, strict=True)
+        try:
+            header = [name.strip() for name in next(lines, [])]
+        except csv.Error as error:
+            raise SourceError(f"{path} line 1: no header of column names ({error}); correct it") from None
+        if not any(header):
+            raise SourceError(f"{path} is empty; the first line must name the columns")
+        if twice := [name for name in header if header.count(name) > 1]:
+            raise SourceError(f"{path} has two columns {twice[0]!r}; rename one")
+        check_columns(str(path), header, wanted.needed)
+        yield from _lines(lines, header)
+
+
+def _lines(lines: Any, header: list[str]) -> Iterator[Row]:
+    number = faults = 0
+    while faults < FAULTS_MAX:
+        try:
+            fields = next(lines, None)
+        except csv.Error as error:
+            number += 1
+            faults += 1
+            yield Row(number, {}, f"line {lines.line_num} is no valid CSV ({error}); correct its quotes")
+            continue
+        if fields is None:
+            return
+        if not fields:
+            continue
+        number += 1
+        if len(fields) != len(header):
+            data = dict(zip(header, fields, strict=False))
+            reason = f"line {lines.line_num} has {len(fields)} fields, the header has {len(header)}; correct the line"
+            yield Row(number, data, reason)
+        else:
+            yield Row(number, dict(zip(header, fields, strict=True)))
+    raise SourceError(f"more than {FAULTS_MAX:,} lines are no valid CSV; check the delimiter and the encoding")

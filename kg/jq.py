@@ -1,0 +1,195 @@
+"""Runs jq programs in one persistent child process with an empty environment, a memory bound and a deadline.
+
+In this process a jq program would hold the interpreter, could not be stopped and would see the environment. The child sees
+nothing, opens no file, and is killed and started anew when it overruns. Integers beyond 2^53 and NaN never enter jq.
+A program may be called with many values at once; it is compiled once. Thread-safe.
+"""
+
+import json
+import math
+import os
+import selectors
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from kg.errors import InputError
+from kg.values import INTEGER_MAX, Json
+
+_CHILD = Path(__file__).with_name("jq_child.py")
+PROGRAM_MAX = 20_000
+MEMORY_BYTES_MAX = 512_000_000
+READ_BYTES = 1 << 20
+ANSWER_BYTES_MAX = 80_000_000
+REQUEST_BYTES_MAX = 80_000_000
+
+
+class JqError(InputError):
+    """The jq program cannot be used; correct it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a program gave for one value: a value (None also for no output), or what went wrong."""
+
+    value: Json = None
+    error: str | None = None
+
+
+class Jq:
+    """The owner of the child; `close` ends it, and the next call starts another."""
+
+    def __init__(self, *, deadline_seconds: float = 10.0, memory_bytes: int = MEMORY_BYTES_MAX) -> None:
+        self._deadline = deadline_seconds
+        self._memory = memory_bytes
+        self._lock = threading.Lock()
+        self._child: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> "Jq":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def check(self, program: str) -> None:
+        """Raise JqError, with jq's reason, where the program does not compile."""
+        self.run(program, ())
+
+    def run(self, program: str, values: Sequence[Json]) -> list[Result]:
+        """One Result a value; JqError where the program does not compile, runs too long or uses too much memory."""
+        if len(program) > PROGRAM_MAX:
+            raise JqError(f"the jq program is longer than {PROGRAM_MAX:,} characters; shorten it")
+        request = json.dumps({"program": program, "values": list(values)}, allow_nan=False).encode() + b"\n"
+        if len(request) > REQUEST_BYTES_MAX:
+            if len(values) == 1:
+                return [Result(error=f"the row is larger than {REQUEST_BYTES_MAX:,} bytes")]
+            half = len(values) // 2
+            return self.run(program, values[:half]) + self.run(program, values[half:])
+        with self._lock:
+            answer = json.loads(self._ask(request))
+        if "refused" in answer:
+            raise JqError(f"the jq program is not usable: {' '.join(answer['refused'].split())}; correct it")
+        return [_result(item) for item in answer["results"]]
+
+    def close(self) -> None:
+        """End the child."""
+        with self._lock:
+            self._kill()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        if self._child is None or self._child.poll() is not None:
+            self._kill()
+            self._child = subprocess.Popen(  # noqa: S603 -- our own interpreter and file, no shell
+                [sys.executable, "-I", str(_CHILD), str(self._memory), str(math.ceil(self._deadline))],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env={},
+                bufsize=0,
+            )
+        return self._child
+
+    def _kill(self) -> None:
+        if self._child is None:
+            return
+        child, self._child = self._child, None
+        child.kill()
+        for pipe in (child.stdin, child.stdout):
+            if pipe is not None:
+                pipe.close()
+        child.wait()
+
+    def _ask(self, request: bytes) -> bytes:
+        child = self._start()
+        if child.stdin is None or child.stdout is None:
+            raise JqError("the jq process has no pipes; run `noesis doctor`")
+        answer = _Exchange(child.stdin.fileno(), child.stdout.fileno()).run(request, self._deadline)
+        if answer is None:
+            self._kill()
+            raise JqError(f"the jq program ran longer than {self._deadline:g} s and was stopped; simplify it")
+        if not answer.endswith(b"\n"):
+            self._kill()
+            limit = self._memory // 1_000_000
+            raise JqError(f"the jq program used more than {limit} MB or ended its process; simplify it")
+        return answer
+
+
+class _Exchange:
+    """Writes a request and reads the answer through two pipes at once, so that neither side blocks the other."""
+
+    def __init__(self, into: int, out: int) -> None:
+        self._into = into
+        self._out = out
+
+    def run(self, request: bytes, deadline_seconds: float) -> bytes | None:
+        """The answer's bytes (cut short where the child ended), or None after the deadline."""
+        os.set_blocking(self._into, False)
+        end = time.monotonic() + deadline_seconds
+        answer = bytearray()
+        rest = memoryview(request)
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._out, selectors.EVENT_READ)
+            selector.register(self._into, selectors.EVENT_WRITE)
+            while not answer.endswith(b"\n") and len(answer) < ANSWER_BYTES_MAX:
+                ready = selector.select(max(0.0, end - time.monotonic()))
+                if not ready:
+                    return None
+                for key, _ in ready:
+                    if key.fd == self._into:
+                        try:
+                            rest = rest[os.write(self._into, rest[:READ_BYTES]) :]
+                        except BrokenPipeError:
+                            rest = memoryview(b"")
+                        if not rest:
+                            selector.unregister(self._into)
+                        continue
+                    if not (part := os.read(self._out, READ_BYTES)):
+                        return bytes(answer)
+                    answer += part
+        return bytes(answer)
+
+
+def _result(item: dict[str, Any]) -> Result:
+    if "error" in item:
+        return Result(error=" ".join(str(item["error"]).split()))
+    if item.get("many"):
+        return Result(error="the program gives several values; wrap it in [ ] or take the first")
+    return Result(item.get("value"))
+
+
+def as_json(value: Any) -> Json:
+    """A source value as jq may see it: exact, or as text where a double would not hold it; None for bytes and NaN."""
+    return _AS_JSON.get(type(value), _other)(value)
+
+
+def _other(value: Any) -> Json:
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    return None if isinstance(value, bytes | bytearray | memoryview) else str(value)
+
+
+def _number(value: Decimal) -> Json:
+    if not value.is_finite():
+        return None
+    near = float(value)
+    return near if Decimal(repr(near)) == value else str(value)
+
+
+_AS_JSON: dict[type, Callable[[Any], Json]] = {
+    str: lambda value: value,
+    bool: lambda value: value,
+    type(None): lambda value: value,
+    int: lambda value: value if -INTEGER_MAX <= value <= INTEGER_MAX else str(value),
+    float: lambda value: value if math.isfinite(value) else None,
+    Decimal: _number,
+    list: lambda value: [as_json(item) for item in value],
+    tuple: lambda value: [as_json(item) for item in value],
+    dict: lambda value: {str(key): as_json(item) for key, item in value.items()},
+}
