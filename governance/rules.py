@@ -179,10 +179,11 @@ def load_rules(store: GraphStore, ontology: Ontology) -> RuleBook:
     head = store.head().position
     with _LOCK:
         cached = _CACHE.get(store)
-        fits = cached is not None and cached.digest == ontology.digest
-        if cached is not None and fits and not _changed(store, cached.seen, head):
+    # The store is never read while the lock is held: one slow reader would hold up every decision.
+    if cached is not None and cached.digest == ontology.digest and not _changed(store, cached.seen, head):
+        with _LOCK:
             cached.seen = max(cached.seen, head)
-            return cached.book
+        return cached.book
     book = compile_rules(tuple(list_rules(store, "active", at=head)), ontology, head)
     with _LOCK:
         _CACHE[store] = _Cached(book, ontology.digest)
