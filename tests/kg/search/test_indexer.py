@@ -11,6 +11,7 @@ import pytest
 from kg import indexer as indexer_module
 from kg.embedders.hashing import HashingEmbedder
 from kg.errors import ModelMismatchError, SearchIndexError
+from kg.index import Point
 from kg.indexer import CURSOR_KEY, CURSOR_KIND, Indexer, behind
 from kg.indexes.edge import EdgeIndex
 from kg.model import Close, Put
@@ -59,9 +60,11 @@ def test_an_entity_that_loses_its_text_leaves_the_index(small: World) -> None:
     assert held(small.index)["t1"] == (3, False)
 
 
-def test_only_the_newest_version_is_embedded_when_catching_up(small: World) -> None:
+def test_only_the_newest_version_is_embedded_when_catching_up(small: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(indexer_module, "BATCH_MAX", 3)
     for n in range(20):
         small.thing("t1", f"title {n}")
+        small.thing("t2", f"another {n}")
     texts: list[str] = []
     real = small.embedder.embed
     small.embedder.embed = lambda asked: (texts.extend(asked), real(asked))[1]  # type: ignore[method-assign]
@@ -119,6 +122,16 @@ def test_a_lost_or_emptied_index_is_filled_again(small: World) -> None:
     again.run()
     assert held(fresh) == held(small.index)
     assert again.check().alike
+
+
+def test_an_index_that_was_filled_for_another_store_is_filled_again(small: World) -> None:
+    small.indexer.run()
+    info = small.index.info()
+    small.index.reset(info.mapping, "another run")
+    small.index.upsert([Point("stranger", "Thing", 1, "text", small.embedder.embed(["text"])[0])])
+    small.indexer.run()
+    assert small.indexer.check().alike
+    assert "stranger" not in held(small.index)
 
 
 def test_another_text_mapping_fills_it_again(small: World) -> None:
