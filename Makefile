@@ -4,7 +4,7 @@ PY := .venv/bin/python
 ONLY ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lint types layers docs serve bench lock clean
+.PHONY: help setup demo test check lint types layers docs serve bench conformance lock clean
 
 help: ## what can be typed here
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -38,6 +38,9 @@ serve: setup ## API and an embedded worker on 127.0.0.1
 
 bench: setup ## every benchmark beside its floor (ONLY=name for one)
 	@$(PY) -m benchmarks $(if $(ONLY),--only $(ONLY),)
+
+conformance: setup ## every outside suite (ONLY=name for one)
+	@$(PY) -m tests.conformance $(ONLY)
 
 lock: setup ## write requirements.lock anew from pyproject.toml
 	@bash scripts/lock.sh

@@ -24,7 +24,7 @@ from governance.errors import DeniedError
 from governance.principals import Principal
 from governance.verdict import Request, Resource
 from kg.errors import ConflictError
-from kg.ingest.keys import KIND_KEY, key_text, row_key
+from kg.ingest.keys import KIND_KEY, KeySpace, key_text
 from kg.ingest.unfit import Unfit
 from kg.model import ABSENT, Cause, Entity, Input, Put, StateWrite, Write
 from kg.ontology.classes import Class, Property
@@ -99,7 +99,7 @@ def _key(platform: Noesis, cls: Class, values: Mapping[str, Value]) -> str:
             texts.append(key_text(values[name]))
         except Unfit as error:
             raise BadRequestError(f"property {name}: {error}") from None
-    return row_key(platform.ontology, cls.name, cls.key, texts)
+    return KeySpace(platform.ontology, cls.name, cls.key).key(texts)
 
 
 def take_record(platform: Noesis, principal: Principal, class_name: str, properties: Any, origin: str | None) -> Taken:

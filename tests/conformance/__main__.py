@@ -1,0 +1,19 @@
+"""Runs outside suites against the platform: all, or the one named. Each prints `name: passed/total` last and gives its exit code."""
+
+import importlib
+import sys
+
+SUITES = {"graphql-http": "tests.conformance.graphql_http.__main__"}
+
+
+def main(names: list[str]) -> int:
+    """The worst exit code of the suites run; 2 for an unknown name."""
+    unknown = [name for name in names if name not in SUITES]
+    if unknown:
+        sys.stderr.write(f"there is no suite {', '.join(unknown)}; there are {', '.join(SUITES)}\n")
+        return 2
+    return max(int(importlib.import_module(SUITES[name]).main()) for name in names or SUITES)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
