@@ -172,7 +172,7 @@ class Feed:
     def _index(self) -> Listeners:
         """Who listens to which class, subclasses included; made anew when the agents are."""
         cards = self.acting.agents()
-        if cards is not self._cards:
+        if cards != self._cards:
             index: dict[str, list[tuple[AgentCard, Wake]]] = defaultdict(list)
             for card in cards.values():
                 for wake in card.wakes:

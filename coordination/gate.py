@@ -8,7 +8,7 @@ that begins an effect expects them, so what was decided on is what holds. I5, I6
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, cast
 
 from coordination.proposals import Proposal
 from governance import approvals as answering
@@ -65,6 +65,15 @@ class Recorded:
 
     id: str
     writes: tuple[Write, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Answerable:
+    """The last decision that asked people, how long it may still be answered, and, once that is past, so in words."""
+
+    decision: str = ""
+    seconds: float = 0.0
+    over: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,12 +167,16 @@ class Gate:
         asked = {item.name: dict(item.approvers) for item in requirements(last)}
         return last["outcome"] == verdict.outcome and asked == required
 
-    def lapsed(self, proposal: Proposal) -> str:
-        """Why nobody may answer any more, empty where somebody may."""
-        ends = [end for item in self._decisions(proposal) if isinstance(end := item.get("expires"), datetime)]
-        if not ends or max(ends) > self.clock.now():
-            return ""
-        return f"not approved by {max(ends):%Y-%m-%d %H:%M} UTC; the agent has to propose again"
+    def answerable(self, proposal: Proposal) -> Answerable:
+        """How long the last decision that asked people may still be answered."""
+        asked = [item for item in self._decisions(proposal) if isinstance(item.get("expires"), datetime)]
+        if not asked:
+            return Answerable()
+        last = max(asked, key=lambda decision: decision.since)
+        end = cast(datetime, last["expires"])
+        seconds = (end - self.clock.now()).total_seconds()
+        over = "" if seconds > 0 else f"not answered by {end:%Y-%m-%d %H:%M} UTC; the agent has to propose again"
+        return Answerable(last.id, max(0.0, seconds), over)
 
     def satisfied(self, requirement: Requirement, answers: Answers, basis: Basis) -> bool:
         """Whether others than the proposer fulfil a requirement."""

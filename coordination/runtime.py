@@ -29,6 +29,8 @@ from kg.model import Change, Direction, Entity, Op, Where
 from kg.ontology import Ontology
 from kg.store import PAGE_MAX, GraphStore
 
+#: Pages of work that one listing of failures looks through.
+FAILURE_PAGES_MAX: Final = 1_000
 #: Who may choose between proposals of the same weight, unless bootstrap says otherwise.
 CHOOSERS: Final[Mapping[str, int]] = {"manager": 1}
 
@@ -90,9 +92,15 @@ class Runtime:
         self._send(work.id)
 
     def failures(self, after: str = "", first: int = 100) -> list[Work]:
-        """Work that was put aside for a person, with the reason, in order of id; looks at one page of rows."""
-        rows = self.store.scan(works.KIND, after=after, first=PAGE_MAX)
-        return [work for row in rows if (work := works.of(row)).state == works.FAILED][:first]
+        """Work that was put aside for a person, with the reason, in order of id after `after`."""
+        found: list[Work] = []
+        for _ in range(FAILURE_PAGES_MAX):
+            rows = self.store.scan(works.KIND, after=after, first=PAGE_MAX)
+            found += [work for row in rows if (work := works.of(row)).state == works.FAILED]
+            if len(found) >= first or len(rows) < PAGE_MAX:
+                break
+            after = rows[-1].key
+        return found[:first]
 
     def retry(self, work_id: str) -> None:
         """Take up again what was put aside; raises StateError where it was not."""

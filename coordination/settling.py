@@ -104,8 +104,8 @@ class Settling:
         meeting = conflicts.meet(proposal, self._rivals(proposal))
         if meeting.by is not None:
             winner, reason = meeting.by
-            writes = [proposal.move("superseded", reason), Link(proposal.id, "conflictsWith", winner.id)]
-            return Step("settle.conflict", writes, reason, {winner.id: winner.version})
+            lost = (proposal.move("superseded", reason), Link(proposal.id, "conflictsWith", winner.id))
+            return Step("settle.conflict", lost, reason, {winner.id: winner.version})
         if meeting.undecided and not self._chosen(proposal, answers, basis):
             return self._conflicted(work, proposal, basis, meeting)
         if verdict.outcome != "allow":
@@ -117,8 +117,7 @@ class Settling:
 
     def _conflicted(self, work: Work, proposal: Proposal, basis: Basis, meeting: Meeting) -> Step | None:
         if proposal.state == "conflicted":
-            lapsed = self.gate.lapsed(proposal)
-            return self._end(work, proposal, "expired", lapsed) if lapsed else None
+            return self._still(work, proposal)
         names = ", ".join(rival.id for rival in meeting.undecided)
         reason = f"as weighty as {names}; a person chooses"
         required = (Requirement(CONFLICT, dict(self.choosers)),)
@@ -135,8 +134,7 @@ class Settling:
     def _wait(self, work: Work, proposal: Proposal, basis: Basis, verdict: Verdict, meeting: Meeting) -> Step | None:
         beaten, expects = _beaten(proposal, meeting)
         if proposal.state == "waiting_approval" and not beaten and self.gate.unchanged(proposal, verdict):
-            lapsed = self.gate.lapsed(proposal)
-            return self._end(work, proposal, "expired", lapsed) if lapsed else None
+            return self._still(work, proposal)
         decision = self.gate.record(proposal, basis, verdict)
         writes = [
             proposal.move("waiting_approval", verdict.reason, outcome=verdict.outcome),
@@ -163,6 +161,16 @@ class Settling:
         writes = [moved, *decision.writes, *effects.intention(proposal), *beaten]
         follow = [works.effect(effects.effect_id(proposal))]
         return Step("intend", writes, proposal.text("rationale"), expects, follow, decision.id, cause)
+
+    def _still(self, work: Work, proposal: Proposal) -> Step | None:
+        """Nothing new: the proposal waits on, unless the time to answer is over."""
+        answerable = self.gate.answerable(proposal)
+        if answerable.over:
+            return self._end(work, proposal, "expired", answerable.over)
+        if work.id == works.settle(proposal.id, answerable.decision).id:
+            # The wall clock went back and brought the reminder too early: it waits again.
+            raise RetryLater("the time to answer is not over", answerable.seconds, counted=False)
+        return None
 
     def _reminder(self, proposal: Proposal, decision: str) -> list[Work]:
         """Work that looks again when the time to approve is over."""

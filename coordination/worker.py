@@ -1,5 +1,5 @@
-"""Worker: the loop of one process: a thread that pumps when something was committed and reconciles at a bounded interval, beside the
-carrier's threads that handle work.
+"""Worker: the loop of one process, a thread that pumps when something was committed and reconciles at a bounded interval, beside
+the carrier's threads that handle work.
 
 Invariant: it sleeps until a commit is reported, some work falls due, or `interval_seconds` pass (another process may have
 committed); it never polls faster. Stopping lets what is being handled finish.
