@@ -49,6 +49,7 @@ class RuleBook:
     _by_id: dict[str, Statement] = field(init=False)
     _faults: tuple[str, ...] = field(init=False)
     _mentioned: frozenset[tuple[str, str]] = field(init=False)
+    _by_head: dict[tuple[str, str], tuple[Statement, ...]] = field(init=False, default_factory=dict)
     _slices: dict[_Key, Slice] = field(init=False, default_factory=dict)
     _principals: dict[Principal, str] = field(init=False, default_factory=dict)
 
@@ -95,18 +96,24 @@ class RuleBook:
             found = self._slices[key] = self._cut(uid, groups, action, cls)
         return found
 
+    def _candidates(self, action: str, cls: str) -> tuple[Statement, ...]:
+        """The statements that can match this action on this class, whoever asks."""
+        found = self._by_head.get((action, cls))
+        if found is None:
+            department = self.departments.get(cls)
+            within = frozenset({("Department", department)}) if department is not None else frozenset[tuple[str, str]]()
+            found = self._by_head[action, cls] = tuple(
+                s
+                for s in self.statements
+                if s.fault is None
+                and (s.actions is None or action in s.actions)
+                and (s.classes is None or cls in s.classes)
+                and Scope(None, s.resource.member).admits(cls, None, within)
+            )
+        return found
+
     def _cut(self, uid: tuple[str, str], groups: frozenset[tuple[str, str]], action: str, cls: str) -> Slice:
-        department = self.departments.get(cls)
-        within = frozenset({("Department", department)}) if department is not None else frozenset[tuple[str, str]]()
-        chosen = [
-            s
-            for s in self.statements
-            if s.fault is None
-            and (s.actions is None or action in s.actions)
-            and (s.classes is None or cls in s.classes)
-            and s.principal.admits(uid[0], uid, groups)
-            and Scope(None, s.resource.member).admits(cls, None, within)
-        ]
+        chosen = [s for s in self._candidates(action, cls) if s.principal.admits(uid[0], uid, groups)]
         everything = any(s.reads.everything for s in chosen)
         return Slice(
             cedar.policy_set({s.id: s.policy for s in chosen}),

@@ -45,7 +45,8 @@ class Document:
     def _syntax(self, problem: Exception) -> Exception:
         mark = getattr(problem, "problem_mark", None)
         line = f" line {mark.line + 1}" if mark is not None else ""
-        return self._error(f"{self._name}{line}: {getattr(problem, 'problem', None) or problem}; correct the YAML")
+        said = str(getattr(problem, "problem", None) or problem).splitlines()[0]
+        return self._error(f"{self._name}{line}: {said}; correct the YAML")
 
     def _refuse(self, text: str) -> None:
         depth = 0
