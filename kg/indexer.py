@@ -142,6 +142,7 @@ class Indexer:
         """Empty the index and tie it to the cursor's next revision, so that neither is ever used with another."""
         bound = f"{row.revision if row else 0}-{self._store.head().root.hex()[:16]}"
         self._index.reset(self._mapping, bound)
+        self._same_model(self._index.info())
         return bound
 
     def _move(self, row: State | None, position: int, bound: str) -> bool:

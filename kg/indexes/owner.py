@@ -9,11 +9,11 @@ import os
 import socket
 import socketserver
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from kg.errors import SearchIndexError
-from kg.index import SemanticIndex
 from kg.indexes import wire
 
 #: Requests answered at once; further ones wait in the listen queue.
@@ -25,6 +25,9 @@ _LOCK = "owner.lock"
 _SOCKET = "owner.sock"
 #: Bytes of a socket address that every system takes.
 _ADDRESS_MAX = 100
+
+#: What the owner replies to a request, both as JSON.
+Answer = Callable[[Any], Any]
 
 
 class Ownership:
@@ -82,7 +85,7 @@ class _Handler(socketserver.BaseRequestHandler):
         connection: socket.socket = self.request
         connection.settimeout(REQUEST_SECONDS)
         try:
-            wire.send(connection, wire.answer(self.server.index, wire.receive(connection)))
+            wire.send(connection, self.server.answer(wire.receive(connection)))
         except (OSError, ValueError, SearchIndexError):
             return
 
@@ -91,8 +94,8 @@ class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
     daemon_threads = True
     request_queue_size = 64
 
-    def __init__(self, path: str, index: SemanticIndex) -> None:
-        self.index = index
+    def __init__(self, path: str, answer: Answer) -> None:
+        self.answer = answer
         self._free = threading.BoundedSemaphore(CONNECTIONS_MAX)
         super().__init__(path, _Handler)
 
@@ -108,14 +111,14 @@ class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
 
 
 class OwnerSocket:
-    """Answers calls of other processes with one index, in threads of its own."""
+    """Answers requests of other processes, in threads of its own."""
 
-    def __init__(self, folder: Path, index: SemanticIndex) -> None:
+    def __init__(self, folder: Path, answer: Answer) -> None:
         self._file = folder / _SOCKET
         self._file.unlink(missing_ok=True)
         self._address = Address(folder)
         try:
-            self._server = _Server(self._address.path, index)
+            self._server = _Server(self._address.path, answer)
         except OSError as error:
             self._address.close()
             raise SearchIndexError(

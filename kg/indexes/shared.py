@@ -2,7 +2,8 @@
 
 Invariant: whoever uses it need not know which of the two it is. When the owner ends, the next call of any other process takes
 the folder over; when the owner holds the folder but does not answer, the call raises OwnerGoneError, and search falls back
-to the store and says so.
+to the store and says so. A shard of another model or a damaged one does not stop a process from starting: calls raise what is
+wrong with it until `reset` drops it.
 """
 
 import threading
@@ -12,6 +13,7 @@ from typing import Any
 
 from kg.errors import OwnerGoneError, SearchIndexError
 from kg.index import POINTS_MAX, Embedder, Held, Info, Point, Scored
+from kg.indexes import wire
 from kg.indexes.edge import EdgeIndex
 from kg.indexes.owner import Ownership, OwnerSocket
 from kg.indexes.remote import RemoteIndex
@@ -20,50 +22,66 @@ from kg.indexes.remote import RemoteIndex
 class SharedIndex:
     """Port SemanticIndex over one folder that several processes share."""
 
-    def __init__(self, folder: Path, embedder: Embedder, fresh: bool = False) -> None:
-        """Own the folder or ask its owner; `fresh` drops what the folder holds, which only an owner may do."""
+    def __init__(self, folder: Path, embedder: Embedder) -> None:
+        """Own the folder, or know its owner."""
         self._folder = folder
         self._embedder = embedder
         self._lock = threading.Lock()
         self._remote = RemoteIndex(folder)
-        self._owned: tuple[Ownership, EdgeIndex, OwnerSocket] | None = None
+        self._ownership: Ownership | None = None
+        self._socket: OwnerSocket | None = None
+        self._index: EdgeIndex | None = None
+        self._fault: SearchIndexError | None = None
         self._closed = False
-        self._own(fresh)
-        if fresh and self._owned is None:
-            raise SearchIndexError("another process owns the semantic index; stop it (`noesis serve`), then rebuild")
+        self._own()
 
     @property
     def owner(self) -> bool:
-        """Whether this process owns the shard."""
-        return self._owned is not None
+        """Whether this process owns the shard; it takes over where nobody does."""
+        return self._own()
 
-    def _own(self, fresh: bool = False) -> None:
-        ownership = Ownership.take(self._folder)
-        if ownership is None:
-            return
-        index: EdgeIndex | None = None
+    def _own(self) -> bool:
+        with self._lock:
+            if self._closed or self._ownership is not None:
+                return not self._closed
+            ownership = Ownership.take(self._folder)
+            if ownership is None:
+                return False
+            try:
+                self._open(fresh=False)
+                self._socket = OwnerSocket(self._folder, lambda request: wire.answer(self._here, request))
+            except BaseException:
+                ownership.release()
+                raise
+            self._ownership = ownership
+            return True
+
+    def _open(self, fresh: bool) -> None:
         try:
-            index = EdgeIndex(self._folder, self._embedder, fresh)
-            self._owned = (ownership, index, OwnerSocket(self._folder, index))
-        except BaseException:
-            if index is not None:
-                index.close()
-            ownership.release()
-            raise
+            self._index, self._fault = EdgeIndex(self._folder, self._embedder, fresh), None
+        except SearchIndexError as error:
+            self._index, self._fault = None, error
+
+    def _here(self, name: str, arguments: Sequence[Any]) -> Any:
+        """Do a call in this process, which owns the shard."""
+        with self._lock:
+            if name == "reset" and self._fault is not None:
+                self._open(fresh=True)
+            index, fault = self._index, self._fault
+        if fault is not None:
+            raise type(fault)(str(fault))
+        if index is None:
+            raise SearchIndexError("the semantic index is closed; open it again")
+        return getattr(index, name)(*arguments)
 
     def _call(self, name: str, *arguments: Any) -> Any:
-        if self._closed:
-            raise SearchIndexError("the semantic index is closed; open it again")
-        if self._owned is None:
+        if self._ownership is None and not self._closed:
             try:
                 return getattr(self._remote, name)(*arguments)
             except OwnerGoneError:
-                with self._lock:
-                    if self._owned is None:
-                        self._own()
-                if self._owned is None:
+                if not self._own():
                     raise
-        return getattr(self._owned[1], name)(*arguments)
+        return self._here(name, arguments)
 
     def upsert(self, points: Sequence[Point]) -> None:
         """Write points, here or at the owner."""
@@ -101,9 +119,11 @@ class SharedIndex:
         """Stop answering others, flush, and let another process own the folder; a second call does nothing."""
         with self._lock:
             self._closed = True
-            if self._owned is not None:
-                ownership, index, socket = self._owned
-                self._owned = None
-                socket.close()
-                index.close()
-                ownership.release()
+            socket, index, ownership = self._socket, self._index, self._ownership
+            self._socket = self._index = self._ownership = self._fault = None
+        if socket is not None:
+            socket.close()
+        if index is not None:
+            index.close()
+        if ownership is not None:
+            ownership.release()

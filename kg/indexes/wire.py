@@ -7,12 +7,12 @@ holds no index.
 import json
 import socket
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from kg.errors import ModelMismatchError, OwnerGoneError, SearchIndexError
-from kg.index import Held, Info, Point, Scored, SemanticIndex
+from kg.index import Held, Info, Point, Scored
 
 #: Bytes of one request or reply: 1,000 points of 1,024 numbers as JSON, with their texts.
 FRAME_MAX = 64 * 1024 * 1024
@@ -81,12 +81,11 @@ def _exactly(connection: socket.socket, size: int) -> bytes:
     return b"".join(parts)
 
 
-def answer(index: SemanticIndex, request: Any) -> Any:
-    """Do what a request asks and return the reply."""
+def answer(do: Callable[[str, Sequence[Any]], Any], request: Any) -> Any:
+    """Have the owner do what a request asks (a method's name and its arguments) and return the reply."""
     try:
         call = CALLS[request["call"]]
-        result = getattr(index, request["call"])(*call.arguments(request["with"]))
-        return {"ok": call.pack(result)}
+        return {"ok": call.pack(do(request["call"], call.arguments(request["with"])))}
     except SearchIndexError as error:
         kind = "ModelMismatchError" if isinstance(error, ModelMismatchError) else "SearchIndexError"
         return {"error": [kind, str(error)]}

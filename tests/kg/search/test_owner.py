@@ -15,6 +15,7 @@ import pytest
 from kg.embedders.hashing import HashingEmbedder
 from kg.errors import ModelMismatchError, OwnerGoneError, SearchIndexError
 from kg.index import Point
+from kg.indexer import Indexer
 from kg.indexes import wire
 from kg.indexes.edge import EdgeIndex
 from kg.indexes.owner import Ownership
@@ -31,6 +32,7 @@ import sys
 from pathlib import Path
 from kg.embedders.hashing import HashingEmbedder
 from kg.index import Point
+from kg.indexer import Indexer
 from kg.indexes.shared import SharedIndex
 embedder = HashingEmbedder(64)
 index = SharedIndex(Path(sys.argv[1]), embedder)
@@ -84,6 +86,8 @@ def test_when_the_owner_ends_the_next_call_takes_over(tmp_path: Path, kill: bool
         elif child.stdin is not None:
             child.stdin.close()
         child.wait()
+        if kill:
+            assert index.owner, "asking whether it owns the folder takes it over"
         assert ids(index) == ["mine", "theirs"], "nothing acknowledged is lost"
         assert index.owner
         other = SharedIndex(tmp_path / "index", EMBEDDER)
@@ -149,7 +153,7 @@ def test_nonsense_on_the_socket_costs_only_its_connection(tmp_path: Path) -> Non
     remote = RemoteIndex(tmp_path / "index")
     assert ids(remote) == []
     with pytest.raises(SearchIndexError, match="not understood"):
-        wire.result("info", wire.answer(index, {"call": "close", "with": []}))
+        wire.result("info", wire.answer(lambda name, _: getattr(index, name)(), {"call": "close", "with": []}))
     index.close()
 
 
@@ -157,16 +161,43 @@ def test_another_model_is_refused_until_the_index_is_dropped(tmp_path: Path) -> 
     first = SharedIndex(tmp_path / "index", EMBEDDER)
     first.upsert([point("a")])
     first.close()
-    with pytest.raises(ModelMismatchError, match=r"feature-hashing .* 64 numbers.*noesis index rebuild"):
-        SharedIndex(tmp_path / "index", HashingEmbedder(32))
+    other = SharedIndex(tmp_path / "index", HashingEmbedder(32))
+    for asked in (other, RemoteIndex(tmp_path / "index")):
+        with pytest.raises(ModelMismatchError, match=r"feature-hashing .* 64 numbers.*noesis index rebuild"):
+            asked.info()
+        with pytest.raises(ModelMismatchError):
+            asked.search_sparse("zinc", None, 3)
+    other.close()
     again = SharedIndex(tmp_path / "index", EMBEDDER)
-    with pytest.raises(SearchIndexError, match="another process owns"):
-        SharedIndex(tmp_path / "index", HashingEmbedder(32), fresh=True)
-    assert ids(again) == ["a"]
+    assert ids(again) == ["a"], "refusing changed nothing"
     again.close()
-    dropped = SharedIndex(tmp_path / "index", HashingEmbedder(32), fresh=True)
-    assert dropped.held() == ([], "")
-    dropped.close()
+
+
+@pytest.mark.parametrize("remote", [False, True])
+def test_rebuilding_is_the_remedy_for_another_model(tmp_path: Path, remote: bool) -> None:
+    made = world(tmp_path)
+    made.thing("bolt", "zinc bolts")
+    first = SharedIndex(tmp_path / "index", HashingEmbedder(32))
+    first.close()
+    owning = SharedIndex(tmp_path / "index", EMBEDDER)
+    index = RemoteIndex(tmp_path / "index") if remote else owning
+    indexer = Indexer(made.store, index, EMBEDDER, made.ontology)
+    with pytest.raises(ModelMismatchError):
+        indexer.run()
+    assert indexer.rebuild() == 1
+    assert ids(owning) == ["bolt"]
+    assert indexer.check().alike
+    owning.close()
+
+
+def test_rebuilding_at_an_owner_with_another_model_says_so(tmp_path: Path) -> None:
+    made = world(tmp_path)
+    made.thing("bolt", "zinc bolts")
+    owning = SharedIndex(tmp_path / "index", HashingEmbedder(32))
+    asking = SharedIndex(tmp_path / "index", EMBEDDER)
+    with pytest.raises(ModelMismatchError):
+        Indexer(made.store, asking, EMBEDDER, made.ontology).rebuild()
+    owning.close()
 
 
 def test_a_damaged_shard_is_one_sentence_and_can_be_dropped(tmp_path: Path) -> None:
@@ -175,8 +206,10 @@ def test_a_damaged_shard_is_one_sentence_and_can_be_dropped(tmp_path: Path) -> N
     index.close()
     for file in (tmp_path / "index" / "shard").rglob("*.json"):
         file.write_text("broken")
+    damaged = SharedIndex(tmp_path / "index", EMBEDDER)
     with pytest.raises(SearchIndexError, match="noesis index rebuild"):
-        SharedIndex(tmp_path / "index", EMBEDDER)
-    fresh = SharedIndex(tmp_path / "index", EMBEDDER, fresh=True)
-    assert ids(fresh) == []
-    fresh.close()
+        damaged.info()
+    damaged.reset("mapping", "run")
+    assert ids(damaged) == []
+    assert damaged.info().bound == "run"
+    damaged.close()
