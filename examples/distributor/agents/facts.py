@@ -1,6 +1,7 @@
 """Facts that several agents ask for in one way: the business day, open incidents, open proposals, and wakes on a thing or its link.
 
-Invariant: the day is the calendar's, never the machine's; without a calendar there is no day and nothing is late or overdue.
+Invariant: the day is the calendar's, never the machine's. The calendar comes last when a day is loaded, so while there is none
+nobody concludes anything from facts that are still missing.
 """
 
 from collections.abc import Callable, Sequence

@@ -6,7 +6,7 @@ wait for goods that logistics knows to be stuck. Above 5,000 EUR a rule asks a p
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import cast
 
 from agents.context import Context
@@ -50,13 +50,22 @@ class Replenishment:
             ("status", "route"),
         ),
         Wake("RouteIncident", properties=("ended", "route"), condition=lambda _, now: "ended" not in now.properties),
+        Wake("Calendar", properties=("businessDate",)),
     )
 
     def act(self, change: Change, entity: Entity, context: Context) -> Sequence[Draft]:
-        """Check the product, or every product with goods stuck on the incident's route."""
-        products = _stuck_products(entity, context) if entity.cls == "RouteIncident" else [entity]
-        drafts = (_check(product, context) for product in products if _is_low(product))
+        """Check the product, every product with goods stuck on the incident's route, or as the day opens every product."""
+        day = calendar(context)
+        if day is None:
+            return ()
+        drafts = (_check(product, day[1], context) for product in _products(entity, context) if _is_low(product))
         return [draft for draft in drafts if draft is not None]
+
+
+def _products(entity: Entity, context: Context) -> Sequence[Entity]:
+    if entity.cls == "Calendar":
+        return context.find("Product", first=EDGES_MAX)
+    return _stuck_products(entity, context) if entity.cls == "RouteIncident" else [entity]
 
 
 def _stuck_products(incident: Entity, context: Context) -> list[Entity]:
@@ -71,7 +80,7 @@ def _stuck_products(incident: Entity, context: Context) -> list[Entity]:
     return list({product.id: product for edges in found for product in far(edges)}.values())
 
 
-def _check(product: Entity, context: Context) -> Draft | None:
+def _check(product: Entity, today: date, context: Context) -> Draft | None:
     level, stock = cast(int, product["reorderLevel"]), cast(int, product["stock"])
     coming = [p for p in sources(context, product.id, "restocks") if p.get("status") == "open"]
     stuck: list[tuple[Entity, Entity, Entity]] = []
@@ -85,7 +94,7 @@ def _check(product: Entity, context: Context) -> Draft | None:
     available = stock + sum(cast(int, purchase["quantity"]) for purchase in counted)
     if available >= level or pending(context, product.id, (CREATE,)):
         return None
-    return _draft(product, available, counted, stuck, context)
+    return _draft(product, available, counted, stuck, today, context)
 
 
 def _blocked(purchase: Entity, context: Context) -> tuple[Entity, Entity] | None:
@@ -102,20 +111,19 @@ def _draft(
     available: int,
     counted: Sequence[Entity],
     stuck: Sequence[tuple[Entity, Entity, Entity]],
+    today: date,
     context: Context,
 ) -> Draft:
     quantity = cast(int, product["reorderQuantity"])
     cost = amount(product, "unitCost")
     supplier = target(context, product.id, "suppliedBy")
-    day = calendar(context)
     # The same need gives the same purchase order, whichever fact woke the agent.
     made = derive("purchase-order", product.id, product.version)
     values: dict[str, Value] = {"quantity": quantity, "unitCost": Money(cost, CURRENCY), "status": "open"}
     writes: list[Write] = [Put(made, "PurchaseOrder", values), Link(made, "restocks", product.id)]
     if supplier is not None:
         writes.append(Link(made, "orderedFrom", supplier.id))
-        if day is not None:
-            values["expectedOn"] = day[1] + timedelta(days=cast(int, supplier.get("leadTimeDays", 0)))
+        values["expectedOn"] = today + timedelta(days=cast(int, supplier.get("leadTimeDays", 0)))
     waits = [f"{p['poNo']} is stuck on {s['route']} ({i.get('kind')}, {i['incidentId']})" for p, s, i in stuck]
     reason = f"{product['productNo']}: {product['stock']} in stock, {available} with what is coming, below {product['reorderLevel']}"
     return Draft(
