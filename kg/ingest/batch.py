@@ -245,9 +245,10 @@ def _await_targets(run: Run, draft: Draft) -> None:
         if target not in draft.real and target not in draft.made:
             note = rejects.dangling(run.plan.mapping, run.plan.table, record, name, (key, target), run.clock.now())
             draft.set(note.kind, note.key, note.value)
-    for id in draft.made:
-        if id not in draft.real and any(state.value["id"] == id for state in draft.keys.values()):
-            _clear_dangling(run, draft, id)
+    # Only an id that a key led to before this batch can have been waited for.
+    known = {str(state.value["id"]) for state in draft.keys.values()} - draft.real
+    for id in known & draft.made.keys():
+        _clear_dangling(run, draft, id)
 
 
 def _clear_dangling(run: Run, draft: Draft, id: str) -> None:

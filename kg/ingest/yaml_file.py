@@ -21,20 +21,21 @@ DEPTH_MAX = 20
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A value of the file with its line. `value` is a dict of Items, a list of Items, or a scalar."""
+    """A value of the file with its line. `value` is a dict of Items, a list of Items, or a scalar; `raw` is a scalar as written."""
 
     value: Any
     line: int
     file: str
+    raw: str | None = None
 
     def error(self, message: str) -> MappingError:
         """The error at this line."""
         return MappingError(f"{self.file} line {self.line}: {message}")
 
     def text(self, what: str) -> str:
-        """A non-empty text; numbers count as text."""
-        if isinstance(self.value, str | int | float) and not isinstance(self.value, bool) and str(self.value).strip():
-            return str(self.value)
+        """A non-empty text as it is written: YAML would read a column named `no` as false and `1.0` as a number."""
+        if self.value is not None and self.raw is not None and self.raw.strip():
+            return self.raw
         raise self.error(f"{what} must be a text; write a name")
 
     def texts(self, what: str) -> tuple[str, ...]:
@@ -130,10 +131,10 @@ class _Reader:
         if isinstance(node, yaml.SequenceNode):
             return Item([self.read(item, depth + 1) for item in node.value], line, self._file)
         if node.tag == "tag:yaml.org,2002:timestamp":
-            return Item(node.value, line, self._file)
+            return Item(node.value, line, self._file, node.value)
         if node.tag not in _TAGS:
             raise MappingError(f"{self._file} line {line}: the tag {node.tag} is not allowed; write a plain value")
-        return Item(self._make.construct_object(node), line, self._file)
+        return Item(self._make.construct_object(node), line, self._file, node.value)
 
 
 _TAGS = {f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null")}
