@@ -24,59 +24,12 @@ from kg.model import Entity
 from kg.values import encode
 from tests.governance.world import ROOT, book, ontology, user
 
-PIECES = [
-    *(
-        [
-            "permit",
-            "forbid",
-            "principal",
-            "action",
-            "resource",
-            "context",
-            "decimal",
-            "true",
-            "if",
-            "then",
-            "else",
-            "has",
-            "like",
-            "?principal",
-            "Product",
-            "Action::",
-            "User::",
-        ]
-    ),
-    *(
-        [
-            "(",
-            ")",
-            "{",
-            "}",
-            "[",
-            "]",
-            ",",
-            ";",
-            ".",
-            "::",
-            "==",
-            "&&",
-            "||",
-            "!",
-            "-",
-            "1",
-            "//",
-            "'",
-            "*",
-            "\\",
-            "\\*",
-            "\\u{0}",
-            '"',
-        ]
-    ),
-    *(" when ", " unless ", " in ", " is ", '@id("a")', "@requires", '"read"', "\n", "\x00"),
-    # Turned writing, more than one unit of UTF-16, half of such a pair.
-    *("\u202e", "é", "\U0001f600", "\ud800"),
-]
+WORDS = "permit forbid principal action resource context decimal true if then else has like ?principal Product Action:: User::"
+SIGNS = "( ) { } [ ] , ; . :: == && || ! - 1 // ' * \\ \\* \\u{0} \""
+PARTS = (" when ", " unless ", " in ", " is ", '@id("a")', "@requires", '"read"', "\n", "\x00")
+#: Turned writing, more than one unit of UTF-16, half of such a pair.
+ODD = ("\u202e", "é", "\U0001f600", "\ud800")
+PIECES = (*WORDS.split(), *SIGNS.split(), *PARTS, *ODD)
 TEXTS = st.one_of(st.text(max_size=200), st.lists(st.sampled_from(PIECES), max_size=60).map("".join))
 ANY_TEXT = st.text(max_size=60)
 
