@@ -18,7 +18,7 @@ from starlette.routing import Route, WebSocketRoute
 from api.auth import check_binding
 from api.graphql.codes import ErrorCode, shown
 from api.graphql.http import GraphQLApp, refusal
-from api.graphql.schema import build_schema
+from api.graphql.schema import Schema, build_schema
 from api.guards import Guards
 from api.platform import Noesis
 from api.threads import Threads
@@ -27,13 +27,13 @@ from api.ticker import Ticker
 GRAPHQL = "/graphql"
 
 
-def create_app(platform: Noesis) -> Starlette:
-    """The application that serves this platform; raises BindingError or OntologyError."""
+def create_app(platform: Noesis, schema: Schema | None = None) -> Starlette:
+    """The application that serves this platform, with the schema of its ontology; raises BindingError or OntologyError."""
     settings = platform.settings
     check_binding(settings)
     threads = Threads(settings.threads_max)
     ticker = Ticker(platform.store, threads, settings.feed_poll_seconds)
-    graphql = GraphQLApp(build_schema(platform.ontology, settings), platform, threads, ticker)
+    graphql = GraphQLApp(schema or build_schema(platform.ontology, settings), platform, threads, ticker)
 
     async def healthz(_request: Request) -> Response:
         return JSONResponse({"status": "ok"})

@@ -81,7 +81,9 @@ class Settings(BaseSettings):
     allowed_origins: Names = ()
     """Origins of web pages that may call the API, e.g. https://portal.example.com; others are refused."""
     page_default: int = Field(50, ge=1, le=PAGE_MAX - 1)
-    """Items on a page where the query does not say."""
+    """Items of a root list where the query does not say."""
+    page_nested: int = Field(20, ge=1, le=PAGE_MAX - 1)
+    """Items of a relation where the query does not say."""
     page_max: int = Field(500, ge=1, le=PAGE_MAX - 1)
     """Items on a page at most; one more is read ahead, so it stays below the store's bound."""
     depth_max: int = Field(10, ge=1, le=50)
@@ -90,7 +92,7 @@ class Settings(BaseSettings):
     """Aliases in a GraphQL query."""
     tokens_max: int = Field(2_000, ge=10, le=100_000)
     """Tokens of a GraphQL query."""
-    cost_max: int = Field(20_000, ge=1)
+    cost_max: int = Field(50_000, ge=1)
     """Objects that one GraphQL operation may ask for, by its `first` arguments and their defaults."""
     body_bytes_max: int = Field(1_000_000, ge=1_000)
     """Bytes of a request body."""

@@ -21,6 +21,7 @@ from api.graphql.hops import Hop
 from api.graphql.operations import Operation
 from api.graphql.rows import PREFIX, Row, type_name
 from api.graphql.scalars import ANNOTATIONS, DecimalText
+from api.settings import Settings
 from governance.view import NEVER_SHOWN
 from kg.errors import OntologyError
 from kg.model import Cursor, Direction
@@ -45,11 +46,11 @@ def _open(cls: Class) -> Class:
 class ClassTypes:
     """The GraphQL types of one ontology, by class name."""
 
-    def __init__(self, ontology: Ontology, page_default: int, page_max: int) -> None:
+    def __init__(self, ontology: Ontology, settings: Settings) -> None:
         self.ontology = ontology
         self.classes = {name: _open(cls) for name, cls in ontology.classes.items()}
-        self.page_default = page_default
-        self.page_max = page_max
+        self.page_default, self.page_nested = settings.page_default, settings.page_nested
+        self.page_max = settings.page_max
         self.annotations: Mapping[str, Any] = {**ANNOTATIONS, "money": MoneyType}
         self.inputs: dict[str, Inputs] = {}
         #: class -> what a field that leads to it is typed as: its interface if it has one, else its object type
@@ -169,13 +170,13 @@ class ClassTypes:
             more = None if found.more is None else seal(listing, Cursor(None, found.more))
             return connect(rows, cursors, more, after is not None, counting)
 
-        return self._paged(resolve, far, name, relation.comment)
+        return self._paged(resolve, far, name, relation.comment, self.page_nested)
 
-    def _paged(self, resolve: Any, far: str, name: str, comment: str, **more: Any) -> Any:
+    def _paged(self, resolve: Any, far: str, name: str, comment: str, first: int, **more: Any) -> Any:
         """A connection field with the arguments of a page."""
         arguments = {"where": self.inputs[far].where, **more}
         resolve.__annotations__ |= {key: of | None for key, of in arguments.items() if of is not None}
-        resolve.__defaults__ = tuple(self.page_default if value == 0 else value for value in resolve.__defaults__)
+        resolve.__defaults__ = tuple(first if value == 0 else value for value in resolve.__defaults__)
         unused = [key for key, of in arguments.items() if of is None]
         return strawberry.field(
             resolver=_without(resolve, unused) if unused else resolve,
@@ -209,7 +210,8 @@ class ClassTypes:
 
             return connect([operation.row(item) for item in page.items], cursors, more, after is not None, counting)
 
-        return self._paged(resolve, cls.name, name, f"The {cls.label} entities.", order_by=self.inputs[cls.name].order)
+        comment = f"The {cls.label} entities."
+        return self._paged(resolve, cls.name, name, comment, self.page_default, order_by=self.inputs[cls.name].order)
 
 
 def _without(resolve: Any, names: list[str]) -> Any:

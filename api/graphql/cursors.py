@@ -25,11 +25,15 @@ def _sum(body: bytes) -> bytes:
     return hashlib.sha256(b"noesis cursor" + body).digest()[:_SUM]
 
 
+def _text(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
+
+
 def seal(listing: str, place: Cursor) -> str:
     """The cursor of a place in the list with this name."""
     value = None if place.value is None else encode(place.value)
     body = canonical([VERSION, listing, value, place.id]).encode()
-    return base64.urlsafe_b64encode(_sum(body) + body).decode().rstrip("=")
+    return _text(_sum(body) + body)
 
 
 def open_cursor(listing: str, text: str) -> Cursor:
@@ -38,7 +42,8 @@ def open_cursor(listing: str, text: str) -> Cursor:
         raise BadRequestError("`after` is no cursor of this API; give an endCursor as an earlier page showed it")
     try:
         raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-        if raw[:_SUM] != _sum(raw[_SUM:]):
+        # The last character of base64 has bits to spare, so the text is compared too.
+        if raw[:_SUM] != _sum(raw[_SUM:]) or _text(raw) != text:
             raise ValueError("checksum")
         version, of, value, id = json.loads(raw[_SUM:])
         place = Cursor(None if value is None else decode(value), str(id))

@@ -207,6 +207,13 @@ def check_size(size: Size, settings: Settings) -> None:
         )
 
 
+def _named(document: DocumentNode, name: str | None) -> None:
+    """Raise where a document has several operations and none is chosen: guessing one would run what was not meant."""
+    several = sum(isinstance(part, OperationDefinitionNode) for part in document.definitions) > 1
+    if several and not name:
+        raise GraphQLError("the document has several operations; say by operationName which one to run")
+
+
 def limits(settings: Settings) -> type[SchemaExtension]:
     """The extension that holds every operation to the limits of these settings."""
 
@@ -223,6 +230,7 @@ def limits(settings: Settings) -> type[SchemaExtension]:
             if context.graphql_document is not None:
                 schema: Any = context.schema
                 check_size(measure(schema._schema, context.graphql_document, context.variables or {}), settings)
+                _named(context.graphql_document, context.context.name)
             yield
 
     return Limits

@@ -39,6 +39,7 @@ class Operation:
     connection_params: dict[str, object] = field(default_factory=dict)
     #: On a socket: the Authorization header and the peer's address of its handshake.
     handshake: tuple[str | None, str | None] = (None, None)
+    name: str | None = None
     at: int | None = None
     _view: View | None = None
     _reader: RememberingReader | None = None
@@ -46,9 +47,11 @@ class Operation:
     _entities: DataLoader[str, Entity | None] | None = None
     _causes: DataLoader[str, Cause | None] | None = None
 
-    def fresh(self) -> "Operation":
-        """Another operation of the same caller, with nothing read yet."""
-        return Operation(self.platform, self.threads, self.ticker, self.caller, self.identify, self.connection_params)
+    def fresh(self, name: str | None) -> "Operation":
+        """Another operation of the same caller, with nothing read yet; `name` is the one that the request chose."""
+        return Operation(
+            self.platform, self.threads, self.ticker, self.caller, self.identify, self.connection_params, name=name
+        )
 
     @property
     def principal(self) -> Principal:

@@ -69,7 +69,7 @@ class Schema(strawberry.Schema):
         operation_extensions: dict[str, Any] | None = None,
     ) -> ExecutionResult:
         """Run one query or mutation to its end, within its time."""
-        operation: Operation = context_value.fresh()  # type: ignore[union-attr]
+        operation: Operation = context_value.fresh(operation_name)  # type: ignore[union-attr]
         try:
             async with asyncio.timeout(self.seconds_max):
                 result: ExecutionResult = await super().execute(
@@ -97,7 +97,7 @@ class Schema(strawberry.Schema):
         allowed_operation_types: Iterable[OperationType] | None = None,
     ) -> Any:
         """Run one operation and give its results as they come; an error ends it with a result that says so."""
-        operation: Operation = context_value.fresh()  # type: ignore[union-attr]
+        operation: Operation = context_value.fresh(operation_name)  # type: ignore[union-attr]
         source: Any = await super().stream(
             query,
             variable_values,
@@ -130,7 +130,7 @@ def _code(result: ExecutionResult, operation: Operation) -> None:
 
 def build_schema(ontology: Ontology, settings: Settings) -> Schema:
     """The schema of an ontology; OntologyError where its names cannot be used."""
-    types = ClassTypes(ontology, settings.page_default, settings.page_max)
+    types = ClassTypes(ontology, settings)
     schema = Schema(
         query=query_type(types),
         mutation=Mutation,

@@ -76,16 +76,16 @@ def write(store: GraphStore, clock: Clock, *writes: Write, reason: str = "test")
     store.commit(writes, Cause(clock.id(), "ingest", 'Service::"ingest"', reason))
 
 
-def customer(number: int, **more: Any) -> Put:
+def customer(place: int, **more: Any) -> Put:
     """A customer whose id sorts by number."""
     values: dict[str, Any] = {
-        "number": f"C-{number:04}",
-        "name": f"Customer {number}",
-        "email": f"c{number}@example.org",
-        "rating": number % 5,
-        "limit": Money(Decimal(1000 + number), "EUR"),
+        "number": f"C-{place:04}",
+        "name": f"Customer {place}",
+        "email": f"c{place}@example.org",
+        "rating": place % 5,
+        "limit": Money(Decimal(1000 + place), "EUR"),
     }
-    return Put(f"customer{number:04}", "Customer", values | more)
+    return Put(f"customer{place:04}", "Customer", values | more)
 
 
 def company(store: GraphStore, clock: Clock, customers: int = 3, orders: int = 2, lines: int = 2) -> None:
