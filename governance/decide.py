@@ -44,7 +44,7 @@ def decide(request: Request, rules: RuleBook, approvals: Sequence[Approved] = ()
 def _decide_one(link: Principal, request: Request, rules: RuleBook, approvals: Sequence[Approved]) -> Verdict:
     first = rules.evaluate(link, request, ())
     required = rules.requirements(first.reasons) if first.decision == "Deny" else None
-    if not required or first.errors:
+    if not required:
         return _verdict(first, request, rules, first)
     # INVARIANT I5: every identity of the proposing chain is left out before anybody is counted.
     proposers = request.principal.identities()

@@ -84,6 +84,8 @@ def _condition(r: random.Random, depth: int = 2) -> str:
             f'resource == Customer::"e{r.randrange(4)}"',
             f'[resource].contains(Product::"e{r.randrange(4)}")',
             '{Value: resource, Var: 1}.Value == Order::"e1"',
+            "{Record: resource}.Record.stock > 1",
+            "(if context.priority > 1 then resource else resource).open",
             "resource is Order",
             f"principal in Role::{role}",
             "resource in Department::" + quoted(r.choice(DEPARTMENTS)),

@@ -1,13 +1,15 @@
 """Approvals: who may answer, who never counts (I5), once each (I3), in time, and that all of it is on record."""
 
+import threading
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
-from governance.approvals import approve, given
+from governance.approvals import Answered, approve, given
 from governance.decide import decide
 from governance.decisions import record, requirements
 from governance.errors import (
@@ -19,12 +21,16 @@ from governance.errors import (
     PrincipalError,
     SelfApprovalError,
 )
+from governance.people import import_people
+from governance.peoplefile import read_people
 from governance.principals import Principal, load_principal
 from governance.rulebook import RuleBook
 from kg.errors import ConflictError
-from kg.model import Cause, Input, Op, Put, Unlink, Where
+from kg.model import Cause, Entity, Input, Op, Put, Unlink, Where
 from kg.store import GraphStore
-from tests.governance.world import apply, book, user
+from kg.stores.sqlite import SqliteStore
+from tests.governance.conftest import PEOPLE
+from tests.governance.world import apply, book, ontology, user
 from tests.parts import ManualClock
 
 RULES = (
@@ -192,3 +198,58 @@ def test_a_proposal_that_moved_on_is_not_answered(people: GraphStore, clock: Man
         approve(people, clock, rules, decision, who(people, "anna"), "approve", expects={"p1": 1})
     assert given(people, clock, decision) == ()
     assert not approve(people, clock, rules, decision, who(people, "anna"), "approve", expects={"p1": 2}).repeated
+
+
+def test_i3_one_person_from_several_threads_is_one_answer(
+    tmp_path: Path, clock: ManualClock, root: Principal, rules: RuleBook
+) -> None:
+    path, begun = tmp_path / "graph.db", threading.Barrier(4)
+    stores = [SqliteStore(path, ontology(), clock, durable=False) for _ in range(4)]
+    import_people(stores[0], clock, read_people(PEOPLE), root)
+    decision = waiting(stores[0], clock, rules, who(stores[0], "replenishment", "Agent"))
+    names = ("anna-work", "anna-private", "anna-work", "ben")
+    answered: list[Answered] = []
+
+    def answer(store: GraphStore, name: str, seed: int) -> None:
+        begun.wait()
+        answered.append(approve(store, ManualClock(seed=seed), rules, decision, who(store, name), "approve"))
+
+    threads = [
+        threading.Thread(target=answer, args=(store, name, n))
+        for n, (store, name) in enumerate(zip(stores, names, strict=True))
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(answered) == 4
+    assert len({a.approval for a in answered}) == 2
+    assert sum(not a.repeated for a in answered) == 2
+    assert len(given(stores[0], clock, decision)) == 2
+    for store in stores:
+        assert {len(store.history(a.approval)) for a in answered} == {1}
+        store.close()
+
+
+def test_an_answer_that_lost_the_race_to_another_person_is_told_so(
+    people: GraphStore, clock: ManualClock, rules: RuleBook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decision = waiting(people, clock, rules, who(people, "replenishment", "Agent"))
+    anna = who(people, "anna")
+    real, asked = people.get, 0
+
+    def late(ids: list[str], at: int | None = None) -> dict[str, Entity]:
+        nonlocal asked
+        found = real(ids, at)
+        if ids[0].startswith("approval-"):
+            asked += 1
+            if asked == 1:
+                # Somebody with the same identity answers between the look and the commit.
+                people.commit(
+                    [Put(ids[0], "Approval", {"answer": "reject", "principal": anna.uid})], Cause("c-race", "test", "t")
+                )
+        return found
+
+    monkeypatch.setattr(people, "get", late)
+    with pytest.raises(AlreadyAnsweredError):
+        approve(people, clock, rules, decision, anna, "approve")

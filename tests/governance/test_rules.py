@@ -5,7 +5,7 @@ import pytest
 from governance.decide import decide
 from governance.errors import RuleError
 from governance.principals import Principal
-from governance.rules import TRANSITIONS, add, find_rule, list_rules, load_rules, retire, set_status
+from governance.rules import BOOK, TRANSITIONS, add, find_rule, list_rules, load_rules, retire, set_status
 from governance.schema import check, vocabulary
 from governance.statement import ANNOTATIONS
 from kg.model import Cause, Put
@@ -80,6 +80,16 @@ def test_a_book_far_behind_notices_too(
     retire(store, clock, ontology(), "may-apply", root, "x")
     store.commit([Put(f"p{n}", "Product", {"stock": n}) for n in range(9)], Cause("c1", "test", root.uid))
     assert not load_rules(store, ontology()).statements
+
+
+def test_the_version_of_the_book_rises_with_every_change(
+    store: GraphStore, clock: ManualClock, root: Principal
+) -> None:
+    add(store, clock, ontology(), PERMIT, root, "r")
+    add(store, clock, ontology(), PERMIT, root, "r")
+    assert [entity.version for entity in store.history(BOOK)] == [1]
+    retire(store, clock, ontology(), "may-apply", root, "x")
+    assert [entity.version for entity in store.history(BOOK)] == [1, 2]
 
 
 @pytest.mark.parametrize(
