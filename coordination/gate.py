@@ -98,7 +98,7 @@ class Gate:
         runs, versions = controls.expects(self.store, agent, proposal.text("department") or None)
         rules = load_rules(self.store, self.ontology)
         expects = {**versions, BOOK: there[BOOK].version if BOOK in there else 0}
-        resource: Entity | Resource | None = there.get(target) or _created(proposal, target)
+        resource: Entity | Resource | None = there.get(target) or self._created(proposal, target)
         principal, refused = self._principal(agent, expects)
         if isinstance(resource, Entity):
             expects[target] = resource.version
@@ -184,6 +184,13 @@ class Gate:
         own = basis.principal.identities()
         return satisfied(requirement, [a for a in answers.approvals if not a.by.identities() & own])
 
+    def _created(self, proposal: Proposal, target: str) -> Resource | None:
+        """The target as the proposal's own writes would create it; what once was and was closed is not brought back so."""
+        for write in proposal.writes:
+            if isinstance(write, Put) and write.id == target and not self.store.versions([(target, 1)]):
+                return Resource(write.cls, target, write.set)
+        return None
+
     def _decisions(self, proposal: Proposal) -> list[Entity]:
         edges = self.store.expand([proposal.id], "decidedBy", first=DECISIONS_MAX)[proposal.id]
         return [edge.entity for edge in edges]
@@ -224,14 +231,6 @@ def _subject(write: Write) -> str:
     if isinstance(write, Put | Close):
         return write.id
     return write.source
-
-
-def _created(proposal: Proposal, target: str) -> Resource | None:
-    """The target as the proposal's own writes would create it."""
-    for write in proposal.writes:
-        if isinstance(write, Put) and write.id == target:
-            return Resource(write.cls, target, write.set)
-    return None
 
 
 def _gone(proposal: Proposal, there: Mapping[str, Entity], resource: Entity | Resource | None) -> str:

@@ -22,12 +22,23 @@ class CrashedError(BaseException):
 
 @dataclass(frozen=True, slots=True)
 class Chances:
-    """How likely, at each port call: a crash before it, a crash after it took effect, a pause of up to `pause_turns` turns."""
+    """How likely, at each port call: that another may run first, a crash before it, a crash after it took effect, and, where others
+    may run, a pause of up to `pause_turns` turns.
+    """
 
-    crash_before: float = 0.01
-    crash_after: float = 0.01
-    pause: float = 0.02
+    switch: float = 0.5
+
+    crash_before: float = 0.015
+    crash_after: float = 0.015
+    pause: float = 0.06
     pause_turns: int = 80
+
+
+def _closed() -> threading.Lock:
+    """A lock that waits to be released: the baton of one worker."""
+    lock = threading.Lock()
+    lock.acquire()
+    return lock
 
 
 @dataclass(slots=True, eq=False)
@@ -35,7 +46,7 @@ class Life:
     """One worker as the scheduler knows it. `crashed` until it is born anew."""
 
     name: str
-    go: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
+    go: threading.Lock = field(default_factory=_closed)
     crashed: bool = False
     asleep_until: int = 0
     crashes: int = 0
@@ -49,7 +60,7 @@ class Scheduler:
         self.chances = chances or Chances()
         self.turns = 0
         self._alive: list[Life] = []
-        self._ended = threading.Semaphore(0)
+        self._ended = _closed()
         self._error: BaseException | None = None
 
     def run(self, workers: Mapping[str, Callable[[Life], None]]) -> None:
@@ -93,6 +104,8 @@ class Scheduler:
         self.turns += 1
         if self.turns > TURNS_MAX:
             raise AssertionError(f"more than {TURNS_MAX:,} port calls: the run does not come to rest")
+        if self.random.random() >= self.chances.switch:
+            return
         if self.random.random() < self.chances.pause:
             life.asleep_until = self.turns + self.random.randint(1, self.chances.pause_turns)
         following = self._next()
