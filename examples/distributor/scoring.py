@@ -7,9 +7,9 @@ claim is a false alarm, whether or not a decoy stands there. Judges; it runs no 
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from coordination.proposals import Proposal
 from examples.distributor.claims import Claim, proposals
 from examples.distributor.truth import Situation, Truth
-from coordination.proposals import Proposal
 from kg.reader import Reader
 
 KINDS = ("replenishment", "late_delivery", "credit_hold", "ticket_routing")
@@ -74,13 +74,19 @@ def _expected(situation: Situation) -> Claim:
 
 def approval_to_show(reader: Reader) -> Proposal | None:
     """The waiting purchase order that rests on most systems' facts, the largest of those; ties by id."""
-    waiting = [p for p in proposals(reader) if p.state == "waiting_approval" and p.text("operation") == "purchase_order.create"]
+    waiting = [
+        p for p in proposals(reader) if p.state == "waiting_approval" and p.text("operation") == "purchase_order.create"
+    ]
     return _widest(reader, waiting)
 
 
 def why_to_show(reader: Reader) -> Proposal | None:
     """The applied remedy of a late order that rests on most systems' facts."""
-    applied = [p for p in proposals(reader) if p.state == "applied" and p.text("operation") in ("shipment.expedite", "credit.grant")]
+    applied = [
+        p
+        for p in proposals(reader)
+        if p.state == "applied" and p.text("operation") in ("shipment.expedite", "credit.grant")
+    ]
     return _widest(reader, applied)
 
 

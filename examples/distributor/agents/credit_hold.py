@@ -22,7 +22,11 @@ HOLD = "credit.hold"
 
 
 def _was_lowered(before: Entity | None, now: Entity) -> bool:
-    return before is not None and "creditLimit" in before.properties and amount(now, "creditLimit") < amount(before, "creditLimit")
+    return (
+        before is not None
+        and "creditLimit" in before.properties
+        and amount(now, "creditLimit") < amount(before, "creditLimit")
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,7 @@ class CreditHold:
 
     def act(self, change: Change, entity: Entity, context: Context) -> Sequence[Draft]:
         """Check the customer, or after a change of the day every customer with an overdue invoice."""
+        del change
         day = calendar(context)
         if day is None:
             return ()

@@ -18,10 +18,23 @@ from kg.model import Change, Entity, Link, Op, Put, Where
 from kg.values import Money, Value
 
 from .facts import (
-    BERLIN, CURRENCY, EDGES_MAX, ORDER_OPEN, amount, calendar, euros, far, open_incidents, pending, sensed, sources, target,
+    BERLIN,
+    CURRENCY,
+    EDGES_MAX,
+    ORDER_OPEN,
+    amount,
+    calendar,
+    euros,
+    far,
+    open_incidents,
+    pending,
+    sensed,
+    sources,
+    target,
 )  # fmt: skip
 
 OPERATIONS = {"credit": "credit.grant", "expedite": "shipment.expedite", "apology": "apology.send"}
+REMEDIES = {"expedite": "an expedited shipment", "apology": "an apology"}
 CREDIT_SHARE = Decimal("0.05")
 LONG_DELAY_DAYS = 7
 CENT = Decimal("0.01")
@@ -61,6 +74,7 @@ class LateDelivery:
 
     def act(self, change: Change, entity: Entity, context: Context) -> Sequence[Draft]:
         """Check the order, or every order that the incident, the customer or the new day may have made late."""
+        del change
         day = calendar(context)
         if day is None:
             return ()
@@ -77,8 +91,10 @@ def _orders(entity: Entity, context: Context) -> list[Entity]:
         return _across(tickets, "mentions", context)
     incidents = (entity,) if entity.cls == "RouteIncident" else open_incidents(context)
     routes = tuple(sorted({str(incident["route"]) for incident in incidents}))
+    if not routes:
+        return []
     moving = [Where("route", Op.IN, routes), Where("deliveredAt", Op.ABSENT), Where("direction", Op.EQ, "OUT")]
-    return _across([s.id for s in context.find("Shipment", moving, first=EDGES_MAX)] if routes else [], "delivers", context)
+    return _across([shipment.id for shipment in context.find("Shipment", moving, first=EDGES_MAX)], "delivers", context)
 
 
 def _across(ids: Sequence[str], relation: str, context: Context) -> list[Entity]:
@@ -93,8 +109,7 @@ def _check(order: Entity, books: Entity, today: date, context: Context) -> Draft
     customer = target(context, order.id, "placedBy") if late > 0 else None
     if customer is None or "segment" not in customer.properties:
         return None
-    held = ((s, i) for s in sources(context, order.id, "delivers") if _is_out(s) for i in open_incidents(context, str(s["route"])))
-    blocked = next(held, None)
+    blocked = _blocked(order, context)
     tickets = [ticket for ticket in sources(context, order.id, "mentions") if _is_open(ticket)] if blocked else []
     raised = context.expand_many([ticket.id for ticket in tickets], "raisedBy")
     asked = [ticket for ticket in tickets if any(edge.entity.id == customer.id for edge in raised[ticket.id])]
@@ -103,6 +118,15 @@ def _check(order: Entity, books: Entity, today: date, context: Context) -> Draft
     if pending(context, order.id, tuple(OPERATIONS.values())):
         return None
     return _draft(order, customer, late, today, (*blocked, *asked, books), context)
+
+
+def _blocked(order: Entity, context: Context) -> tuple[Entity, Entity] | None:
+    """A shipment of the order that is still out, and the open incident on its route."""
+    for shipment in sources(context, order.id, "delivers"):
+        if _is_out(shipment):
+            for incident in open_incidents(context, str(shipment["route"])):
+                return shipment, incident
+    return None
 
 
 def _draft(order: Entity, customer: Entity, late: int, today: date, facts: Sequence[Entity], context: Context) -> Draft:
@@ -116,14 +140,15 @@ def _draft(order: Entity, customer: Entity, late: int, today: date, facts: Seque
         values["credit"] = credit
     # One order gets one remedy, whichever fact woke the agent.
     made = derive("remedy", order.id)
-    what = f"a credit of {euros(credit.amount)}" if credit else {"expedite": "an expedited shipment"}.get(kind, "an apology")
+    what = f"a credit of {euros(credit.amount)}" if credit else REMEDIES[kind]
     return Draft(
         OPERATIONS[kind],
         order.id,
         (Put(made, "Remedy", values), Link(made, "compensates", order.id), Link(made, "owedTo", customer.id)),
         rationale=(
-            f"{order['orderNo']} of {customer.get('name')} (segment {customer['segment']}) is {late} days late, {incident['route']} is "
-            f"blocked by {incident['incidentId']} ({incident.get('kind')}), and ticket {ticket['ticketId']} asks for it: {what}."
+            f"{order['orderNo']} of {customer.get('name')} (segment {customer['segment']}) is {late} days late, "
+            f"{incident['route']} is blocked by {incident['incidentId']} ({incident.get('kind')}), and ticket {ticket['ticketId']} "
+            f"asks for it: {what}."
         ),
         evidence=context.evidence(order, customer, shipment, incident, *facts[2:]),
         amount=credit,

@@ -55,6 +55,7 @@ class Replenishment:
 
     def act(self, change: Change, entity: Entity, context: Context) -> Sequence[Draft]:
         """Check the product, every product with goods stuck on the incident's route, or as the day opens every product."""
+        del change
         day = calendar(context)
         if day is None:
             return ()
@@ -125,7 +126,7 @@ def _draft(
         writes.append(Link(made, "orderedFrom", supplier.id))
         values["expectedOn"] = today + timedelta(days=cast(int, supplier.get("leadTimeDays", 0)))
     waits = [f"{p['poNo']} is stuck on {s['route']} ({i.get('kind')}, {i['incidentId']})" for p, s, i in stuck]
-    reason = f"{product['productNo']}: {product['stock']} in stock, {available} with what is coming, below {product['reorderLevel']}"
+    reason = f"{product['productNo']}: {product['stock']} in stock, {available} with what comes, below {product['reorderLevel']}"
     return Draft(
         CREATE,
         product.id,

@@ -30,12 +30,15 @@ class SalesDiscount:
     capabilities: tuple[str, ...] = (GRANT,)
     priority: int = 10
     wakes: tuple[Wake, ...] = (
-        Wake("DiscountOffer", properties=("status", "validFrom"), condition=lambda _, now: now.get("status") == "planned"),
+        Wake(
+            "DiscountOffer", properties=("status", "validFrom"), condition=lambda _, now: now.get("status") == "planned"
+        ),
         Wake("Calendar", properties=("businessDate",)),
     )
 
     def act(self, change: Change, entity: Entity, context: Context) -> Sequence[Draft]:
         """Check the offer, or after a change of the day every planned one."""
+        del change
         day = calendar(context)
         if day is None:
             return ()

@@ -18,8 +18,8 @@ from kg.search import Hit
 
 ROUTE = "ticket.route"
 #: Precedents that vote, and hits asked for to find so many among tickets that still wait.
-PRECEDENTS = 15
-HITS = 40
+PRECEDENTS = 20
+HITS = 30
 #: Precedents named in the rationale.
 NAMED = 3
 
@@ -43,10 +43,13 @@ class TicketRouter:
 
     def act(self, change: Change, entity: Entity, context: Context) -> Sequence[Draft]:
         """Route a waiting ticket by its precedents; none where there are none."""
+        del change
         if not _waits(entity):
             return ()
-        hits = context.search(f"{entity.get('subject', '')}\n{entity.get('body', '')}", ("Ticket",), HITS)
-        precedents = [hit for hit in hits if hit.entity.id != entity.id and "team" in hit.entity.properties][:PRECEDENTS]
+        # The body says what it is about; subjects are mostly "Please help".
+        hits = context.search(str(entity.get("body") or entity.get("subject", "")), ("Ticket",), HITS)
+        precedents = [hit for hit in hits if hit.entity.id != entity.id and "team" in hit.entity.properties]
+        precedents = precedents[:PRECEDENTS]
         return (_draft(entity, precedents, context),) if precedents else ()
 
 
@@ -69,8 +72,8 @@ def _draft(ticket: Entity, precedents: Sequence[Hit], context: Context) -> Draft
         ticket.id,
         (Put(ticket.id, "Ticket", {"assignedTeam": team}),),
         rationale=(
-            f"{len(agreeing)} of the {len(precedents)} tickets most like {ticket['ticketId']} were solved by {team}, nearest {named}: "
-            f"{share:.0%} of the votes."
+            f"{len(agreeing)} of the {len(precedents)} tickets most like {ticket['ticketId']} were solved by {team}, "
+            f"nearest {named}: {share:.0%} of the votes."
         ),
         evidence=context.evidence(ticket, *agreeing),
         confidence=share,
