@@ -53,12 +53,13 @@ VENDORS: dict[str, tuple[str, ...]] = {
     "structlog": ("api/*.py",),
     "typing_extensions": ("api/settings.py",),
     "torch": ("kg/embedders/minilm.py",),
+    "transformers": ("kg/embedders/minilm.py",),
     "typer": ("api/cli/*.py",),
     "uvicorn": ("api/*.py",),
     "websockets": (),
     "yaml": ("kg/ingest/yaml_file.py", "governance/yamlfile.py", "api/*.py"),
     # Of the standard library, but an adapter's business all the same.
-    "sqlite3": ("kg/stores/*.py", "kg/embedders/cache.py", "kg/ingest/sources/sql.py"),
+    "sqlite3": ("kg/stores/*.py", "kg/embedders/cache.py", "kg/ingest/sources/sql.py", "kg/ingest/seen.py"),
 }
 
 #: Where the type checker must look away, how often, and why.

@@ -7,7 +7,7 @@ Refusal of that row. Does not know the store.
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import tzinfo
+from datetime import datetime, tzinfo
 from difflib import get_close_matches
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -237,7 +237,7 @@ class Plan:
             properties,
             aliases,
             links,
-            valid_from,  # type: ignore[arg-type]
+            valid_from if isinstance(valid_from, datetime) else None,
             self._cursor(row, at) if self._cursor else None,
         )
 

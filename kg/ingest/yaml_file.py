@@ -116,6 +116,8 @@ class _Reader:
         # Aliases are read anew each time they appear, so this also bounds the "billion laughs".
         if self._nodes > NODES_MAX or depth > DEPTH_MAX:
             raise MappingError(f"{self._file} line {line}: too many or too deeply nested entries; split the mapping")
+        if node.tag not in _TAGS:
+            raise MappingError(f"{self._file} line {line}: the tag {node.tag} is not allowed; write a plain value")
         if isinstance(node, yaml.MappingNode):
             fields: dict[str, Item] = {}
             for key, value in node.value:
@@ -132,9 +134,7 @@ class _Reader:
             return Item([self.read(item, depth + 1) for item in node.value], line, self._file)
         if node.tag == "tag:yaml.org,2002:timestamp":
             return Item(node.value, line, self._file, node.value)
-        if node.tag not in _TAGS:
-            raise MappingError(f"{self._file} line {line}: the tag {node.tag} is not allowed; write a plain value")
         return Item(self._make.construct_object(node), line, self._file, node.value)
 
 
-_TAGS = {f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null")}
+_TAGS = {f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null", "timestamp", "map", "seq")}

@@ -97,7 +97,8 @@ class _Buffer:
     def sign(self) -> str:
         """The next sign that is not white space, left unread; "" at the end."""
         while True:
-            self._at = _SPACE.match(self._text, self._at).end()  # type: ignore[union-attr]
+            space = _SPACE.match(self._text, self._at)
+            self._at = space.end() if space else self._at
             if self._at < len(self._text) or not self._fill():
                 return self._text[self._at : self._at + 1]
 

@@ -14,7 +14,9 @@ from kg.ontology import Ontology, load
 from kg.store import GraphStore
 from tests.kg.ontology.test_load import PREFIXES
 
-COMPANY = PREFIXES + """
+COMPANY = (
+    PREFIXES
+    + """
 :Customer a owl:Class ; n:key "customerNo" .
 :Order a owl:Class ; n:key "orderNo" .
 :Ticket a owl:Class ; n:key "ticketNo" .
@@ -37,6 +39,7 @@ COMPANY = PREFIXES + """
 :mentions a owl:ObjectProperty ; rdfs:domain :Ticket ; rdfs:range :Order .
 :OrderShape a sh:NodeShape ; sh:targetClass :Order ; sh:property [ sh:path :pieces ; sh:minInclusive 0 ] .
 """
+)
 
 ORDERS = """
 source: erp
@@ -90,9 +93,7 @@ class Desk:
         """Ingest by a mapping text, from the folder unless told otherwise."""
         path = self.folder / "mapping.yaml"
         path.write_text(mapping)
-        return ingest(
-            self.store, self.ontology, self.clock, load_mapping(path), location or self.folder, **more
-        )
+        return ingest(self.store, self.ontology, self.clock, load_mapping(path), location or self.folder, **more)
 
     def all(self, cls: str, name: str) -> dict[Any, Entity]:
         """Every current entity of a class by one property."""

@@ -122,7 +122,13 @@ def test_a_bad_row_is_no_gone_row(desk: Desk) -> None:
 
 
 def test_bad_rows_stay_aside_with_reason_and_the_rest_goes_in(desk: Desk) -> None:
-    rows = [["A", "7", "x", ""], ["B", "7", -1, ""], ["", "7", 1, ""], ["C", "7", 1, "2026-03-29 02:30"], ["D", "7", 1, ""]]
+    rows = [
+        ["A", "7", "x", ""],
+        ["B", "7", -1, ""],
+        ["", "7", 1, ""],
+        ["C", "7", 1, "2026-03-29 02:30"],
+        ["D", "7", 1, ""],
+    ]
     orders(desk, rows)
     report = desk.run(ORDERS)
     assert (report.created, report.rejected) == (1, 4)
@@ -205,7 +211,7 @@ def test_what_others_wrote_stays(desk: Desk) -> None:
 
 def test_where_leaves_rows_out(desk: Desk) -> None:
     orders(desk, ROWS)
-    report = desk.run(ORDERS + '    where: \'.customer == "7"\'\n')
+    report = desk.run(ORDERS + "    where: '.customer == \"7\"'\n")
     assert (report.records, report.created) == (2, 2)
     with_error = desk.run(ORDERS + "    where: .customer\n")
     assert with_error.rejected == 4
@@ -224,7 +230,9 @@ tables:
     rows = [("A", 1, "2026-01-01"), ("B", 2, "2026-01-03"), ("C", 3, "2026-01-02")]
     place = write_database(desk.folder / "erp.db", {"orders": ("no pieces changed", rows)})
     assert desk.run(mapping, place).created == 3
-    write_database(place, {"orders": ("no pieces changed", [("A", 9, "2026-01-01"), *rows[1:], ("D", 4, "2026-01-04")])})
+    write_database(
+        place, {"orders": ("no pieces changed", [("A", 9, "2026-01-01"), *rows[1:], ("D", 4, "2026-01-04")])}
+    )
     report = desk.run(mapping, place)
     assert (report.created, report.unchanged, report.records) == (1, 1, 2)
     assert desk.all("Order", "orderNo")["A"]["pieces"] == 1
@@ -245,7 +253,10 @@ tables:
 """
     place = write_database(
         desk.folder / "x.db",
-        {"c": ("no credit cur", [(1, 0.1 + 0.2, "eur"), (2, "1.23456", "EUR"), (3, "5", None)]), "o": ("no lb", [("A", 1.5)])},
+        {
+            "c": ("no credit cur", [(1, 0.1 + 0.2, "eur"), (2, "1.23456", "EUR"), (3, "5", None)]),
+            "o": ("no lb", [("A", 1.5)]),
+        },
     )
     report = desk.run(mapping, place)
     customers = desk.all("Customer", "customerNo")
@@ -277,7 +288,9 @@ def test_the_key_leads_to_the_entity(desk: Desk) -> None:
 
 
 def test_a_personal_key_stands_nowhere_but_in_its_property(desk: Desk) -> None:
-    write_csv(desk.folder / "people.csv", "mail name", [["ann@example.com", "Ann"], ["bob@example.com", "x" * 2_000_000]])
+    write_csv(
+        desk.folder / "people.csv", "mail name", [["ann@example.com", "Ann"], ["bob@example.com", "x" * 2_000_000]]
+    )
     mapping = """
 source: hr
 tables:
