@@ -71,7 +71,10 @@ TYPE_IGNORES: dict[str, tuple[int, str]] = {
     "api/graphql/conditions.py": (1, "an enum made from the ontology has no literal members"),
     "api/graphql/connections.py": (1, "a type made at start is used as an annotation"),
     "api/graphql/http.py": (2, "the status code is decided after the result; Strawberry's own types assume before"),
+    "api/graphql/mutations.py": (1, "an enum made from the errors' codes is used as an annotation"),
     "api/graphql/schema.py": (2, "Strawberry's context may be anything; ours is an Operation"),
+    "kg/ingest/plan.py": (1, "what a mapping types as an instant was converted to one"),
+    "kg/ingest/sources/json_rows.py": (1, "a pattern that matches the empty text always matches"),
     "kg/ontology/checks.py": (1, "a property that is a list holds a tuple; Pydantic has checked it"),
     "kg/stores/prepare.py": (1, "a caller may hand in any object; encoding refuses what is no value"),
     "kg/values.py": (2, "JSON is Any; the decoder's table says what comes out"),
@@ -189,7 +192,8 @@ def test_only_bootstrap_chooses_adapters() -> None:
     folders = ("kg.stores", "kg.indexes", "kg.embedders", "coordination.effectors", "agents.models")
     strays = []
     for path in _CODE:
-        if str(path) == "api/bootstrap.py":
+        # Indexing asks the shared index whether this process owns it; it chooses nothing.
+        if str(path) in {"api/bootstrap.py", "api/indexing.py"}:
             continue
         for node in ast.walk(tree(path)):
             names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
