@@ -12,7 +12,7 @@ from typing import Final
 
 from governance.errors import RuleError
 from governance.principals import Principal
-from governance.rules import add
+from governance.rules import add, find_rule
 from governance.schema import check, vocabulary
 from governance.statement import parse_rule
 from kg.clock import Clock
@@ -78,7 +78,7 @@ def read_rules(path: Path) -> tuple[Source, ...]:
 def import_rules(
     store: GraphStore, clock: Clock, ontology: Ontology, sources: Sequence[Source], author: Principal, reason: str
 ) -> tuple[Entity, ...]:
-    """Add every rule as active, after all of them were checked; those that are there already stay as they are."""
+    """Add every rule as active, after all of them were checked; one that is there with the same text stays as it is."""
     words = vocabulary(ontology)
     seen: dict[str, str] = {}
     for source in sources:
@@ -90,7 +90,11 @@ def import_rules(
         if name in seen:
             raise RuleError(f"{source.origin}: rule {name} stands also at {seen[name]}; give one another @id")
         seen[name] = source.origin
-    return tuple(
-        add(store, clock, ontology, source.text, author, reason, words=words, origin=source.origin)
-        for source in sources
-    )
+    added = []
+    for name, source in zip(seen, sources, strict=True):
+        present = find_rule(store, name)
+        # A retired rule too: reviving it is a decision of its own.
+        if present is None or present["text"] != source.text:
+            present = add(store, clock, ontology, source.text, author, reason, words=words, origin=source.origin)
+        added.append(present)
+    return tuple(added)

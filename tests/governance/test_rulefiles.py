@@ -7,7 +7,7 @@ import pytest
 from governance.errors import RuleError
 from governance.principals import Principal
 from governance.rulefiles import import_rules, read_rules, split
-from governance.rules import list_rules
+from governance.rules import list_rules, retire
 from kg.store import GraphStore
 from tests.governance.world import ontology
 from tests.parts import ManualClock
@@ -42,6 +42,17 @@ def test_importing_twice_adds_once(store: GraphStore, clock: ManualClock, root: 
     assert store.head().position == head
     assert sorted(str(rule["name"]) for rule in list_rules(store)) == ["no", "read"]
     assert store.changes(0)[0].origin == "b.cedar line 1"
+
+
+def test_a_retired_rule_is_not_revived_by_its_file(store: GraphStore, clock: ManualClock, root: Principal) -> None:
+    sources = tuple(split(TEXT, "b.cedar"))
+    import_rules(store, clock, ontology(), sources, root, "from files")
+    retire(store, clock, ontology(), "read", root, "no longer wanted")
+    import_rules(store, clock, ontology(), sources, root, "from files")
+    assert {str(rule["name"]): rule["status"] for rule in list_rules(store)} == {"no": "active", "read": "retired"}
+    changed = tuple(split(TEXT.replace('"a; b', '"new'), "b.cedar"))
+    import_rules(store, clock, ontology(), changed, root, "a new text is a new will")
+    assert {str(rule["name"]): rule["status"] for rule in list_rules(store)} == {"no": "active", "read": "active"}
 
 
 @pytest.mark.parametrize(

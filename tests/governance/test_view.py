@@ -9,6 +9,7 @@ from governance.principals import Principal
 from governance.rulebook import RuleBook
 from governance.view import GovernedView
 from kg.model import Entity
+from kg.values import Money
 from kg.view import View
 from tests.governance import generated
 from tests.governance.world import agent, book, ontology, user
@@ -100,6 +101,31 @@ def test_rows_that_agree_in_what_rules_read_share_one_decision() -> None:
     plan = governed._plans["Order"]
     assert plan is not None
     assert len(plan.decided) == 2
+
+
+def test_rows_that_agree_in_everything_are_told_apart_where_a_rule_names_one() -> None:
+    for condition in (
+        'resource == Order::"o1"',
+        'resource in Order::"o1"',
+        '[Order::"o1"].contains(resource)',
+        'resource is Order in Order::"o1"',
+    ):
+        rules = book(f'@id("n") permit(principal, action == Action::"read", resource is Order) when {{ {condition} }};')
+        for ids in (("o1", "o2"), ("o2", "o1")):
+            seen = GovernedView(user("anna"), rules, ontology()).see(
+                [Entity(id, "Order", 1, {"open": True}, 1) for id in ids]
+            )
+            assert [row.id for row in seen if row is not None] == ["o1"], condition
+
+
+def test_a_rule_about_the_currency_reads_the_money() -> None:
+    rules = book(
+        '@id("e") permit(principal, action == Action::"read", resource is Order) when { resource.totalCurrency == "EUR" };'
+    )
+    rows = [Entity(f"o{n}", "Order", 1, {"total": Money(Decimal(1), code)}, 1) for n, code in enumerate(("USD", "EUR"))]
+    for order in (rows, rows[::-1]):
+        seen = GovernedView(user("anna"), rules, ontology()).see(order)
+        assert [row.id for row in seen if row is not None] == ["o1"]
 
 
 def test_true_one_and_decimal_one_are_not_the_same_row() -> None:
