@@ -164,7 +164,7 @@ def resolve(store: GraphStore, clock: Clock, id: str, happened: bool, principal:
     """Record what a person found out about an effect in doubt; raises StateError where it is not in doubt."""
     entity, proposal = read(store, id)
     if entity["status"] != "in_doubt":
-        raise StateError(f"effect {id} is {entity['effectState']}, not in doubt; there is nothing to resolve")
+        raise StateError(f"effect {id} is {entity['status']}, not in doubt; there is nothing to resolve")
     writes = ending(entity, proposal, "done" if happened else "failed", {"reason": comment})
     cause = _cause(clock, "effect.resolve", principal, entity, proposal, comment)
     store.commit(writes, cause, {entity.id: entity.version, proposal.id: proposal.version})

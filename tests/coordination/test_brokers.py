@@ -1,0 +1,111 @@
+"""Brokers carry ids and nothing else; the global broker stays unset; what they lose comes again."""
+
+import json
+import os
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from coordination.brokers import QUEUE, Carrier, carrier
+from coordination.errors import BrokerError
+from kg.errors import StoreBusyError
+from tests.coordination.plant import plant
+
+
+def global_broker() -> object:
+    from dramatiq import broker
+
+    return broker.global_broker
+
+
+def running(handle: Callable[[str], object], url: str | None = None, threads: int = 2) -> Carrier:
+    made = carrier(handle, url, threads)
+    made.start()
+    return made
+
+
+def test_real_threads_handle_ids_and_the_global_broker_stays_unset() -> None:
+    got: list[tuple[str, str]] = []
+    done = threading.Semaphore(0)
+
+    def handle(id: str) -> None:
+        got.append((id, threading.current_thread().name))
+        done.release()
+
+    made = running(handle)
+    for n in range(20):
+        made.enqueue(f"work-{n}")
+    for _ in range(20):
+        assert done.acquire(timeout=10)
+    made.stop()
+    assert {id for id, _ in got} == {f"work-{n}" for n in range(20)}
+    assert threading.main_thread().name not in {name for _, name in got}
+    assert global_broker() is None
+    assert not [t for t in threading.enumerate() if "Worker" in type(t).__name__]
+
+
+def test_a_message_is_an_id() -> None:
+    made = carrier(lambda work: None)
+    made.enqueue("act:buyer:p:7")
+    (message,) = made.broker.queues[QUEUE].queue
+    told = json.loads(message)
+    assert told["args"] == ["act:buyer:p:7"]
+    assert told["kwargs"] == {}
+    assert told["options"] == {}
+
+
+def test_there_is_no_middleware_that_interrupts_or_repeats() -> None:
+    assert carrier(lambda work: None).broker.middleware == []
+
+
+def test_a_store_that_is_busy_costs_a_message_and_no_thread(caplog: pytest.LogCaptureFixture) -> None:
+    done = threading.Semaphore(0)
+    fails = iter([True])
+
+    def handle(id: str) -> None:
+        try:
+            if next(fails, False):
+                raise StoreBusyError
+        finally:
+            done.release()
+
+    made = running(handle, threads=1)
+    for _ in range(2):
+        made.enqueue("w")
+        assert done.acquire(timeout=10)
+    made.stop()
+    assert "was not handled" in caplog.text
+
+
+def test_a_broker_that_is_away_costs_a_message(caplog: pytest.LogCaptureFixture) -> None:
+    p = plant()
+
+    def away(id: str) -> None:
+        raise BrokerError("not there")
+
+    taken, p.runtime.enqueue = p.runtime.enqueue, away
+    p.product("p", stock=1)
+    p.runtime.pump()
+    assert "was not sent" in caplog.text
+    p.runtime.enqueue = taken
+    p.runtime.reconcile()
+    p.run()
+    assert p.one()["state"] == "applied"
+
+
+def test_a_wrong_address_is_one_sentence() -> None:
+    with pytest.raises(BrokerError, match="no broker address"):
+        carrier(lambda work: None, "kafka://localhost")
+
+
+@pytest.mark.parametrize("variable", ["NOESIS_REDIS_URL", "NOESIS_RABBITMQ_URL"])
+def test_a_real_broker(variable: str) -> None:
+    url = os.environ.get(variable)
+    if not url:
+        pytest.skip(f"{variable} names no broker; start one and set it")
+    done = threading.Event()
+    made = running(lambda work: done.set() if work == "w" else None, url)
+    made.enqueue("w")
+    assert done.wait(30)
+    made.stop()
