@@ -141,6 +141,7 @@ class Indexer:
     def _bind(self, row: State | None) -> str:
         """Empty the index and tie it to the cursor's next revision, so that neither is ever used with another."""
         bound = f"{row.revision if row else 0}-{self._store.head().root.hex()[:16]}"
+        # INVARIANT I8: nothing of before is left, so what is filled in now depends on the graph alone.
         self._index.reset(self._mapping, bound)
         self._same_model(self._index.info())
         return bound

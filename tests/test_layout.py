@@ -73,8 +73,6 @@ TYPE_IGNORES: dict[str, tuple[int, str]] = {
     "api/graphql/http.py": (2, "the status code is decided after the result; Strawberry's own types assume before"),
     "api/graphql/mutations.py": (1, "an enum made from the errors' codes is used as an annotation"),
     "api/graphql/schema.py": (2, "Strawberry's context may be anything; ours is an Operation"),
-    "kg/ingest/plan.py": (1, "what a mapping types as an instant was converted to one"),
-    "kg/ingest/sources/json_rows.py": (1, "a pattern that matches the empty text always matches"),
     "kg/ontology/checks.py": (1, "a property that is a list holds a tuple; Pydantic has checked it"),
     "kg/stores/prepare.py": (1, "a caller may hand in any object; encoding refuses what is no value"),
     "kg/values.py": (2, "JSON is Any; the decoder's table says what comes out"),
@@ -86,7 +84,7 @@ FILE_BYTES_MAX = 600_000
 _CODE = python(*PACKAGES)
 #: Letters in brackets keep the patterns from finding themselves.
 _LATER = re.compile(r"\b(TOD[O]|FIXM[E]|XX[X]|HAC[K])\b|NotImplementedErro[r]")
-_MACHINE = re.compile(r"""(^|["'\s=(`])/(wor[k]|roo[t]|home/\w+|Users/\w+)(/|\b)""", re.MULTILINE)
+_MACHINE = re.compile(r"""(^|["'\s=(`])/(wor[k]|roo[t]|home/(?!somebody)\w+)(/|\b)""", re.MULTILINE)
 _REGISTRY = re.compile(r"pypi\.or[g]|pythonhosted\.or[g]|download\.pytorc[h]|npmjs\.or[g]|index-ur[l]\s")
 
 
