@@ -5,6 +5,7 @@ reference under which the log holds the rest. No traceback, no SQL, no path leav
 """
 
 import enum
+import traceback
 from collections.abc import Sequence
 
 import structlog
@@ -22,6 +23,9 @@ from governance.errors import (
 )
 from kg.clock import Clock
 from kg.errors import CauseReusedError, ConflictError, InputError, NoesisError
+
+#: Frames of a traceback in the log.
+STACK_MAX = 30
 
 
 class ErrorCode(enum.Enum):
@@ -67,7 +71,9 @@ def shown(error: BaseException, clock: Clock) -> tuple[ErrorCode, str]:
     if code is not ErrorCode.INTERNAL:
         return code, str(error)
     reference = clock.id()
-    structlog.get_logger("noesis.api").error("request failed", reference=reference, exc_info=error)
+    # As text, since a renderer of tracebacks would print local variables too, and with them keys and personal data.
+    stack = "".join(traceback.format_exception(error, limit=STACK_MAX))
+    structlog.get_logger("noesis.api").error("request failed", reference=reference, stack=stack)
     if isinstance(error, NoesisError):
         return code, f"{(type(error).__doc__ or 'It failed').strip()} (reference {reference})"
     return code, f"Something went wrong inside; give an administrator the reference {reference}."

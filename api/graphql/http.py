@@ -98,7 +98,9 @@ class GraphQLApp(GraphQL[Operation, None]):
 
     async def _answer(self, request: Request) -> Response:
         try:
-            return await self.run(request)
+            # A stream of results only begins within this time; its own bound is that of each batch.
+            async with asyncio.timeout(self._platform.settings.request_seconds_max):
+                return await self.run(request)
         except HTTPException:
             raise
         except Exception as error:
@@ -168,7 +170,16 @@ class GraphQLApp(GraphQL[Operation, None]):
         kind = (request.content_type or "").partition(";")[0].strip().lower()
         if request.method == "POST" and kind != LEGACY:
             raise HTTPException(415, f"content type {kind or 'none'} is not taken; send {LEGACY}")
+        if request.method == "POST" and not isinstance(self.parse_json(await request.get_body()), dict):
+            raise HTTPException(400, 'the body is no JSON object; send {"query": "…", "variables": {…}}')
         return await super().parse_http_body(request)
+
+    def parse_json(self, data: str | bytes) -> Any:
+        """JSON from outside, also where it is nested beyond reason or no text at all."""
+        try:
+            return super().parse_json(data)
+        except (RecursionError, UnicodeDecodeError):
+            raise HTTPException(400, "Unable to parse request body as JSON") from None
 
     async def get_sub_response(self, request: Request | WebSocket) -> Response:
         """The answer in the making, with the media type that the request prefers."""

@@ -22,7 +22,8 @@ from governance.decide import decide
 from governance.decisions import record
 from governance.errors import DeniedError
 from governance.principals import Principal
-from governance.verdict import Request, Resource
+from governance.rulebook import RuleBook
+from governance.verdict import Request, Resource, Verdict
 from kg.errors import ConflictError
 from kg.ingest.keys import KIND_KEY, KeySpace, key_text
 from kg.ingest.unfit import Unfit
@@ -128,8 +129,7 @@ def _write(platform: Noesis, principal: Principal, cls: Class, key: str, put: Pu
         raise BadRequestError(f"this key belongs to a {present.cls}; hand the record in as one")
     put = Put(id, put.cls, put.set, put.unset, put.origin)
     decision = clock.id()
-    request = _request(principal, present, put)
-    verdict = decide(request, platform.rules())
+    request, verdict = _decided(principal, present, put, platform.rules())
     facts = () if present is None else (Input(present.id, present.version),)
     writes: tuple[Write, ...] = record(decision, request, verdict, facts=facts)
     behalf = None if principal.on_behalf_of is None else principal.on_behalf_of.uid
@@ -145,12 +145,17 @@ def _write(platform: Noesis, principal: Principal, cls: Class, key: str, put: Pu
     return Taken(id, "created" if present is None else "updated", commit.last)
 
 
-def _request(principal: Principal, present: Entity | None, put: Put) -> Request:
+def _decided(principal: Principal, present: Entity | None, put: Put, rules: RuleBook) -> tuple[Request, Verdict]:
+    """The decision on what the entity is and on what it would become; the first refusal of the two counts."""
     context: dict[str, Value] = {
         "operation": OPERATION, "effect": "graph", "confidence": Decimal(1), "priority": 0
     }  # fmt: skip
-    resource = present if present is not None else Resource(put.cls, put.id, put.set)
-    return Request(principal, "apply", resource, context)
+    before = {} if present is None else present.properties
+    after = {name: value for name, value in {**before, **put.set}.items() if name not in put.unset}
+    resources = [] if present is None else [present]
+    asked = [Request(principal, "apply", it, context) for it in (*resources, Resource(put.cls, put.id, after))]
+    verdicts = [(request, decide(request, rules)) for request in asked]
+    return next((pair for pair in verdicts if not pair[1].allowed), verdicts[0])
 
 
 def _changes(present: Entity, put: Put) -> bool:
