@@ -7,7 +7,7 @@ clear sentence.
 
 import hashlib
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +44,8 @@ class MiniLM:
             vectors = self._loaded.encode(
                 list(texts), batch_size=BATCH, normalize_embeddings=True, show_progress_bar=False
             )
-        return [[float(number) for number in vector] for vector in vectors]
+        made: list[list[float]] = vectors.tolist()
+        return made
 
 
 def packaged_folder() -> Path:
@@ -80,10 +81,14 @@ def _load(folder: Path) -> Any:
     verify(folder)
     try:
         from sentence_transformers import SentenceTransformer
+        from transformers.utils import logging
     except ImportError:
         raise SearchIndexError(
             "sentence-transformers is not installed; install the extra `noesis[embeddings]` or choose the hashing embedder"
         ) from None
+    # A bar of its own on standard error would stand in the middle of the caller's output.
+    silence: Callable[[], None] = logging.disable_progress_bar
+    silence()
     loaded = SentenceTransformer(str(folder), device="cpu", local_files_only=True)
     size = len(loaded.encode("x"))
     if size != DIMENSION:
