@@ -18,6 +18,8 @@ CURSOR_KIND = "cursor"
 CURSOR_KEY = "indexer"
 #: Entities embedded and written in one batch: about a second of a small model on two cores.
 BATCH_MAX = 128
+#: Changes that do not matter to the index and that the cursor may leave unread, so that not every commit makes it write.
+NOISE_MAX = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,7 @@ class Indexer:
         self._mapping = mapping_digest(texts)
 
     def run_once(self) -> int:
-        """Take the next batch of changes into the index; returns how many it took, 0 where nothing follows.
+        """Take the next batch of changes into the index; returns how many it took, 0 where nothing that matters follows.
 
         Also 0 where another indexer was faster. Raises SearchIndexError; then the same batch is taken again next time.
         """
@@ -55,10 +57,10 @@ class Indexer:
         position: int = cursor.value["position"]
         head = self._store.head().position
         changes = self._batch(self._store.changes(position, PAGE_MAX))
-        if not changes:
+        latest = {change.subject: change for change in changes if self._matters(change)}
+        if not latest and len(changes) < NOISE_MAX:
             return 0
         last = changes[-1].position
-        latest = {change.subject: change for change in changes if self._matters(change)}
         current = self._store.get(list(latest))
         # A version that a later change of the feed made is left to that change.
         due = [e for e in current.values() if not last < e.since <= head]

@@ -8,6 +8,7 @@ and does not write.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 
 from kg.errors import ScanLimitError
 from kg.model import Change, Cursor, Direction, Edge, Entity, Order, Page, Relation, Where
@@ -72,6 +73,8 @@ class Reader:
         Where more than SCAN_MAX rows between two visible ones are hidden, a page in id order is short and its cursor goes on;
         in another order ScanLimitError says to narrow the filter, because a cursor would tell a hidden value.
         """
+        if first < 1:
+            return Page((), after)
         items: list[Entity] = []
         try:
             for entity in self._scan(cls, where, order, after, first + 1):
@@ -116,12 +119,7 @@ class Reader:
 
     def count(self, cls: str, where: Sequence[Where] = (), at_most: int = PAGE_MAX) -> int:
         """How many entities `find` would give, counted no further than `at_most`; ScanLimitError as in `find`."""
-        total = 0
-        for _ in self._scan(cls, where, None, None, at_most):
-            total += 1
-            if total >= at_most:
-                break
-        return total
+        return sum(1 for _ in islice(self._scan(cls, where, None, None, at_most), max(at_most, 0)))
 
     def expand(
         self,

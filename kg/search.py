@@ -143,11 +143,15 @@ class _Question:
 
     def stored(self) -> tuple[Hit, ...]:
         """Hits by the store's own text search."""
-        size = min(max(LIST_MIN, self._first * OVER_FETCH[0]), HITS_MAX)
-        found = self._store.search_text(self._words, sorted(self._classes), size) if self._words else []
-        ids = [id for id, _ in found]
-        self._meet(ids)
-        return self._ranked(self._with_graph({TEXT: [id for id in ids if self._all_open(id)]}))
+        shown: list[str] = []
+        for factor in OVER_FETCH if self._words else ():
+            size = min(max(LIST_MIN, self._first * factor), HITS_MAX)
+            ids = [id for id, _ in self._store.search_text(self._words, sorted(self._classes), size)]
+            self._meet(ids)
+            shown = [id for id in ids if self._all_open(id)]
+            if len(shown) >= self._first or len(ids) < size:
+                break
+        return self._ranked(self._with_graph({TEXT: shown}))
 
     def _open(self, raw: Mapping[str, Sequence[Scored]]) -> dict[str, list[str]]:
         """The lists without hits that the reader may not see or that were found by a text that is not theirs to read."""

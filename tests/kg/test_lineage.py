@@ -2,6 +2,7 @@
 
 import json
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
@@ -9,16 +10,16 @@ from kg import ancestry
 from kg.errors import InputError
 from kg.lineage import prov_json, why
 from kg.model import Cause, Close, Input, Link, Put
+from kg.store import GraphStore
 from kg.why import Why
-from tests.kg.views import RuleView
-from tests.oracles.graph import DictStore
-from tests.parts import FreeSchema, ManualClock, OpenView
+from tests.kg.views import RuleView, graph
+from tests.parts import OpenView
 
 
-@pytest.fixture
-def store() -> DictStore:
+@pytest.fixture(params=["oracle", "sqlite"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> GraphStore:
     """A product from the ERP, an order made for it by an agent for anna, and the decision with its rule behind the order."""
-    store = DictStore(FreeSchema(), ManualClock())
+    store = graph(request.param, tmp_path)
     ingest = Cause("ingest", "ingest", 'Service::"ingest"', "nightly")
     store.commit([Put("p1", "Product", {"name": "bolt", "stock": 5, "cost": 7}, origin="erp.products/1")], ingest)
     store.commit([Put("r1", "Rule", {"name": "small-po"})], Cause("rule", "rules.add", 'User::"rita"', "limit"))
@@ -41,7 +42,7 @@ def kinds(answer: Why, kind: str) -> list[str]:
     return [node.label for node in answer.walk() if node.kind == kind]
 
 
-def test_an_entity_leads_to_records_rules_people_and_causes(store: DictStore) -> None:
+def test_an_entity_leads_to_records_rules_people_and_causes(store: GraphStore) -> None:
     answer = why(store, OpenView(), "o1")
     nodes = {node.node for node in answer.walk()}
     assert {"entity:o1@1", "entity:p1@2", "entity:d1@1", "entity:r1@1", "record:erp.products/1"} <= nodes
@@ -51,7 +52,7 @@ def test_an_entity_leads_to_records_rules_people_and_causes(store: DictStore) ->
     assert not answer.truncated
 
 
-def test_each_property_is_traced_to_the_change_that_set_it(store: DictStore) -> None:
+def test_each_property_is_traced_to_the_change_that_set_it(store: GraphStore) -> None:
     stock = why(store, OpenView(), "p1", "stock")
     assert [c.node for c in stock.children] == ["change:3"]
     assert why(store, OpenView(), "p1", "name").children[0].node == "change:1"
@@ -59,7 +60,7 @@ def test_each_property_is_traced_to_the_change_that_set_it(store: DictStore) -> 
     assert [c.label.split(": ")[1] for c in both.children] == ["stock = 2", "cost = 7, name = 'bolt'"]
 
 
-def test_decisions_lead_to_rule_versions_approvals_and_listed_facts(store: DictStore) -> None:
+def test_decisions_lead_to_rule_versions_approvals_and_listed_facts(store: GraphStore) -> None:
     gate = Cause("again", "decide", 'Service::"gate"')
     store.commit([Put("r1", "Rule", {"name": "small orders"})], Cause("rename", "rules.add", 'User::"rita"'))
     writes = [
@@ -82,12 +83,12 @@ def test_decisions_lead_to_rule_versions_approvals_and_listed_facts(store: DictS
     assert "entity:p1@1" not in {node.node for node in masked.walk()}, "what is masked is not followed"
 
 
-def test_a_value_set_to_the_same_again_keeps_its_first_change(store: DictStore) -> None:
+def test_a_value_set_to_the_same_again_keeps_its_first_change(store: GraphStore) -> None:
     store.commit([Put("p1", "Product", {"stock": 2, "cost": 8})], Cause("again", "ingest", 'Service::"ingest"'))
     assert why(store, OpenView(), "p1", "stock").children[0].node == "change:3"
 
 
-def test_closing_and_reopening_are_explained(store: DictStore) -> None:
+def test_closing_and_reopening_are_explained(store: GraphStore) -> None:
     store.commit([Close("p1")], Cause("gone", "ingest", 'Service::"ingest"', "left the source"))
     closed = why(store, OpenView(), "p1")
     assert "(closed)" in closed.label
@@ -98,7 +99,7 @@ def test_closing_and_reopening_are_explained(store: DictStore) -> None:
     assert created.children[0].node == "cause:back", "what was set before it was gone does not count"
 
 
-def test_depth_bounds_the_levels_and_says_so(store: DictStore) -> None:
+def test_depth_bounds_the_levels_and_says_so(store: GraphStore) -> None:
     shallow = why(store, OpenView(), "o1", depth=1)
     assert shallow.truncated
     assert "entity:p1@2" not in {node.node for node in shallow.walk()}
@@ -106,14 +107,14 @@ def test_depth_bounds_the_levels_and_says_so(store: DictStore) -> None:
         why(store, OpenView(), "o1", depth=0)
 
 
-def test_the_number_of_entities_is_bounded(store: DictStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_of_entities_is_bounded(store: GraphStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ancestry, "ENTITIES_MAX", 2)
     answer = why(store, OpenView(), "o1")
     assert answer.truncated
     assert len(kinds(answer, "entity")) == 2
 
 
-def test_cycles_end_and_a_version_is_explained_once(store: DictStore) -> None:
+def test_cycles_end_and_a_version_is_explained_once(store: GraphStore) -> None:
     store.commit([Link("r1", "wasDerivedFrom", "d1")], Cause("loop", "link", 'User::"rita"'))
     answer = why(store, OpenView(), "o1", depth=50)
     nodes = [node.node for node in answer.walk() if node.kind == "entity" and not node.repeated]
@@ -121,7 +122,7 @@ def test_cycles_end_and_a_version_is_explained_once(store: DictStore) -> None:
     assert any(node.repeated for node in answer.walk())
 
 
-def test_an_unknown_or_hidden_subject_gives_the_same_sentence(store: DictStore) -> None:
+def test_an_unknown_or_hidden_subject_gives_the_same_sentence(store: GraphStore) -> None:
     view = RuleView(hide=lambda entity: entity.cls == "PurchaseOrder")
     for subject in ("o1", "nothing"):
         with pytest.raises(InputError, match=f"no entity '{subject}' that you may see"):
@@ -130,7 +131,7 @@ def test_an_unknown_or_hidden_subject_gives_the_same_sentence(store: DictStore) 
         why(store, OpenView(), "o1", "colour")
 
 
-def test_what_is_hidden_stays_as_withheld_and_its_words_do_not_leak(store: DictStore) -> None:
+def test_what_is_hidden_stays_as_withheld_and_its_words_do_not_leak(store: GraphStore) -> None:
     answer = why(store, RuleView(hide=lambda entity: entity.cls == "Product"), "o1")
     text = json.dumps(answer.json()) + "\n".join(answer.lines()) + json.dumps(prov_json(answer))
     assert "withheld" in text
@@ -139,7 +140,7 @@ def test_what_is_hidden_stays_as_withheld_and_its_words_do_not_leak(store: DictS
     assert "entity:r1@1" in {node.node for node in answer.walk()}, "what is visible behind it is still told"
 
 
-def test_a_masked_property_is_withheld_with_its_reason_and_record(store: DictStore) -> None:
+def test_a_masked_property_is_withheld_with_its_reason_and_record(store: GraphStore) -> None:
     store.commit(
         [Put("c1", "Customer", {"name": "ACME", "email": "ann@acme.test"}, origin="crm/ann@acme.test")],
         Cause("crm", "ingest", 'Service::"ingest"', "row ann@acme.test"),
@@ -161,13 +162,13 @@ def test_a_masked_property_is_withheld_with_its_reason_and_record(store: DictSto
     assert why(store, view, "c1", "email").children[0].withheld
 
 
-def test_an_older_version_does_not_tell_what_is_hidden_now(store: DictStore) -> None:
+def test_an_older_version_does_not_tell_what_is_hidden_now(store: GraphStore) -> None:
     store.commit([Put("p1", "Product", {"secret": True})], Cause("hide", "edit", 'User::"x"'))
     answer = why(store, RuleView(hide=lambda entity: entity.get("secret") is True), "o1")
     assert "bolt" not in json.dumps(answer.json())
 
 
-def test_a_masked_value_inside_the_record_key_is_withheld(store: DictStore) -> None:
+def test_a_masked_value_inside_the_record_key_is_withheld(store: GraphStore) -> None:
     store.commit(
         [Put("c1", "Customer", {"name": "ACME", "email": "ann@acme.test"}, origin="crm/ann@acme.test")],
         Cause("crm", "ingest", 'Service::"ingest"'),
@@ -177,7 +178,7 @@ def test_a_masked_value_inside_the_record_key_is_withheld(store: DictStore) -> N
     assert "ann@" not in json.dumps(answer.json())
 
 
-def test_the_text_is_a_tree(store: DictStore) -> None:
+def test_the_text_is_a_tree(store: GraphStore) -> None:
     lines = why(store, OpenView(), "o1").lines()
     assert lines[0] == "PurchaseOrder o1 v1"
     assert lines[1].startswith("└─ created at 2026-03-02T09:00:00.000000Z, position 6: price = 2.5, quantity = 40")
@@ -219,7 +220,7 @@ def check_prov(document: dict[str, object]) -> None:
     assert sum(map(len, ids)) == len(set().union(*ids)), "entities, activities and agents are disjoint"
 
 
-def test_prov_json_has_the_submissions_structure_and_stable_ids(store: DictStore) -> None:
+def test_prov_json_has_the_submissions_structure_and_stable_ids(store: GraphStore) -> None:
     store.commit([Link("o1", "hadPlan", "r1")], Cause("plan", "link", 'User::"rita"'))
     document = prov_json(why(store, OpenView(), "o1"))
     check_prov(document)

@@ -1,6 +1,7 @@
 """I10: nothing that the Reader gives, by any road, is what the detail path would deny."""
 
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
@@ -8,7 +9,8 @@ from kg import reader as reader_module
 from kg.errors import ScanLimitError
 from kg.model import Cause, Close, Cursor, Direction, Link, Op, Order, Put, Where
 from kg.reader import Reader
-from tests.kg.views import RuleView
+from kg.store import GraphStore
+from tests.kg.views import RuleView, graph
 from tests.oracles.graph import DictStore
 from tests.parts import FreeSchema, ManualClock, OpenView
 
@@ -19,9 +21,9 @@ def cause(id: str, **more: object) -> Cause:
     return Cause(id, "test", 'Service::"test"', **more)  # type: ignore[arg-type]
 
 
-@pytest.fixture
-def store() -> DictStore:
-    store = DictStore(FreeSchema(), ManualClock())
+@pytest.fixture(params=["oracle", "sqlite"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> GraphStore:
+    store = graph(request.param, tmp_path)
     puts = [
         Put(f"c{n:02}", "Customer", {"name": f"n{n:02}", "secret": n % 3 == 0, "rank": n, "email": f"mail{n}@x"})
         for n in range(30)
@@ -31,11 +33,11 @@ def store() -> DictStore:
     return store
 
 
-def visible(store: DictStore) -> list[str]:
+def visible(store: GraphStore) -> list[str]:
     return [f"c{n:02}" for n in range(30) if n % 3]
 
 
-def test_get_hides_rows_and_masks_properties(store: DictStore) -> None:
+def test_get_hides_rows_and_masks_properties(store: GraphStore) -> None:
     found = Reader(store, SECRET).get(["c00", "c01", "absent"])
     assert list(found) == ["c01"]
     assert "email" not in found["c01"].properties
@@ -46,7 +48,7 @@ def test_get_hides_rows_and_masks_properties(store: DictStore) -> None:
 @pytest.mark.parametrize("by", [None, "rank"])
 @pytest.mark.parametrize("size", [1, 3, 7, 20, 50])
 def test_pages_are_filled_and_cursors_go_on_over_hidden_rows(
-    store: DictStore, by: str | None, descending: bool, size: int
+    store: GraphStore, by: str | None, descending: bool, size: int
 ) -> None:
     reader, order, after = Reader(store, SECRET), Order(by, descending), None
     seen: list[str] = []
@@ -61,7 +63,7 @@ def test_pages_are_filled_and_cursors_go_on_over_hidden_rows(
     assert seen == sorted(visible(store), reverse=descending)
 
 
-def test_a_filter_on_a_masked_property_matches_nothing(store: DictStore) -> None:
+def test_a_filter_on_a_masked_property_matches_nothing(store: GraphStore) -> None:
     reader = Reader(store, SECRET)
     asked = [
         Where("email", Op.EQ, "mail1@x"), Where("email", Op.PREFIX, "mail"), Where("email", Op.PRESENT),
@@ -74,20 +76,20 @@ def test_a_filter_on_a_masked_property_matches_nothing(store: DictStore) -> None
     assert len(Reader(store, OpenView()).find("Customer", [asked[1]]).items) == 30
 
 
-def test_an_order_by_a_masked_property_gives_nothing_away(store: DictStore) -> None:
+def test_an_order_by_a_masked_property_gives_nothing_away(store: GraphStore) -> None:
     some = RuleView(mask={"Customer": frozenset({"rank"})}, mask_if=lambda e: e.id < "c20")
     page = Reader(store, some).find("Customer", (), Order("rank", descending=True), None, 50)
     assert [entity.id for entity in page.items] == [f"c{n}" for n in range(29, 19, -1)]
 
 
-def test_count_counts_only_what_is_visible_and_stops(store: DictStore) -> None:
+def test_count_counts_only_what_is_visible_and_stops(store: GraphStore) -> None:
     reader = Reader(store, SECRET)
     assert reader.count("Customer") == 20
     assert reader.count("Customer", at_most=5) == 5
     assert reader.count("Customer", [Where("rank", Op.LT, 6)]) == 4
 
 
-def test_a_scan_is_bounded(store: DictStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_scan_is_bounded(store: GraphStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reader_module, "SCAN_MAX", 4)
     last = RuleView(hide=lambda e: e.id != "c29" and e.cls == "Customer")
     reader, after, seen = Reader(store, last), None, []
@@ -105,7 +107,7 @@ def test_a_scan_is_bounded(store: DictStore, monkeypatch: pytest.MonkeyPatch) ->
         reader.count("Customer", at_most=2)
 
 
-def test_expand_shows_edges_with_both_ends_visible_and_fills_up(store: DictStore) -> None:
+def test_expand_shows_edges_with_both_ends_visible_and_fills_up(store: GraphStore) -> None:
     reader = Reader(store, SECRET)
     for first in (1, 2, 5, 19, 30):
         edges = reader.expand(["hub"], "knows", first=first)["hub"]
@@ -118,7 +120,7 @@ def test_expand_shows_edges_with_both_ends_visible_and_fills_up(store: DictStore
     assert [e.entity.id for e in back["c01"]] == ["hub"]
 
 
-def test_relations_need_both_ends(store: DictStore) -> None:
+def test_relations_need_both_ends(store: GraphStore) -> None:
     reader = Reader(store, SECRET)
     found = reader.relations(["hub", "c00"])
     assert {r.target for r in found["hub"]} == set(visible(store))
@@ -138,7 +140,7 @@ def test_paths_pass_no_hidden_entity() -> None:
     assert Reader(store, SECRET).paths("a", "h") == []
 
 
-def test_history_shows_visible_versions_and_nothing_of_what_is_hidden_now(store: DictStore) -> None:
+def test_history_shows_visible_versions_and_nothing_of_what_is_hidden_now(store: GraphStore) -> None:
     store.commit([Put("c01", "Customer", {"secret": True})], cause("b"))
     assert Reader(store, SECRET).history("c01") == [], "what is hidden now is not told by an older version"
     assert Reader(store, SECRET).versions([("c01", 1), ("c02", 1)]).keys() == {("c02", 1)}
@@ -149,7 +151,7 @@ def test_history_shows_visible_versions_and_nothing_of_what_is_hidden_now(store:
     assert [v.closed for v in Reader(store, SECRET).history("c01")] == [False, False, True]
 
 
-def test_changes_skip_what_is_hidden_and_the_position_still_moves(store: DictStore) -> None:
+def test_changes_skip_what_is_hidden_and_the_position_still_moves(store: GraphStore) -> None:
     end = store.head().position
     store.commit([Put("c00", "Customer", {"rank": 99})], cause("b"))
     store.commit([Put("c01", "Customer", {"email": "new@x"})], cause("c"))
@@ -167,7 +169,7 @@ def test_changes_skip_what_is_hidden_and_the_position_still_moves(store: DictSto
     assert [c.position for c in Reader(store, SECRET).changes_of("c01", 2)] == [end + 5, end + 3]
 
 
-def test_following_in_small_pages_gives_every_visible_change_once(store: DictStore) -> None:
+def test_following_in_small_pages_gives_every_visible_change_once(store: GraphStore) -> None:
     reader, after, seen = Reader(store, SECRET), 0, []
     for _ in range(200):
         feed = reader.changes(after, 3)
@@ -179,7 +181,7 @@ def test_following_in_small_pages_gives_every_visible_change_once(store: DictSto
     assert after == store.head().position
 
 
-def test_at_reads_the_past_through_the_same_view(store: DictStore) -> None:
+def test_at_reads_the_past_through_the_same_view(store: GraphStore) -> None:
     before = store.head().position
     store.commit(
         [Put("c01", "Customer", {"rank": Decimal("1.5")}), Put("c00", "Customer", {"secret": False})], cause("b")

@@ -1,9 +1,14 @@
-"""A View for tests that hides rows by rule and masks properties, so that leaks show."""
+"""A View for tests that hides rows by rule and masks properties, so that leaks show, and the stores it is tried on."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from kg.model import Entity
+from kg.store import GraphStore
+from kg.stores.sqlite import SqliteStore
+from tests.oracles.graph import DictStore
+from tests.parts import FreeSchema, ManualClock
 
 Rule = Callable[[Entity], bool]
 
@@ -39,3 +44,10 @@ class RuleView:
 
     def classes(self, names: Sequence[str]) -> list[str]:
         return [name for name in names if name not in self._hidden_classes]
+
+
+def graph(kind: str, folder: Path) -> GraphStore:
+    """An empty store without shapes: the oracle or the real one."""
+    if kind == "oracle":
+        return DictStore(FreeSchema(), ManualClock())
+    return SqliteStore(folder / "graph.db", FreeSchema(), ManualClock(), durable=False)

@@ -140,7 +140,5 @@ print("meaning")
 
 @pytest.mark.slow
 def test_minilm_understands_without_a_network() -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", OFFLINE], cwd=REPOSITORY, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([sys.executable, "-c", OFFLINE], cwd=REPOSITORY, capture_output=True, text=True, check=False)
     assert (done.stdout, done.stderr) == ("meaning\n", ""), done.stderr

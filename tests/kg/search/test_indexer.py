@@ -78,6 +78,11 @@ def test_batches_are_bounded_and_platform_noise_costs_nothing(small: World, monk
     taken = [small.indexer.run_once() for _ in range(5)]
     assert taken == [3, 3, 3, 51, 0]
     assert small.indexer.check().alike
+    before = position(small)
+    small.write(Put("c1", "Counter", {"value": -1}))
+    assert small.indexer.run_once() == 0
+    assert position(small) == before, "a change that does not matter makes the indexer write nothing"
+    assert behind(small.store, small.ontology) == 0
 
 
 def test_an_index_that_fails_keeps_the_cursor(small: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -82,6 +82,8 @@ def test_hidden_entities_do_not_crowd_out_visible_ones(tmp_path: Path) -> None:
     made.thing("seen", "zinc bolts and much else besides")
     made.indexer.run()
     assert made.ids("zinc bolts", HIDING, first=5) == ["seen"]
+    stored = search(made.store, None, None, HIDING, made.ontology, "zinc bolts", first=5)
+    assert [hit.entity.id for hit in stored.hits] == ["seen"]
 
 
 def test_an_entity_is_not_found_by_text_that_is_masked_for_the_reader(small: World) -> None:
