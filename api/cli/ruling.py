@@ -1,0 +1,115 @@
+"""`noesis rules`: list, show, add, retire and test the Cedar rules that decide."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from api.cli.session import session_of
+from api.cli.terminal import Json, Terminal, entity_form
+from governance.cases import read_cases, run_cases
+from governance.rulefiles import import_rules, read_rules
+from governance.rules import find_rule, list_rules, retire
+from kg.errors import InputError
+
+rules = typer.Typer(no_args_is_help=True, help="Cedar rules: versioned facts of the graph, one statement each.")
+Reason = Annotated[str, typer.Option("--reason", "-m", help="Why, for the record.")]
+
+
+@rules.command("list")
+def rules_list(
+    context: typer.Context,
+    status: Annotated[str | None, typer.Option("--status", help="draft, active or retired.")] = None,
+    json: Json = False,
+) -> None:
+    """List the rules and whether they are in force."""
+    session = session_of(context)
+    with session.platform() as platform:
+        seen = platform.view(session.principal(platform)).see(list(list_rules(platform.store, status)))
+        found = [rule for rule in seen if rule is not None]
+    terminal = Terminal()
+    if json:
+        terminal.document([entity_form(rule) for rule in found])
+        return
+    rows = [
+        (r["name"], r["status"], r.version, r.get("author") or "", " ".join(str(r["text"]).split())[-100:])
+        for r in found
+    ]
+    terminal.table(
+        "", ["name", "status", "version", "author", "statement"], rows, "No rules; add some with `noesis rules add`."
+    )
+
+
+@rules.command("show")
+def rules_show(context: typer.Context, name: Annotated[str, typer.Argument(help="Name of the rule.")]) -> None:
+    """Print a rule's statement."""
+    session = session_of(context)
+    with session.platform() as platform:
+        rule = find_rule(platform.store, name)
+        shown = platform.view(session.principal(platform)).see([rule])[0] if rule is not None else None
+    if shown is None:
+        raise InputError(f"there is no rule {name!r} that you may see; `noesis rules list` shows them")
+    Terminal().line(str(shown["text"]))
+
+
+@rules.command("add")
+def rules_add(
+    context: typer.Context,
+    path: Annotated[Path, typer.Argument(help="A .cedar file, or a folder of them.")],
+    reason: Reason = "added on the command line",
+    json: Json = False,
+) -> None:
+    """Add rules and put them in force, after all of them were checked against the ontology."""
+    session = session_of(context)
+    sources = read_rules(path)
+    with session.platform() as platform:
+        principal = session.principal(platform)
+        added = import_rules(platform.store, platform.clock, platform.ontology, sources, principal, reason)
+    terminal = Terminal()
+    if json:
+        terminal.document([entity_form(rule) for rule in added])
+        return
+    for rule in added:
+        terminal.line(f"{rule['name']} is active (version {rule.version}).")
+
+
+@rules.command("retire")
+def rules_retire(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="Name of the rule.")],
+    reason: Reason = "retired on the command line",
+) -> None:
+    """Take a rule out of force; it stays on record."""
+    session = session_of(context)
+    with session.platform() as platform:
+        retire(platform.store, platform.clock, platform.ontology, name, session.principal(platform), reason)
+    Terminal().line(f"{name} is retired.")
+
+
+@rules.command("test")
+def rules_test(
+    context: typer.Context,
+    path: Annotated[Path, typer.Argument(help="A YAML file of cases: requests and what is expected of them.")],
+    json: Json = False,
+) -> None:
+    """Decide every case by the rules in force; exit code 1 where one is decided otherwise than expected."""
+    session = session_of(context)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} cannot be read as UTF-8 text ({error}); check the path") from None
+    with session.platform() as platform:
+        results = run_cases(read_cases(text, platform.ontology, path.name), platform.rules())
+    terminal = Terminal()
+    if json:
+        terminal.document(
+            [
+                {"case": r.case.name, "passed": r.passed, "outcome": r.verdict.outcome, "reason": r.verdict.reason}
+                for r in results
+            ]
+        )
+    else:
+        rows = [(r.case.name, "ok" if r.passed else "WRONG", r.verdict.outcome, r.verdict.reason) for r in results]
+        terminal.table("", ["case", "", "outcome", "reason"], rows, "The file holds no cases.")
+    if not all(result.passed for result in results):
+        raise typer.Exit(1)

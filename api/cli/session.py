@@ -1,0 +1,66 @@
+"""One command's session: settings from the global options, the platform built and closed around it, and who acts.
+
+Invariant: the platform is closed whatever happens inside, Ctrl-C included. The command line acts as `local_user`, or with
+`--as` as another principal of the graph: whoever may run it on this machine can read the database anyway.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from api.auth import local_principal
+from api.bootstrap import DATABASE, build
+from api.errors import SettingsError
+from api.platform import Noesis
+from api.settings import Settings, load_settings
+from governance.principals import Principal, load_principal
+from kg.reader import Reader
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What the global options said."""
+
+    project: Path | None = None
+    home: Path | None = None
+    acting_as: str | None = None
+
+    def settings(self, **more: Any) -> Settings:
+        """The settings of this command; the options win over variables and noesis.toml."""
+        given = {"project": self.project, "home": self.home.resolve() if self.home is not None else None, **more}
+        return load_settings(**{name: value for name, value in given.items() if value is not None})
+
+    @contextmanager
+    def platform(self, *, index: bool = False, acting: bool = False, **more: Any) -> Iterator[Noesis]:
+        """The platform, closed at the end; SettingsError where nothing was set up yet."""
+        settings = self.settings(**more)
+        if not (settings.home_path / DATABASE).exists():
+            raise SettingsError(
+                f"there is no graph in {settings.home_path}; run `noesis init` first, or name another --project"
+            )
+        platform = build(settings, index=index, acting=acting)
+        try:
+            yield platform
+        finally:
+            platform.close()
+
+    def principal(self, platform: Noesis) -> Principal:
+        """Who acts in this command."""
+        if self.acting_as is None:
+            return local_principal(platform)
+        uid = self.acting_as if "::" in self.acting_as else Principal("User", self.acting_as).uid
+        return load_principal(platform.store, uid)
+
+    def reader(self, platform: Noesis) -> Reader:
+        """The graph as whoever acts may see it."""
+        return Reader(platform.store, platform.view(self.principal(platform)))
+
+
+def session_of(context: typer.Context) -> Session:
+    """The session that the root callback made."""
+    found = context.find_root().obj
+    return found if isinstance(found, Session) else Session()

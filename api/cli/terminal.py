@@ -1,0 +1,114 @@
+"""How every command speaks: tables and trees for people, one JSON document for programs, errors in one sentence on stderr.
+
+Invariant: with `--json` stdout holds exactly one JSON value and nothing else; progress goes to stderr and only on a terminal.
+"""
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from kg.model import Entity
+from kg.store import Progress as Report
+from kg.values import Money, Value, plain
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")]
+First = Annotated[int, typer.Option("--first", min=1, max=500, help="Items at most.")]
+
+
+#: Columns of a table that goes into a pipe or a file.
+PIPE_WIDTH = 180
+
+
+def _console() -> Console:
+    console = Console(highlight=False)
+    # A pipe has no width of its own; eighty columns would fold every table.
+    return console if console.is_terminal else Console(highlight=False, width=PIPE_WIDTH)
+
+
+@dataclass(slots=True)
+class Terminal:
+    """Where a command writes."""
+
+    out: Console = field(default_factory=_console)
+    err: Console = field(default_factory=lambda: Console(stderr=True, highlight=False))
+
+    def document(self, value: Any) -> None:
+        """Print a JSON document."""
+        sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2, default=shown) + "\n")
+
+    def line(self, text: str, style: str | None = None) -> None:
+        """Print a line; text of the graph is never read as markup."""
+        self.out.print(text, style=style, markup=False)
+
+    def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], empty: str) -> None:
+        """Print rows under columns, or the sentence that says what to do where there are none."""
+        if not rows:
+            self.line(empty)
+            return
+        table = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
+        for column in columns:
+            table.add_column(column, overflow="fold")
+        for row in rows:
+            table.add_row(*(_safe(str(shown(cell))) for cell in row))
+        self.out.print(table)
+
+    @contextmanager
+    def progress(self, title: str) -> Iterator[Report]:
+        """A progress bar for long work; silent where stderr is no terminal."""
+        bar = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.completed:,.0f}/{task.total:,.0f}"),
+            TimeElapsedColumn(),
+            console=self.err,
+            transient=True,
+            disable=not self.err.is_terminal,
+        )
+        with bar:
+            task = bar.add_task(title, total=0)
+            yield lambda done, total: bar.update(task, completed=done, total=max(total, done))
+
+
+def _safe(text: str) -> str:
+    """Text without control characters and markup: what the graph holds must not drive the terminal."""
+    clean = "".join(ch if ch.isprintable() or ch == "\n" else "�" for ch in text)
+    return clean.replace("[", "\\[")
+
+
+def shown(value: object) -> Any:
+    """A value as people read it."""
+    if isinstance(value, Money):
+        return f"{plain(value.amount)} {value.currency}"
+    if isinstance(value, Decimal):
+        return plain(value)
+    if isinstance(value, datetime):
+        return value.isoformat(timespec="seconds")
+    if isinstance(value, date | timedelta):
+        return str(value)
+    if isinstance(value, tuple | frozenset | set):
+        return [shown(item) for item in value]
+    return value if isinstance(value, str | int | bool | float | list | dict) or value is None else str(value)
+
+
+def entity_form(entity: Entity) -> dict[str, Any]:
+    """An entity as `--json` prints it."""
+    form: dict[str, Any] = {"id": entity.id, "class": entity.cls, "version": entity.version}
+    form["properties"] = {name: _form(value) for name, value in sorted(entity.properties.items())}
+    if entity.masked:
+        form["masked"] = sorted(entity.masked)
+    return form
+
+
+def _form(value: Value) -> Any:
+    return shown(value)

@@ -1,0 +1,61 @@
+"""A long-running process: what to start, what to stop, and how SIGTERM and Ctrl-C end it cleanly.
+
+Invariant: everything started is stopped in reverse order, work at hand is finished, and the second signal does not cut the
+first one's clean-up short of its bounds.
+"""
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from types import FrameType
+
+from api.indexing import Indexing
+from api.platform import Noesis
+
+
+@contextmanager
+def at_work(platform: Noesis, *, worker: bool = True) -> Iterator[None]:
+    """Run the indexing and, where asked, the worker of a platform."""
+    with ExitStack() as running:
+        if platform.index is not None:
+            indexing = Indexing(platform)
+            indexing.start()
+            running.callback(indexing.stop)
+        if worker and platform.worker is not None:
+            platform.worker.start()
+            running.callback(platform.worker.stop)
+        yield
+
+
+def until_told(ready: Callable[[], None]) -> str:
+    """Call `ready`, then wait for SIGTERM or SIGINT; the signal's name."""
+    told = threading.Event()
+    names: list[str] = []
+
+    def heard(number: int, _frame: FrameType | None) -> None:
+        names.append(signal.Signals(number).name)
+        told.set()
+
+    before = {number: signal.signal(number, heard) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        ready()
+        told.wait()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    return names[0] if names else ""
+
+
+@contextmanager
+def outlived() -> Iterator[None]:
+    """Keep SIGTERM and SIGINT from ending the process while a server that handles them itself shuts down.
+
+    uvicorn raises the signal again once it has stopped; by default that would end the process before it cleaned up.
+    """
+    before = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

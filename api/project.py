@@ -1,0 +1,66 @@
+"""Sets a project up: its ontology, people, agents, rules and controls become facts of the graph.
+
+Invariant: running it again changes only what the project's files changed, so it is also the upgrade. Rules are added under the
+operator's name and stay as they are once there; retiring one is a decision of its own.
+"""
+
+from dataclasses import dataclass
+from importlib import resources
+
+from api.bootstrap import agent_modules, open_store, platform_texts, project_texts, read_text
+from api.settings import Settings
+from governance import controls
+from governance.people import ensure_principal, import_people
+from governance.peoplefile import read_people
+from governance.principals import Principal
+from governance.rulefiles import import_rules, read_rules, split
+from kg.clock import SystemClock
+from kg.ontology.stored import store_texts
+
+OPERATOR = Principal("Service", "operator", frozenset({"admin"}))
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What a project holds after it was set up."""
+
+    home: str
+    ontology: str
+    classes: int
+    agents: tuple[str, ...]
+    rules: int
+    people: int
+    changes: int
+
+
+def prepare(settings: Settings) -> Prepared:
+    """Make the graph of these settings agree with the project's files."""
+    clock = SystemClock()
+    texts = project_texts(settings)
+    agents = agent_modules(settings)
+    people = None
+    if settings.people is not None:
+        people = read_people(read_text(settings.path(settings.people), "people"), settings.people)
+    store, raw, ontology = open_store(settings, clock)
+    try:
+        before = store.head().position
+        ontology, _ = store_texts(store, clock, platform_texts(), texts, OPERATOR.uid)
+        raw.use(ontology)
+        ensure_principal(store, clock, "Service", OPERATOR.id, OPERATOR, roles=("admin",))
+        ensure_principal(store, clock, "User", settings.local_user, OPERATOR, roles=settings.local_roles)
+        named = import_people(store, clock, people, OPERATOR).named if people is not None else 0
+        for name, loaded in agents.items():
+            ensure_principal(store, clock, "Agent", name, OPERATOR, departments=(loaded.agent.department,))
+        sources = list(split(resources.files("governance").joinpath("defaults.cedar").read_text(), "defaults.cedar"))
+        if settings.rules is not None:
+            sources.extend(read_rules(settings.path(settings.rules)))
+        rules = import_rules(store, clock, ontology, sources, OPERATOR, "project set up")
+        departments = sorted({f"department:{loaded.agent.department}" for loaded in agents.values()})
+        scopes = ("global", *(f"agent:{name}" for name in agents), *departments)
+        controls.ensure(store, clock, OPERATOR, scopes)
+        after = store.head().position
+    finally:
+        store.close()
+        raw.close()
+    own = sum(1 for cls in ontology.classes.values() if not cls.platform)
+    return Prepared(str(settings.home_path), ontology.digest, own, tuple(agents), len(rules), named, after - before)
