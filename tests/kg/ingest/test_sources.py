@@ -253,7 +253,7 @@ def test_a_password_shows_nowhere(
     desk: Desk, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
     place = "postgresql://anna:sw%2Ford%40fish@127.0.0.1:9/db?sslmode=disable"
-    with caplog.at_level(logging.DEBUG), pytest.raises(SourceError, match="127.0.0.1") as caught:
+    with caplog.at_level(logging.DEBUG), pytest.raises(SourceError, match=r"127\.0\.0\.1") as caught:
         desk.run(simple("orders"), place)
     said = str(caught.value) + caplog.text + "".join(capfd.readouterr())
     for secret in ("sw%2Ford%40fish", "sw/ord@fish", "anna"):
@@ -285,6 +285,8 @@ def test_a_damaged_file_gives_rejects_or_one_source_error(tmp_path: Path, suffix
     try:
         report = desk.run(ORDERS.replace("orders.csv", path.name))
     except SourceError as error:
-        assert path.name in str(error)
+        report, message = None, str(error)
+    if report is None:
+        assert path.name in message
         return
     assert report.created + report.rejected + report.unchanged == report.records

@@ -15,27 +15,30 @@ from kg.ontology import load
 from kg.values import Money, Ref
 from tests.kg.ontology.test_load import PREFIXES
 
-KINDS = PREFIXES + "".join(
-    f":{name} a owl:DatatypeProperty ; rdfs:domain :Thing ; rdfs:range {range_} {more}.\n"
-    for name, range_, more in [
-        ("text", "xsd:string", ""),
-        ("count", "xsd:integer", ""),
-        ("rate", "xsd:decimal", ""),
-        ("open", "xsd:boolean", ""),
-        ("day", "xsd:date", ""),
-        ("at", "xsd:dateTime", ""),
-        ("lasts", "xsd:dayTimeDuration", ""),
-        ("price", "n:money", ""),
-        ("link", "xsd:anyURI", ""),
-        ("words", "xsd:string", "; n:many true "),
-        ("schema", "xsd:string", ""),
-        ("model_config", "xsd:string", ""),
-        ("copy", "xsd:integer", ""),
-        ("lambda", "xsd:integer", ""),
-        ("secret", "xsd:string", '; n:sensitivity "pii" '),
-        ("home", "xsd:string", "; n:personal true "),
-    ]
-) + """
+KINDS = (
+    PREFIXES
+    + "".join(
+        f":{name} a owl:DatatypeProperty ; rdfs:domain :Thing ; rdfs:range {range_} {more}.\n"
+        for name, range_, more in [
+            ("text", "xsd:string", ""),
+            ("count", "xsd:integer", ""),
+            ("rate", "xsd:decimal", ""),
+            ("open", "xsd:boolean", ""),
+            ("day", "xsd:date", ""),
+            ("at", "xsd:dateTime", ""),
+            ("lasts", "xsd:dayTimeDuration", ""),
+            ("price", "n:money", ""),
+            ("link", "xsd:anyURI", ""),
+            ("words", "xsd:string", "; n:many true "),
+            ("schema", "xsd:string", ""),
+            ("model_config", "xsd:string", ""),
+            ("copy", "xsd:integer", ""),
+            ("lambda", "xsd:integer", ""),
+            ("secret", "xsd:string", '; n:sensitivity "pii" '),
+            ("home", "xsd:string", "; n:personal true "),
+        ]
+    )
+    + """
 :Thing a owl:Class .
 :ThingShape a sh:NodeShape ; sh:targetClass :Thing ;
   sh:property [ sh:path :count ; sh:minInclusive -5 ; sh:maxExclusive 10 ] , [ sh:path :rate ; sh:minExclusive 0.5 ] ,
@@ -44,6 +47,7 @@ KINDS = PREFIXES + "".join(
     [ sh:path :words ; sh:maxCount 2 ; sh:in ( "a" "b" ) ] , [ sh:path :secret ; sh:pattern "^x" ; sh:message "wants an x" ] ,
     [ sh:path :home ; sh:in ( "here" ) ] , [ sh:path :at ; sh:minInclusive "2026-01-01T00:00:00Z"^^xsd:dateTime ] .
 """
+)
 THING = load({"kinds.ttl": KINDS})
 
 GOOD: dict[str, list[Any]] = {
@@ -119,8 +123,11 @@ def test_a_long_value_is_shortened() -> None:
 
 
 def test_a_pattern_takes_linear_time() -> None:
-    text = PREFIXES + """:A a owl:Class . :x a owl:DatatypeProperty ; rdfs:domain :A ; rdfs:range xsd:string .
+    text = (
+        PREFIXES
+        + """:A a owl:Class . :x a owl:DatatypeProperty ; rdfs:domain :A ; rdfs:range xsd:string .
 :S a sh:NodeShape ; sh:targetClass :A ; sh:property [ sh:path :x ; sh:pattern "^(a+)+$" ] ."""
+    )
     with pytest.raises(ShapeError):
         load({"a.ttl": text}).check("A", {"x": "a" * 100_000 + "b"})
 
@@ -151,6 +158,7 @@ def test_the_model_has_the_same_rules() -> None:
 
 
 def test_nothing_heavy_loads_with_the_package() -> None:
-    code = "import sys, kg.ontology, kg.ingest; print([m for m in ('rdflib','pydantic','dlt','sqlalchemy','pyarrow','jq') if m in sys.modules])"
+    heavy = ("rdflib", "pydantic", "dlt", "sqlalchemy", "pyarrow", "jq")
+    code = f"import sys, kg.ontology, kg.ingest; print([m for m in {heavy} if m in sys.modules])"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"

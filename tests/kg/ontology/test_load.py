@@ -98,22 +98,28 @@ def test_files_merge_and_the_digest_follows_the_content_only() -> None:
 
 
 def test_a_shape_alone_can_declare_properties_of_a_class() -> None:
-    text = PREFIXES + """
+    text = (
+        PREFIXES
+        + """
 :Item a owl:Class, sh:NodeShape ; n:key "sku" ;
   sh:property [ sh:path :sku ; sh:datatype xsd:string ; sh:minCount 1 ] ,
               [ sh:path :price ; sh:datatype n:money ; n:sensitivity "confidential" ] ,
               [ sh:path :partOf ; sh:class :Item ; sh:maxCount 1 ] .
 """
+    )
     item = load({"i.ttl": text}).classes["Item"]
     assert item.properties["price"].sensitivity == "confidential"
     assert not item.relations["partOf"].many
 
 
 def test_a_subclass_may_tighten_what_it_inherits() -> None:
-    text = SHOP + """
+    text = (
+        SHOP
+        + """
 :KeyAccount a owl:Class ; rdfs:subClassOf :Customer .
 :S a sh:NodeShape ; sh:targetClass :KeyAccount ; sh:property [ sh:path :credit ; sh:minCount 1 ; sh:maxInclusive 10 ] .
 """
+    )
     shop = load({"shop.ttl": text})
     shop.check("Customer", {"customerNo": "1", "credit": Money(Decimal(50), "EUR")})
     with pytest.raises(ShapeError, match="at most 10"):
@@ -123,15 +129,21 @@ def test_a_subclass_may_tighten_what_it_inherits() -> None:
 
 
 def test_platform_files_merge_with_the_domain_but_stay_closed() -> None:
-    platform = PREFIXES.replace("urn:test#", "urn:noesis:platform#") + """
+    platform = (
+        PREFIXES.replace("urn:test#", "urn:noesis:platform#")
+        + """
 <urn:noesis:platform> a owl:Ontology ; n:platform true .
 :User a owl:Class ; n:key "login" .
 :login a owl:DatatypeProperty ; rdfs:domain :User ; rdfs:range xsd:string .
 """
-    domain = SHOP + """
+    )
+    domain = (
+        SHOP
+        + """
 @prefix p: <urn:noesis:platform#> .
 :handledBy a owl:ObjectProperty ; rdfs:domain :Order ; rdfs:range p:User .
 """
+    )
     both = load({"platform.ttl": platform, "shop.ttl": domain})
     assert both.classes["User"].platform
     assert not both.classes["Order"].platform
