@@ -137,6 +137,30 @@ def test_one_person_fills_one_place_and_is_seated_where_it_helps() -> None:
     assert decide(request, rules, [ben, carl]).outcome == "allow"
 
 
+def test_whoever_can_fill_two_places_makes_room_for_one_who_can_fill_one() -> None:
+    both = BIG.replace("purchasing-manager:1", "finance-manager:1, purchasing-manager:1")
+    request, rules = apply(agent(), amount=BIG_AMOUNT), book(PERMIT, both)
+    # First in order of name, and so seated first on the place that only ben can fill.
+    abel = Approved(user("abel", "purchasing-manager", "finance-manager"))
+    ben = Approved(user("ben", "finance-manager"))
+    assert decide(request, rules, [abel, ben]).outcome == "allow"
+
+
+def test_an_agent_that_answers_for_a_person_brings_no_role_the_person_lacks() -> None:
+    request, rules = apply(agent(), amount=BIG_AMOUNT), book(PERMIT, BIG)
+    helper = agent("helper", "purchasing-manager", on_behalf_of=user("dora", "clerk"))
+    assert decide(request, rules, [Approved(helper)]).outcome == "needs_approval"
+    manager = agent("helper", "purchasing-manager", on_behalf_of=user("anna", "purchasing-manager"))
+    assert decide(request, rules, [Approved(manager)]).outcome == "allow"
+
+
+def test_approval_does_not_hide_that_another_rule_of_the_same_name_errs() -> None:
+    erring = BIG.replace("big-po", "big-stock").replace("context has amount &&", "resource.stock < 1 &&")
+    request, given = apply(agent(), product(), amount=BIG_AMOUNT), [Approved(user("anna", "purchasing-manager"))]
+    assert decide(request, book(PERMIT, BIG), given).outcome == "allow"
+    assert decide(request, book(PERMIT, BIG, erring), given).outcome == "escalate"
+
+
 def test_two_identities_of_one_person_count_once() -> None:
     two = BIG.replace("purchasing-manager:1", "purchasing-manager:2")
     request, rules = apply(agent(), amount=BIG_AMOUNT), book(PERMIT, two)

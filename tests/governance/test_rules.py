@@ -143,6 +143,12 @@ def test_all_known_annotations_are_accepted() -> None:
     assert all(f"@{name}(" in text for name in ANNOTATIONS)
 
 
+def test_brackets_in_texts_and_comments_are_no_nesting() -> None:
+    text = '@id("a") // ((((((((((((((((((((((((((((((\n permit(principal, action, resource) when { context has purpose && '
+    text += 'context.purpose == "' + "({[" * 40 + '\\"" };'
+    assert check(text, vocabulary(ontology())) == "a"
+
+
 def test_what_a_class_allows_its_subclasses_must_allow_too() -> None:
     words = vocabulary(ontology())
     guarded = '@id("a") permit(principal, action, resource is Order) when { resource has open && resource.open };'
