@@ -1,4 +1,7 @@
-"""Real data: the whole of Northwind, and the first incidents of a service desk (doi:10.4121/uuid:a7ce5c55-03a7-4583-b855-98b86e1a2b07)."""
+"""Real data: the whole of Northwind, and the first events of a service desk.
+
+The incidents are the BPI Challenge 2013 log, doi:10.4121/uuid:a7ce5c55-03a7-4583-b855-98b86e1a2b07.
+"""
 
 import itertools
 from decimal import Decimal

@@ -118,7 +118,8 @@ REFUSED: dict[str, tuple[str, int | None, str]] = {
     ),
     "shape off its domain": (
         ITEM
-        + ":B a owl:Class . :b @data ; rdfs:domain :B ; @string .\n:S a sh:NodeShape ; sh:targetClass :B ; sh:property [ sh:path :sku ] .",
+        + ":B a owl:Class . :b @data ; rdfs:domain :B ; @string .\n"
+        + ":S a sh:NodeShape ; sh:targetClass :B ; sh:property [ sh:path :sku ] .",
         3,
         "add B to the domain",
     ),
