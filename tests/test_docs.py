@@ -68,7 +68,9 @@ def anchors(path: Path) -> set[str]:
 
 def home(folder: Path) -> dict[str, str]:
     """An environment with nothing of ours but the checkout's commands, and the examples to work on."""
-    shutil.copytree(ROOT / "examples", folder / "examples", ignore=shutil.ignore_patterns("__pycache__", ".noesis", "data"))
+    shutil.copytree(
+        ROOT / "examples", folder / "examples", ignore=shutil.ignore_patterns("__pycache__", ".noesis", "data")
+    )
     kept = {key: value for key, value in os.environ.items() if not key.startswith("NOESIS_")}
     tools = Path(sys.executable).parent
     return {
