@@ -152,8 +152,10 @@ def _decided(principal: Principal, present: Entity | None, put: Put, rules: Rule
     }  # fmt: skip
     before = {} if present is None else present.properties
     after = {name: value for name, value in {**before, **put.set}.items() if name not in put.unset}
-    resources = [] if present is None else [present]
-    asked = [Request(principal, "apply", it, context) for it in (*resources, Resource(put.cls, put.id, after))]
+    resources: list[Entity | Resource] = [Resource(put.cls, put.id, after)]
+    if present is not None:
+        resources.insert(0, present)
+    asked = [Request(principal, "apply", it, context) for it in resources]
     verdicts = [(request, decide(request, rules)) for request in asked]
     return next((pair for pair in verdicts if not pair[1].allowed), verdicts[0])
 

@@ -150,7 +150,7 @@ def query_type(types: ClassTypes) -> Any:
     """The Query type: the platform's fields and two for each class."""
     names.check_roots(types.ontology.classes, PLATFORM_ROOTS)
     body: dict[str, Any] = {"__module__": __name__, "__annotations__": {}}
-    for cls in types.classes.values():
+    for cls in sorted(types.classes.values(), key=lambda cls: cls.name):
         body[f"one_{cls.name}"] = _single(types, cls)
         body[f"many_{cls.name}"] = types.listing(cls, names.many(cls.name))
     return strawberry.type(type("Query", (PlatformQuery,), body))

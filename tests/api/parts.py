@@ -5,6 +5,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from api.bootstrap import platform_texts
 from api.platform import Noesis
 from api.settings import Settings
 from governance import apikeys
@@ -19,7 +20,6 @@ from kg.store import GraphStore
 from kg.stores.sqlite import SqliteStore
 from kg.values import Money
 
-ROOT = Path(__file__).resolve().parents[2]
 COMPANY = """
 @prefix n: <urn:noesis:ns#> .
 @prefix e: <urn:example#> .
@@ -63,12 +63,7 @@ SYSTEM = Principal("Service", "setup")
 
 def ontology(extra: Mapping[str, str] | None = None) -> Ontology:
     """The company's classes with those of the platform's layers."""
-    texts = {"company.ttl": COMPANY, **(extra or {})}
-    for layer in ("governance", "coordination", "agents"):
-        path = ROOT / layer / "platform.ttl"
-        if path.exists():
-            texts[f"{layer}/platform.ttl"] = path.read_text(encoding="utf-8")
-    return load(texts)
+    return load({**platform_texts(), "company.ttl": COMPANY, **(extra or {})})
 
 
 def write(store: GraphStore, clock: Clock, *writes: Write, reason: str = "test") -> None:

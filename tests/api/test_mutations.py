@@ -1,0 +1,176 @@
+"""Mutations act as the caller and go through governance; a refusal is part of the payload and on record."""
+
+from decimal import Decimal
+
+from api.platform import Noesis
+from governance.decisions import record
+from governance.people import ensure_principal
+from governance.principals import load_principal
+from governance.rules import add
+from governance.verdict import Request, Requirement, Resource, Verdict
+from kg.model import Cause
+from tests.api.client import Client
+from tests.api.parts import SYSTEM, key
+
+ANSWER = """mutation($id: ID!, $comment: String! = "") { %s(decision: $id, comment: $comment) {
+  met repeated missing { requirement role count } approval { id ... on Approval { answer comment principal } }
+  errors { code message } } }"""
+RECORD = """mutation($class: String!, $p: JSON!) { ingestRecord(class: $class, properties: $p, origin: "crm/7") {
+  outcome position entity { id version ... on Customer { number name rating limit { amount currency } } }
+  errors { code message } } }"""
+
+
+def waiting(platform: Noesis, by: str = 'User::"anna"') -> str:
+    """A decision that asks an admin for approval of what somebody proposed."""
+    request = Request(
+        load_principal(platform.store, by), "apply", Resource("Order", "new"), {"operation": "order.create"}
+    )
+    verdict = Verdict("needs_approval", required=(Requirement("big", {"admin": 1}),), reason="needs approval: big")
+    writes = record("decision1", request, verdict)
+    platform.store.commit(writes, Cause("decided", "decide", by, "test"))
+    return "decision1"
+
+
+def test_an_approval_is_committed_as_the_caller(client: Client, platform: Noesis) -> None:
+    id = waiting(platform)
+    found = client.data(ANSWER % "approve", id=id, comment="fine")["approve"]
+    assert found["errors"] == []
+    assert (found["met"], found["missing"], found["repeated"]) == (True, [], False)
+    approval = found["approval"]
+    assert (approval["answer"], approval["comment"], approval["principal"]) == ("approve", "fine", 'User::"local"')
+    again = client.data(ANSWER % "approve", id=id, comment="fine")["approve"]
+    assert (again["repeated"], again["approval"]["id"]) == (True, approval["id"])
+    listed = client.data('{ decision(id: "decision1") { outcome approvals { nodes { answer } } } }')["decision"]
+    assert listed == {"outcome": "needs_approval", "approvals": {"nodes": [{"answer": "approve"}]}}
+
+
+def test_global_ids_name_decisions_too(client: Client, platform: Noesis) -> None:
+    waiting(platform)
+    shown = client.data("{ decisions { nodes { id outcome } } }")["decisions"]["nodes"][0]
+    assert client.data(ANSWER % "reject", id=shown["id"])["reject"]["approval"]["answer"] == "reject"
+    other = client.data(ANSWER % "approve", id=shown["id"])["approve"]
+    assert other["errors"][0]["code"] == "CONFLICT"
+
+
+def test_nobody_approves_an_own_proposal(client: Client, platform: Noesis) -> None:
+    id = waiting(platform, by='User::"local"')
+    before = platform.store.head().position
+    found = client.data(ANSWER % "approve", id=id)["approve"]
+    assert found["approval"] is None
+    assert found["errors"][0]["code"] == "FORBIDDEN"
+    assert platform.store.head().position > before, "the refusal is on record"
+
+
+def test_who_may_not_approve_is_told_so_and_it_is_on_record(platform: Noesis) -> None:
+    id = waiting(platform, by='User::"local"')
+    anna = Client(platform, key(platform, 'User::"anna"'))
+    found = anna.data(ANSWER % "approve", id=id)["approve"]
+    assert found["errors"][0]["code"] == "FORBIDDEN"
+    denied = Client(platform).data('{ decisions(where: { outcome: { eq: "deny" } }) { nodes { action principal } } }')
+    assert denied["decisions"]["nodes"] == [{"action": "approve", "principal": 'User::"anna"'}]
+
+
+def test_unknown_decisions_are_a_user_error(client: Client) -> None:
+    found = client.data(ANSWER % "approve", id="nope")["approve"]
+    assert found["errors"][0]["code"] == "CONFLICT"
+    assert client.data(ANSWER % "approve", id="customer0000")["approve"]["errors"]
+
+
+def test_stop_and_resume_are_acknowledged(client: Client, platform: Noesis) -> None:
+    query = """mutation { %s(scope: "agent:replenishment", reason: "drill") {
+      scope state position at more inFlight { id } errors { code message } } }"""
+    stopped = client.data(query % "stop")["stop"]
+    assert (stopped["scope"], stopped["state"], stopped["errors"]) == ("agent:replenishment", "stop", [])
+    assert stopped["position"] == platform.store.head().position
+    assert client.data("{ controls { nodes { scope state setBy } } }")["controls"]["nodes"] == [
+        {"scope": "agent:replenishment", "state": "stop", "setBy": 'User::"local"'}
+    ]
+    assert client.data(query % "resume")["resume"]["state"] == "run"
+    wrong = client.data('mutation { stop(scope: "planet", reason: "x") { errors { code } } }')["stop"]
+    assert wrong["errors"] == [{"code": "BAD_INPUT"}]
+
+
+def test_who_may_not_stop_changes_nothing(platform: Noesis) -> None:
+    anna = Client(platform, key(platform, 'User::"anna"'))
+    found = anna.data('mutation { stop(reason: "x") { state errors { code } } }')["stop"]
+    assert found == {"state": None, "errors": [{"code": "FORBIDDEN"}]}
+    assert Client(platform).data("{ controls { nodes { state } } }")["controls"]["nodes"] == []
+
+
+def test_a_record_is_created_updated_and_left_alone(client: Client, platform: Noesis) -> None:
+    given = {"number": "N-1", "name": "New", "limit": {"amount": "12.50", "currency": "EUR"}, "rating": 3}
+    made = client.data(RECORD, **{"class": "Customer", "p": given})["ingestRecord"]
+    assert made["errors"] == []
+    assert made["outcome"] == "created"
+    assert made["entity"]["limit"] == {"amount": "12.5", "currency": "EUR"}
+    position = platform.store.head().position
+    assert client.data(RECORD, **{"class": "Customer", "p": given})["ingestRecord"]["outcome"] == "unchanged"
+    assert platform.store.head().position == position, "the same record again changes nothing"
+    changed = client.data(RECORD, **{"class": "Customer", "p": {"number": "N-1", "rating": 4, "name": None}})[
+        "ingestRecord"
+    ]
+    assert (changed["outcome"], changed["entity"]["version"]) == ("updated", 2)
+    assert (changed["entity"]["rating"], changed["entity"]["name"]) == (4, None)
+    assert changed["entity"]["id"] == made["entity"]["id"]
+    why = client.data('{ customer(key: { number: "N-1" }) { why(property: "rating") { text } } }')["customer"]["why"][
+        "text"
+    ]
+    assert "crm/7" in why
+    assert 'User::"local"' in why
+
+
+def test_records_are_decided_and_refusals_recorded(platform: Noesis) -> None:
+    anna = Client(platform, key(platform, 'User::"anna"'))
+    before = platform.store.count("Customer")
+    found = anna.data(RECORD, **{"class": "Customer", "p": {"number": "N-2"}})["ingestRecord"]
+    assert found["errors"][0]["code"] == "FORBIDDEN"
+    assert platform.store.count("Customer") == before
+    denied = Client(platform).data(
+        '{ decisions(where: { outcome: { eq: "deny" } }) { nodes { operation targetClass } } }'
+    )
+    assert denied["decisions"]["nodes"] == [{"operation": "ingest_record", "targetClass": "Customer"}]
+
+
+def test_a_bad_record_is_one_clear_sentence(client: Client, platform: Noesis) -> None:
+    position = platform.store.head().position
+    for cls, given, said in (
+        ("Nope", {}, "no class"),
+        ("Rule", {"name": "x", "text": "permit(principal, action, resource);"}, "belongs to the platform"),
+        ("Approval", {"answer": "approve"}, "belongs to the platform"),
+        ("Line", {"weight": "1"}, "has no key"),
+        ("Customer", {"name": "x"}, "number is missing"),
+        ("Customer", {"number": " "}, "empty"),
+        ("Customer", {"number": "1", "nope": 1}, "has no property"),
+        ("Customer", {"number": "1", "rating": 1.5}, "no Long"),
+        ("Customer", {"number": "1", "rating": 2**53}, "no Long"),
+        ("Customer", {"number": "1", "rating": True}, "no Long"),
+        ("Customer", {"number": 7}, "no string"),
+        ("Customer", {"number": "1", "limit": "12 EUR"}, "money is written as"),
+        ("Customer", {"number": "1", "limit": {"amount": "NaN", "currency": "EUR"}}, "finite"),
+        ("Customer", {"number": "1", "limit": {"amount": "1", "currency": "euro"}}, "currency"),
+        ("Customer", {"number": "1", "sinceDay": "31.01.2026"}, "no Date"),
+        ("Customer", [], "no object"),
+    ):
+        found = client.data(RECORD, **{"class": cls, "p": given})["ingestRecord"]
+        assert found["outcome"] is None, given
+        assert found["errors"][0]["code"] in {"BAD_INPUT", "FORBIDDEN"}
+        assert said in found["errors"][0]["message"], found
+        assert "\n" not in found["errors"][0]["message"]
+    assert platform.store.head().position == position
+
+
+def test_a_rule_can_bound_records(platform: Noesis) -> None:
+    ensure_principal(platform.store, platform.clock, "Service", "feeder", SYSTEM, roles=["feed"])
+    rule = (
+        '@id("feed") permit(principal in Role::"feed", action == Action::"apply", resource is Customer)'
+        ' when { context.operation == "ingest_record" && resource has rating && resource.rating < 3 };'
+    )
+    add(platform.store, platform.clock, platform.ontology, rule, SYSTEM, "bounded feed")
+    feeder = Client(platform, key(platform, 'Service::"feeder"'))
+    low = feeder.data(RECORD, **{"class": "Customer", "p": {"number": "F-1", "rating": 2}})["ingestRecord"]
+    high = feeder.data(RECORD, **{"class": "Customer", "p": {"number": "F-2", "rating": 3}})["ingestRecord"]
+    assert (low["outcome"], low["entity"]) == ("created", None), "it may write what it may not read"
+    assert high["errors"][0]["code"] == "FORBIDDEN"
+    raised = feeder.data(RECORD, **{"class": "Customer", "p": {"number": "F-1", "rating": 5}})["ingestRecord"]
+    assert raised["errors"][0]["code"] == "FORBIDDEN", "a change is decided on what the entity would become"
+    assert Decimal(platform.store.count("Customer")) == 4

@@ -1,0 +1,101 @@
+"""Settings: variables win over noesis.toml, which wins over defaults; what nobody knows is refused by name."""
+
+from pathlib import Path
+from typing import get_args
+
+import pytest
+from pydantic import SecretStr
+
+from api.errors import SettingsError
+from api.settings import Settings, load_settings
+
+
+@pytest.fixture(autouse=True)
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty project, and an environment that says nothing."""
+    import os
+
+    for name in list(os.environ):
+        if name.startswith("NOESIS_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("NOESIS_PROJECT", str(tmp_path))
+    return tmp_path
+
+
+def test_defaults_need_nothing(project: Path) -> None:
+    settings = load_settings()
+    assert (settings.host, settings.keyless, settings.home_path) == ("127.0.0.1", True, project / ".noesis")
+
+
+def test_variables_win_over_the_file_and_the_file_over_defaults(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (project / "noesis.toml").write_text(
+        'port = 9000\npage_max = 200\nontology = ["a.ttl"]\nmappings = [{ file = "m.yaml" }]\n'
+    )
+    monkeypatch.setenv("NOESIS_PORT", "9001")
+    monkeypatch.setenv("NOESIS_ALLOWED_HOSTS", "a.example, b.example")
+    settings = load_settings()
+    assert (settings.port, settings.page_max, settings.ontology) == (9001, 200, ("a.ttl",))
+    assert settings.allowed_hosts == ("a.example", "b.example")
+    assert settings.mappings[0].file == "m.yaml"
+    assert load_settings(port=9002).port == 9002
+
+
+def test_a_misspelt_key_names_the_nearest(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (project / "noesis.toml").write_text("pagemax = 3\n")
+    with pytest.raises(SettingsError, match=r"noesis\.toml: unknown setting pagemax; did you mean page_max\?"):
+        load_settings()
+    (project / "noesis.toml").write_text("")
+    monkeypatch.setenv("NOESIS_HSOT", "0.0.0.0")
+    with pytest.raises(SettingsError, match=r"unknown setting NOESIS_HSOT; did you mean NOESIS_HOST\?"):
+        load_settings()
+    monkeypatch.delenv("NOESIS_HSOT")
+    with pytest.raises(SettingsError, match="unknown setting nothing_like_it"):
+        load_settings(nothing_like_it=1)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("port = 'x'", "setting port"),
+        ("port = 70000", "setting port"),
+        ("page_max = 1000", "setting page_max"),
+        ("keyless = 'perhaps'", "setting keyless"),
+        ("log_level = 'loud'", "setting log_level"),
+        ("mappings = ['m.yaml']", "setting mappings"),
+        ("mappings = [{ fiel = 'm.yaml' }]", "setting mappings"),
+        ("port = ", "not valid TOML"),
+        ("project = 'elsewhere'", "may not set project"),
+    ],
+)
+def test_a_wrong_value_is_one_sentence(project: Path, text: str, said: str) -> None:
+    (project / "noesis.toml").write_text(text + "\n")
+    with pytest.raises(SettingsError) as refused:
+        load_settings()
+    assert said in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_file_that_is_no_text_is_refused(project: Path) -> None:
+    (project / "noesis.toml").write_bytes(b"\xff\xfe")
+    with pytest.raises(SettingsError, match="not UTF-8"):
+        load_settings()
+
+
+def test_a_variable_that_is_no_json_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NOESIS_MAPPINGS", "m.yaml")
+    with pytest.raises(SettingsError, match="mappings"):
+        load_settings()
+
+
+def test_secrets_show_up_nowhere(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, field in Settings.model_fields.items():
+        if field.annotation is SecretStr or SecretStr in get_args(field.annotation):
+            monkeypatch.setenv(f"NOESIS_{name.upper()}", "hunter2")
+    settings = load_settings()
+    assert "hunter2" not in f"{settings!r} {settings} {settings.model_dump_json()}"
+    assert settings.webhook_secret is not None
+    assert settings.webhook_secret.get_secret_value() == "hunter2"
+
+
+def test_every_setting_is_described() -> None:
+    assert not [name for name, field in Settings.model_fields.items() if not field.description]

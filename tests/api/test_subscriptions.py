@@ -1,0 +1,206 @@
+"""Subscriptions over real sockets: graphql-transport-ws and server-sent events, on a real uvicorn."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from socket import create_connection
+from typing import Any
+
+import httpx
+import pytest
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import ClientConnection, connect
+from websockets.typing import Subprotocol
+
+from api.app import create_app
+from api.platform import Noesis
+from api.settings import Settings
+from governance import apikeys
+from governance.rules import add
+from kg.committer import Committer
+from tests.api.client import schema
+from tests.api.parts import SYSTEM, customer, key, write
+from tests.api.server import serving
+
+SECONDS = 15
+FOLLOW = "subscription($p: Position) { changes(after: $p) { position kind class entity { ... on Customer { number email } } } }"
+
+
+@pytest.fixture
+def live(platform: Noesis) -> Iterator[tuple[Noesis, str]]:
+    """The platform behind a committer, served by uvicorn."""
+    committer = Committer(platform.store)
+    settings = Settings(feed_poll_seconds=0.2)
+    served = replace(platform, store=committer, committed=committer.on_commit, settings=settings)
+    with serving(create_app(served, schema(served))) as url:
+        yield served, url
+    committer.close()
+
+
+def socket(url: str, **headers: str) -> ClientConnection:
+    """An open socket that speaks graphql-transport-ws."""
+    return connect(
+        url.replace("http", "ws") + "/graphql",
+        subprotocols=[Subprotocol("graphql-transport-ws")],
+        additional_headers=headers,
+        open_timeout=SECONDS,
+        close_timeout=1,
+    )
+
+
+def told(connection: ClientConnection) -> Any:
+    """The next message but pings."""
+    while True:
+        message = json.loads(connection.recv(timeout=SECONDS))
+        if message["type"] != "ping":
+            return message
+
+
+def begin(connection: ClientConnection, payload: dict[str, str] | None = None) -> None:
+    """Shake hands."""
+    connection.send(json.dumps({"type": "connection_init", "payload": payload or {}}))
+    assert told(connection)["type"] == "connection_ack"
+
+
+def follow(connection: ClientConnection, id: str, query: str, **variables: Any) -> None:
+    """Start an operation."""
+    payload = {"query": query, "variables": variables}
+    connection.send(json.dumps({"id": id, "type": "subscribe", "payload": payload}))
+
+
+def test_changes_come_in_order_without_a_gap(live: tuple[Noesis, str]) -> None:
+    platform, url = live
+    start = platform.store.head().position
+    with socket(url) as connection:
+        begin(connection)
+        follow(connection, "1", FOLLOW, p=start - 5)
+        first = [told(connection)["payload"]["data"]["changes"]["position"] for _ in range(5)]
+        assert first == list(range(start - 4, start + 1))
+        for n in range(10):
+            write(platform.store, platform.clock, customer(500 + n))
+        later = [told(connection)["payload"]["data"]["changes"] for _ in range(10)]
+        assert [change["position"] for change in later] == list(range(start + 1, start + 11))
+        assert [change["entity"]["number"] for change in later] == [f"C-{500 + n:04}" for n in range(10)]
+
+
+def test_another_process_s_commits_are_found_by_looking(live: tuple[Noesis, str], platform: Noesis) -> None:
+    served, url = live
+    with socket(url) as connection:
+        begin(connection)
+        follow(connection, "1", FOLLOW, p=served.store.head().position)
+        # The store below the committer rings no bell, as another process would not.
+        write(platform.store, platform.clock, customer(600))
+        assert told(connection)["payload"]["data"]["changes"]["entity"]["number"] == "C-0600"
+
+
+def test_queries_run_on_a_socket_each_for_itself(live: tuple[Noesis, str]) -> None:
+    platform, url = live
+    with socket(url) as connection:
+        begin(connection)
+        follow(connection, "1", "{ head { position } }")
+        follow(connection, "2", "query @asOf(position: 0) { customers { nodes { name } } }")
+        follow(connection, "3", "{ customers { nodes { name } } }")
+        messages = [told(connection) for _ in range(6)]
+        found = {m["id"]: m["payload"]["data"] for m in messages if m["type"] == "next"}
+        assert found["1"]["head"]["position"] == platform.store.head().position
+        assert found["2"]["customers"]["nodes"] == []
+        assert len(found["3"]["customers"]["nodes"]) == 3
+
+
+def test_limits_and_codes_hold_on_a_socket(live: tuple[Noesis, str]) -> None:
+    with socket(live[1]) as connection:
+        begin(connection)
+        follow(connection, "1", "{" + "a{" * 150 + "b" + "}" * 151)
+        costly = told(connection)
+        assert (costly["type"], costly["payload"][0]["extensions"]["code"]) == ("error", "TOO_COSTLY")
+        follow(connection, "2", "subscription { nope }")
+        assert told(connection)["payload"][0]["extensions"]["code"] == "BAD_INPUT"
+
+
+def test_a_key_is_needed_in_the_handshake_or_the_first_message(live: tuple[Noesis, str]) -> None:
+    platform, url = live
+    text = key(platform, 'Service::"shop"')
+    with socket(url) as connection:
+        begin(connection, {"authorization": f"Bearer {text}"})
+        follow(connection, "1", "{ viewer { uid } customers { nodes { email } } }")
+        data = told(connection)["payload"]["data"]
+        assert data["viewer"]["uid"] == 'Service::"shop"'
+        assert all(node["email"] is None for node in data["customers"]["nodes"])
+    with socket(url, Authorization=f"Bearer {text}") as connection:
+        begin(connection)
+        follow(connection, "1", "{ viewer { uid } }")
+        assert told(connection)["payload"]["data"]["viewer"]["uid"] == 'Service::"shop"'
+    with socket(url) as connection:
+        connection.send(json.dumps({"type": "connection_init", "payload": {"authorization": "Bearer noesis_no_no"}}))
+        with pytest.raises(ConnectionClosed) as closed:
+            told(connection)
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 4403
+
+
+def test_a_page_of_another_origin_or_host_gets_no_socket(live: tuple[Noesis, str]) -> None:
+    with pytest.raises(InvalidStatus) as refused:
+        socket(live[1], Origin="http://evil.example")
+    assert refused.value.response.status_code == 403
+    port = int(live[1].rpartition(":")[2])
+    with create_connection(("127.0.0.1", port)) as raw, pytest.raises(InvalidStatus) as rebound:
+        connect(f"ws://evil.example:{port}/graphql", sock=raw, open_timeout=SECONDS)
+    assert rebound.value.response.status_code == 403
+
+
+def test_the_legacy_protocol_is_off(live: tuple[Noesis, str]) -> None:
+    address = live[1].replace("http", "ws") + "/graphql"
+    with connect(
+        address, subprotocols=[Subprotocol("graphql-ws")], open_timeout=SECONDS, close_timeout=1
+    ) as connection:
+        assert connection.subprotocol is None
+        with pytest.raises(ConnectionClosed) as closed:
+            connection.recv(timeout=SECONDS)
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 4406
+
+
+def test_a_revoked_key_and_a_new_rule_end_what_is_told(live: tuple[Noesis, str]) -> None:
+    platform, url = live
+    text, entity = apikeys.create(platform.store, platform.clock, "live", 'Service::"shop"', SYSTEM)
+    with socket(url, Authorization=f"Bearer {text}") as connection:
+        begin(connection)
+        follow(connection, "1", FOLLOW, p=platform.store.head().position)
+        write(platform.store, platform.clock, customer(700))
+        assert told(connection)["payload"]["data"]["changes"]["entity"] == {"number": "C-0700", "email": None}
+        rule = '@id("shut") forbid(principal in Role::"sales", action == Action::"read", resource);'
+        add(platform.store, platform.clock, platform.ontology, rule, SYSTEM, "shut")
+        write(platform.store, platform.clock, customer(701))
+        apikeys.revoke(platform.store, platform.clock, entity.id, SYSTEM, "lost")
+        last = told(connection)
+        assert "C-0701" not in str(last)
+        assert "UNAUTHENTICATED" in str(last)
+
+
+def test_server_sent_events_carry_the_same(live: tuple[Noesis, str]) -> None:
+    platform, url = live
+    start = platform.store.head().position
+    body = {"query": FOLLOW, "variables": {"p": start}}
+    with (
+        httpx.Client(timeout=SECONDS, trust_env=False) as http,
+        http.stream("POST", f"{url}/graphql", json=body, headers={"accept": "text/event-stream"}) as answer,
+    ):
+        assert answer.status_code == 200
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        write(platform.store, platform.clock, customer(800), customer(801))
+        found = []
+        for line in answer.iter_lines():
+            if line.startswith("data:") and "changes" in line:
+                found.append(json.loads(line[5:])["data"]["changes"]["position"])
+            if len(found) == 2:
+                break
+    assert found == [start + 1, start + 2]
+
+
+def test_a_server_answers_over_a_real_socket_and_stops(live: tuple[Noesis, str]) -> None:
+    with httpx.Client(timeout=SECONDS, trust_env=False) as http:
+        answer = http.post(f"{live[1]}/graphql", json={"query": "{ viewer { uid } customers { nodes { name } } }"})
+        assert answer.status_code == 200
+        assert len(answer.json()["data"]["customers"]["nodes"]) == 3
+        large = http.post(f"{live[1]}/graphql", content=b"x" * 3_000_000, headers={"content-type": "application/json"})
+        assert large.status_code == 413
