@@ -16,7 +16,7 @@ from coordination.wakes import Neighbour, Wake
 from kg.model import Change, Direction, Entity, Op, Put, Where
 from kg.values import Money
 
-from .facts import CURRENCY, EDGES_MAX, ORDER_OPEN, amount, calendar, euros, far, pending, sensed, sources
+from .facts import CURRENCY, EDGES_MAX, ORDER_OPEN, across, amount, calendar, euros, pending, sensed, sources
 
 HOLD = "credit.hold"
 
@@ -78,8 +78,7 @@ def _owing(today: date, context: Context) -> list[Entity]:
     """Every customer with an unpaid invoice due before today."""
     unpaid = [Where("status", Op.IN, ("open", "overdue")), Where("dueDate", Op.LT, today)]
     invoices = [invoice.id for invoice in context.find("Invoice", unpaid, first=EDGES_MAX)]
-    found = context.expand_many(invoices, "billedTo").values()
-    return list({customer.id: customer for edges in found for customer in far(edges)}.values())
+    return across(context, invoices, "billedTo")
 
 
 def _check(customer: Entity, books: Entity, today: date, context: Context) -> Draft | None:

@@ -48,6 +48,12 @@ def target(context: Context, id: str, relation: str) -> Entity | None:
     return next(iter(far(context.expand(id, relation, first=1))), None)
 
 
+def across(context: Context, ids: Sequence[str], relation: str) -> list[Entity]:
+    """The entities that these point to by a relation, each once."""
+    found = context.expand_many(ids, relation).values() if ids else ()
+    return list({entity.id: entity for edges in found for entity in far(edges)}.values())
+
+
 def far(edges: Sequence[Edge]) -> list[Entity]:
     """The entities at the far ends."""
     return [edge.entity for edge in edges]

@@ -1,7 +1,7 @@
 """Late delivery: an order is late, an incident blocks its route, and its customer has an open ticket that names it.
 
-Then by segment: A gets a credit of 5 % (finance approves), B an expedited shipment, C an expedited shipment from 7 days late on and
-an apology before. It takes four departments: no single one knows the order, the route, the ticket and the segment.
+Then by segment: A gets a credit of 5 % (finance approves), B an expedited shipment, C one from 7 days late on and an apology
+before. It takes four departments: no single one knows the order, the route, the ticket and the segment.
 """
 
 from collections.abc import Sequence
@@ -22,10 +22,10 @@ from .facts import (
     CURRENCY,
     EDGES_MAX,
     ORDER_OPEN,
+    across,
     amount,
     calendar,
     euros,
-    far,
     open_incidents,
     pending,
     sensed,
@@ -83,23 +83,18 @@ class LateDelivery:
 
 
 def _orders(entity: Entity, context: Context) -> list[Entity]:
-    """The orders that a change of this entity may concern."""
     if entity.cls == "SalesOrder":
         return [entity]
     if entity.cls == "Customer":
         tickets = [ticket.id for ticket in sources(context, entity.id, "raisedBy") if _is_open(ticket)]
-        return _across(tickets, "mentions", context)
+        return across(context, tickets, "mentions")
     incidents = (entity,) if entity.cls == "RouteIncident" else open_incidents(context)
     routes = tuple(sorted({str(incident["route"]) for incident in incidents}))
     if not routes:
         return []
     moving = [Where("route", Op.IN, routes), Where("deliveredAt", Op.ABSENT), Where("direction", Op.EQ, "OUT")]
-    return _across([shipment.id for shipment in context.find("Shipment", moving, first=EDGES_MAX)], "delivers", context)
-
-
-def _across(ids: Sequence[str], relation: str, context: Context) -> list[Entity]:
-    found = context.expand_many(ids, relation).values()
-    return list({entity.id: entity for edges in found for entity in far(edges)}.values())
+    shipments = context.find("Shipment", moving, first=EDGES_MAX)
+    return across(context, [shipment.id for shipment in shipments], "delivers")
 
 
 def _check(order: Entity, books: Entity, today: date, context: Context) -> Draft | None:
@@ -113,20 +108,18 @@ def _check(order: Entity, books: Entity, today: date, context: Context) -> Draft
     tickets = [ticket for ticket in sources(context, order.id, "mentions") if _is_open(ticket)] if blocked else []
     raised = context.expand_many([ticket.id for ticket in tickets], "raisedBy")
     asked = [ticket for ticket in tickets if any(edge.entity.id == customer.id for edge in raised[ticket.id])]
-    if blocked is None or not asked or sources(context, order.id, "compensates"):
+    if blocked is None or not asked:
         return None
-    if pending(context, order.id, tuple(OPERATIONS.values())):
+    if sources(context, order.id, "compensates") or pending(context, order.id, tuple(OPERATIONS.values())):
         return None
     return _draft(order, customer, late, today, (*blocked, *asked, books), context)
 
 
 def _blocked(order: Entity, context: Context) -> tuple[Entity, Entity] | None:
     """A shipment of the order that is still out, and the open incident on its route."""
-    for shipment in sources(context, order.id, "delivers"):
-        if _is_out(shipment):
-            for incident in open_incidents(context, str(shipment["route"])):
-                return shipment, incident
-    return None
+    out = [shipment for shipment in sources(context, order.id, "delivers") if _is_out(shipment)]
+    held = ((shipment, incident) for shipment in out for incident in open_incidents(context, str(shipment["route"])))
+    return next(held, None)
 
 
 def _draft(order: Entity, customer: Entity, late: int, today: date, facts: Sequence[Entity], context: Context) -> Draft:
@@ -136,8 +129,8 @@ def _draft(order: Entity, customer: Entity, late: int, today: date, facts: Seque
     values: dict[str, Value] = {"kind": kind, "daysLate": late, "decidedOn": today}
     credit = None
     if kind == "credit":
-        credit = Money((amount(order, "netAmount") * CREDIT_SHARE).quantize(CENT, ROUND_HALF_UP), CURRENCY)
-        values["credit"] = credit
+        share = (amount(order, "netAmount") * CREDIT_SHARE).quantize(CENT, ROUND_HALF_UP)
+        credit = values["credit"] = Money(share, CURRENCY)
     # One order gets one remedy, whichever fact woke the agent.
     made = derive("remedy", order.id)
     what = f"a credit of {euros(credit.amount)}" if credit else REMEDIES[kind]

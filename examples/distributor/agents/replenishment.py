@@ -16,7 +16,19 @@ from coordination.wakes import Neighbour, Wake
 from kg.model import Change, Entity, Link, Op, Put, Where, Write
 from kg.values import Money, Value
 
-from .facts import CURRENCY, EDGES_MAX, amount, calendar, euros, far, open_incidents, pending, sensed, sources, target
+from .facts import (
+    CURRENCY,
+    EDGES_MAX,
+    across,
+    amount,
+    calendar,
+    euros,
+    open_incidents,
+    pending,
+    sensed,
+    sources,
+    target,
+)
 
 CREATE = "purchase_order.create"
 
@@ -76,9 +88,8 @@ def _stuck_products(incident: Entity, context: Context) -> list[Entity]:
         Where("direction", Op.EQ, "IN"),
     ]
     shipments = [shipment.id for shipment in context.find("Shipment", stuck, first=EDGES_MAX)]
-    purchases = {p.id for edges in context.expand_many(shipments, "brings").values() for p in far(edges)}
-    found = context.expand_many(sorted(purchases), "restocks").values()
-    return list({product.id: product for edges in found for product in far(edges)}.values())
+    purchases = across(context, shipments, "brings")
+    return across(context, [purchase.id for purchase in purchases], "restocks")
 
 
 def _check(product: Entity, today: date, context: Context) -> Draft | None:
