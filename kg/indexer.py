@@ -18,8 +18,6 @@ CURSOR_KIND = "cursor"
 CURSOR_KEY = "indexer"
 #: Entities embedded and written in one batch: about a second of a small model on two cores.
 BATCH_MAX = 128
-#: Changes that do not matter to the index and that the cursor may leave unread, so that not every commit makes it write.
-NOISE_MAX = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +45,7 @@ class Indexer:
         self._mapping = mapping_digest(texts)
 
     def run_once(self) -> int:
-        """Take the next batch of changes into the index; returns how many it took, 0 where nothing that matters follows.
+        """Take the next batch of changes into the index; returns how many it took, 0 where nothing follows.
 
         Also 0 where another indexer was faster. Raises SearchIndexError; then the same batch is taken again next time.
         """
@@ -58,7 +56,7 @@ class Indexer:
         head = self._store.head().position
         changes = self._batch(self._store.changes(position, PAGE_MAX))
         latest = {change.subject: change for change in changes if self._matters(change)}
-        if not latest and len(changes) < NOISE_MAX:
+        if not changes:
             return 0
         last = changes[-1].position
         current = self._store.get(list(latest))
@@ -66,7 +64,8 @@ class Indexer:
         due = [e for e in current.values() if not last < e.since <= head]
         gone = {change.subject: change.version for change in latest.values() if change.subject not in current}
         self._write(due, gone)
-        return len(changes) if self._move(cursor, last, cursor.value["bound"]) else 0
+        filled = cursor.value["filled"] or last >= head
+        return len(changes) if self._move(cursor, last, cursor.value["bound"], filled) else 0
 
     def run(self) -> int:
         """Take every change that is there now; returns how many."""
@@ -77,7 +76,7 @@ class Indexer:
 
     def rebuild(self, progress: Progress | None = None) -> int:
         """Empty the index and fill it from the current graph; returns the entities read. Only the newest versions are embedded."""
-        cursor = self._row()
+        cursor = _row(self._store)
         bound = self._bind(cursor)
         head = self._store.head().position
         total = sum(self._store.count(cls, at_most=10**9) for cls in searchable(self._texts)) if progress else 0
@@ -87,7 +86,7 @@ class Indexer:
             done += len(entities)
             if progress is not None:
                 progress(done, max(total, done))
-        self._move(cursor, head, bound)
+        self._move(cursor, head, bound, True)
         return done
 
     def check(self) -> Parity:
@@ -122,18 +121,15 @@ class Indexer:
 
     # -- the cursor -------------------------------------------------------------------------------------------------
 
-    def _row(self) -> State | None:
-        return self._store.state(CURSOR_KIND, [CURSOR_KEY]).get(CURSOR_KEY)
-
     def _cursor(self) -> State | None:
         """The cursor that belongs to this index; None where another indexer has just begun anew."""
         info = self._index.info()
         self._same_model(info)
-        row = self._row()
+        row = _row(self._store)
         if row is not None and row.value["bound"] == info.bound and info.mapping == self._mapping:
             return row
         bound = self._bind(row)
-        return self._row() if self._move(row, 0, bound) else None
+        return _row(self._store) if self._move(row, 0, bound, self._store.head().position == 0) else None
 
     def _same_model(self, info: Info) -> None:
         mine = (self._embedder.model, self._embedder.revision, self._embedder.dimension)
@@ -148,8 +144,8 @@ class Indexer:
         self._same_model(self._index.info())
         return bound
 
-    def _move(self, row: State | None, position: int, bound: str) -> bool:
-        value = {"position": position, "bound": bound}
+    def _move(self, row: State | None, position: int, bound: str, filled: bool) -> bool:
+        value = {"position": position, "bound": bound, "filled": filled}
         expect = row.revision if row else ABSENT
         try:
             # INVARIANT I7: whoever read an older cursor does not move it.
@@ -202,14 +198,25 @@ class Indexer:
                     break
 
 
-def behind(store: GraphStore, texts: TextSource) -> int:
-    """How many committed changes of searchable entities the index has not taken yet; exact up to PAGE_MAX changes back."""
-    row = store.state(CURSOR_KIND, [CURSOR_KEY]).get(CURSOR_KEY)
-    position: int = row.value["position"] if row else 0
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How far an index is: whether it has once met the end of the log, and the changes that matter which it has not taken."""
+
+    filled: bool
+    behind: int
+
+
+def standing(store: GraphStore, texts: TextSource, info: Info) -> Standing:
+    """How far the index of this info is; `behind` is exact up to PAGE_MAX changes back."""
+    row = _row(store)
+    mine = row is not None and row.value["bound"] == info.bound
+    position: int = row.value["position"] if row is not None and mine else 0
     left = store.head().position - position
-    if left <= 0:
-        return 0
-    if left > PAGE_MAX:
-        return left
-    changes = store.changes(position, PAGE_MAX)
-    return sum(1 for change in changes if change.relation is None and text_names(texts, change.cls))
+    if 0 < left <= PAGE_MAX:
+        changes = store.changes(position, PAGE_MAX)
+        left = sum(1 for change in changes if change.relation is None and text_names(texts, change.cls))
+    return Standing(row is not None and mine and bool(row.value["filled"]), max(left, 0))
+
+
+def _row(store: GraphStore) -> State | None:
+    return store.state(CURSOR_KIND, [CURSOR_KEY]).get(CURSOR_KEY)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from kg.errors import InputError, ModelMismatchError, SearchIndexError
 from kg.index import HITS_MAX, Embedder, Scored, SemanticIndex
-from kg.indexer import behind as changes_behind
+from kg.indexer import standing
 from kg.model import Entity
 from kg.rrf import fuse
 from kg.store import GraphStore
@@ -76,34 +76,30 @@ def search(
     question = _Question(store, view, ontology, words, frozenset(allowed), first, near)
     if not allowed:
         return SearchResult(())
-    vector, reason = _embedded(index, embedder, words)
-    if index is not None and reason is None:
+    behind, reason = 0, "this installation has no semantic index"
+    if index is not None:
         try:
-            narrowed = None if set(allowed) >= set(every) else allowed
-            hits = question.indexed(index, vector, narrowed)
+            behind = _usable(store, ontology, index, embedder)
+            vector = embedder.embed([words])[0] if embedder is not None and words else None
+            hits = question.indexed(index, vector, None if set(allowed) >= set(every) else allowed)
         except SearchIndexError as error:
             reason = str(error)
         else:
             said = None if embedder is not None else "words and relations only: no embedding model is installed"
-            return SearchResult(hits, changes_behind(store, ontology), said)
-    return SearchResult(
-        question.stored(), 0, f"store text search: {reason or 'this installation has no semantic index'}"
-    )
+            return SearchResult(hits, behind, said)
+    return SearchResult(question.stored(), behind, f"store text search: {reason}")
 
 
-def _embedded(
-    index: SemanticIndex | None, embedder: Embedder | None, words: str
-) -> tuple[list[float] | None, str | None]:
-    """The query's vector, and why the index cannot be used."""
-    if index is None or embedder is None:
-        return None, None
-    try:
-        info = index.info()
-        if (info.model, info.revision, info.dimension) != (embedder.model, embedder.revision, embedder.dimension):
-            raise ModelMismatchError
-        return (embedder.embed([words])[0] if words else None), None
-    except SearchIndexError as error:
-        return None, str(error)
+def _usable(store: GraphStore, texts: TextSource, index: SemanticIndex, embedder: Embedder | None) -> int:
+    """How many changes the index is behind; raises SearchIndexError where it cannot answer for this graph and model."""
+    info = index.info()
+    mine = (embedder.model, embedder.revision, embedder.dimension) if embedder is not None else None
+    if mine is not None and (info.model, info.revision, info.dimension) != mine:
+        raise ModelMismatchError
+    found = standing(store, texts, info)
+    if not found.filled:
+        raise SearchIndexError(f"the semantic index is being filled, {found.behind:,} changes to go")
+    return found.behind
 
 
 class _Question:

@@ -151,6 +151,16 @@ def test_without_an_index_the_store_answers_and_says_so(small: World) -> None:
         assert why in result.fallback
 
 
+def test_while_the_index_is_being_filled_the_store_answers(small: World) -> None:
+    small.index.reset(small.index.info().mapping, "another run")
+    result = small.search("bolts", HIDING)
+    assert [hit.entity.id for hit in result.hits][:1] == ["bolt"]
+    assert result.fallback == "store text search: the semantic index is being filled, 5 changes to go"
+    assert result.behind == 0
+    small.indexer.run()
+    assert small.search("bolts").fallback is None
+
+
 def test_another_model_is_never_mixed_in(small: World) -> None:
     other = HashingEmbedder(32)
     result = search(small.store, small.index, other, OpenView(), small.ontology, "bolts")
