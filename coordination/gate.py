@@ -46,7 +46,8 @@ class Basis:
     """What a decision rests on: rules, principal, resource, and the versions that the commit must expect.
 
     `gone` says in words why the proposal has no basis any more, `held` which control holds it, `refused` why it is denied whatever
-    the rules say; each is empty where that is not so. `touched` are the other entities that its writes would change.
+    the rules say; each is empty where that is not so. `touched` are the other entities that its writes would change;
+    `latency` is the microseconds that judging took.
     """
 
     rules: RuleBook
@@ -57,6 +58,7 @@ class Basis:
     refused: str = ""
     gone: str = ""
     held: str = ""
+    latency: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +142,7 @@ class Gate:
             _request(proposal, basis),
             verdict,
             facts=facts,
+            latency=basis.latency,
             agent_version=proposal.text("agentVersion"),
             expires=expires,
             model=proposal.text("model") or None,

@@ -92,7 +92,9 @@ class Settling:
             return self._end(work, proposal, "expired", basis.gone)
         if basis.held:
             raise RetryLater(basis.held, self.bounds.hold_seconds, counted=False)
+        began = self.clock.monotonic()
         verdict = self.gate.judge(proposal, basis, answers.approvals)
+        basis = replace(basis, latency=int((self.clock.monotonic() - began) * 1_000_000))
         if verdict.outcome == "deny":
             decision = self.gate.record(proposal, basis, verdict)
             writes: list[Write] = [proposal.move("denied", verdict.reason, outcome=verdict.outcome), *decision.writes]

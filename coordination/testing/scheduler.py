@@ -108,11 +108,20 @@ class Scheduler:
             return
         if self.random.random() < self.chances.pause:
             life.asleep_until = self.turns + self.random.randint(1, self.chances.pause_turns)
+        self._give(life)
+
+    def _give(self, life: Life) -> None:
         following = self._next()
         if following is not life:
             following.go.release()
             life.go.acquire()
             self.alive(life)
+
+    def rest(self, life: Life, turns: int) -> None:
+        """Let others run for so many turns."""
+        life.asleep_until = self.turns + turns
+        self.turns += 1
+        self._give(life)
 
     def reborn(self, life: Life) -> None:
         """Start a new process in the place of the one that crashed."""

@@ -22,7 +22,7 @@ def notify(change: Change, entity: Entity, store: GraphStore, at: int) -> Sequen
 
 def noticing(telling: Telling, **bounds: int) -> Plant:
     cards = [card("teller", Wake("Ticket", on=frozenset({"created"})))]
-    return plant(cards, {"teller": notify}, effectors=[telling], bounds=Bounds(**bounds))  # type: ignore[arg-type]
+    return plant(cards, {"teller": notify}, effectors=[telling], bounds=Bounds(**bounds))
 
 
 def ticket(p: Plant) -> None:
@@ -189,7 +189,7 @@ def test_an_unknown_effector_fails_with_the_remedy() -> None:
 
 
 def test_failed_work_can_be_taken_up_again() -> None:
-    p = plant(acts={"buyer": lambda *_: 1 / 0}, bounds=Bounds(attempts_max=2))  # type: ignore[dict-item, return-value]
+    p = plant(acts={"buyer": lambda *_: 1 / 0}, bounds=Bounds(attempts_max=2))  # type: ignore[dict-item]
     p.product("p", stock=1)
     p.run()
     for _ in range(4):

@@ -8,11 +8,12 @@ import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
 from coordination.bounds import Bounds
 from coordination.effectors.effector import Effect, Receipt
-from coordination.proposals import OPEN, PROPOSAL, Draft
+from coordination.proposals import MOVES, OPEN, PROPOSAL, Draft
 from coordination.runtime import Runtime
 from coordination.testing.scheduler import Chances, CrashedError, Life, LifeClock, Port, Scheduler
 from coordination.wakes import Wake
@@ -30,8 +31,9 @@ from tests.parts import ManualClock
 
 FREEZE = '@id("freeze") forbid(principal, action == Action::"apply", resource is Product);'
 #: What moves in one run.
-PRODUCTS, CUSTOMERS, TICKETS = 3, 2, 3
-WORKERS, LIVES, EVENTS = 3, 5, 14
+PRODUCTS, CUSTOMERS, TICKETS = 2, 2, 2
+#: GAP bounds the port calls between two events, so that they meet work under way.
+WORKERS, LIVES, EVENTS, GAP = 3, 5, 14, 60
 BOUNDS = Bounds(batch=7, attempts_max=200, approval_seconds=10**9, hold_seconds=1.0)
 CARDS = (
     card("buyer", Wake("Product", properties=("stock",), condition=low)),
@@ -179,6 +181,7 @@ class World:
     def _sources(self, life: Life) -> None:
         store: Any = Port(self.scheduler, life, self.store)
         for event in range(EVENTS):
+            self.scheduler.rest(life, self.random.randint(0, GAP))
             self._event(store, event)
 
     def _event(self, store: Any, event: int) -> None:
@@ -204,19 +207,20 @@ class World:
     def _people(self, life: Life) -> None:
         store: Any = Port(self.scheduler, life, self.store)
         for _ in range(EVENTS):
+            self.scheduler.rest(life, self.random.randint(0, GAP))
             try:
-                self._decide(store, life)
+                self._decide(store)
             except (ConflictError, ApprovalError):
                 continue
             except CrashedError:
                 self.scheduler.alive_or_end()
                 self.scheduler.reborn(life)
 
-    def _decide(self, store: Any, life: Life) -> None:
+    def _decide(self, store: Any) -> None:
         choice = self.random.random()
-        if choice < 0.25:
+        if choice < 0.2:
             self._toggle(store)
-        elif choice < 0.5:
+        elif choice < 0.65:
             self._freeze(store)
         elif waiting := self._waiting(store):
             self._approve(store, self.random.choice(waiting))
@@ -305,6 +309,9 @@ class World:
                 assert effect["idempotencyKey"] in told, "applied, yet the target knows nothing"
             assert state != "failed"
             assert state != "in_doubt" or effect["effector"] == "keyless", "in doubt although the target honours keys"
+        for proposal in proposals:
+            states = [str(version["state"]) for version in self.store.history(proposal.id)]
+            assert all(there in MOVES[here] for here, there in pairwise(states)), f"moved as it may not: {states}"
         keys = {str(e["idempotencyKey"]) for e in effects}
         assert set(self.keyed.told) | set(self.keyless.told) <= keys, "the target was told what nobody intended"
         for product in self.store.find("Product").items:

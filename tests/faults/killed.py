@@ -1,0 +1,94 @@
+"""The process that `test_kill` kills: one embedded worker over an SQLite file, which tells each commit on its standard output."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from coordination.bounds import Bounds
+from coordination.effectors.effector import Effect, Receipt
+from coordination.proposals import Draft
+from coordination.runtime import Runtime
+from coordination.wakes import Wake
+from kg.clock import SystemClock
+from kg.model import Change, Entity
+from kg.store import GraphStore
+from kg.stores.sqlite import SqliteStore
+from tests.coordination.plant import Scripted, card, low, ontology, reorder
+
+BOUNDS = Bounds(work_lease_seconds=0.3, feed_lease_seconds=0.3, backoff_seconds=0.05, resend_seconds=0.05)
+CARDS = (
+    card("buyer", Wake("Product", properties=("stock",), condition=low)),
+    card("teller", Wake("Ticket", on=frozenset({"created"}))),
+)
+
+
+def tell(change: Change, entity: Entity, store: GraphStore, at: int) -> Sequence[Draft]:
+    return [Draft("notice.send", entity.id, effector="file", payload={"to": entity.id})]
+
+
+class File:
+    """An outside target that honours keys: one file a key, so a repetition adds nothing."""
+
+    kind = "file"
+    idempotent = True
+    can_look_up = False
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir(exist_ok=True)
+
+    def act(self, effect: Effect) -> Receipt:
+        (self.folder / effect.key).touch()
+        return Receipt(effect.key)
+
+    def look_up(self, effect: Effect) -> Receipt | None:
+        raise AssertionError("it cannot be asked")
+
+
+def say(word: str) -> None:
+    """One line to whoever may kill this process now."""
+    sys.stdout.write(word + "\n")
+    sys.stdout.flush()
+
+
+class Telling:
+    """The store, telling each commit before it happens and after, so that a kill can hit either side."""
+
+    def __init__(self, store: SqliteStore) -> None:
+        self._store = store
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._store, name)
+
+    def commit(self, *args: object, **kwargs: object) -> object:
+        say("before")
+        made = self._store.commit(*args, **kwargs)  # type: ignore[arg-type]
+        say("after")
+        return made
+
+
+def main(folder: Path) -> None:
+    """Work until nothing is left."""
+    clock = SystemClock()
+    store: GraphStore = Telling(SqliteStore(folder / "graph.db", ontology(), clock))  # type: ignore[assignment]
+    acts = {"buyer": reorder, "teller": tell}
+    queue: list[str] = []
+    acting = Scripted(store, {c.name: c for c in CARDS}, acts)
+    runtime = Runtime(store, clock, ontology(), acting, [File(folder / "told")], queue.append, BOUNDS)
+    while True:
+        read = runtime.pump()
+        runtime.reconcile()
+        while queue:
+            runtime.handle(queue.pop(0))
+        open_ = [r for r in store.scan("work", first=1_000) if r.value["state"] in ("ready", "claimed")]
+        if (
+            not read
+            and not open_
+            and store.state("cursor", ["coordination"])["coordination"].value == store.head().position
+        ):
+            say("done")
+            return
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
