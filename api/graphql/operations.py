@@ -5,6 +5,7 @@ into one store call. Invariants: nothing outlives the operation, so no caller se
 called through `call`, in a thread.
 """
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -40,6 +41,9 @@ class Operation:
     #: On a socket: the Authorization header and the peer's address of its handshake.
     handshake: tuple[str | None, str | None] = (None, None)
     name: str | None = None
+    #: Whether it is a subscription, which may wait for ever; `deadline` is the bound of what is being waited for.
+    lasting: bool = False
+    deadline: asyncio.Timeout | None = None
     at: int | None = None
     _view: View | None = None
     _reader: RememberingReader | None = None
@@ -65,6 +69,12 @@ class Operation:
         if self.identify is not None:
             self.caller = await self.call(self.identify)
         await self.open(self.at)
+
+    def endless(self) -> None:
+        """Wait without a bound from here on."""
+        self.lasting = True
+        if self.deadline is not None:
+            self.deadline.reschedule(None)
 
     async def call(self, function: Callable[..., T], *args: object, **kwargs: object) -> T:
         """Call into the synchronous core."""

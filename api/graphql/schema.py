@@ -38,6 +38,8 @@ class Opening(SchemaExtension):
         """Take the View and the position before the first field is read."""
         context: Any = self.execution_context
         operation: Operation = context.context
+        if context.operation_type is OperationType.SUBSCRIPTION:
+            operation.endless()
         given = asked(context.schema._schema, context.graphql_document, context.operation_name, context.variables or {})
         await operation.open()
         if given is not None:
@@ -107,13 +109,18 @@ class Schema(strawberry.Schema):
             operation_extensions,
             allowed_operation_types,
         )
-        return _streamed(source, operation)
+        return _streamed(source, operation, self.seconds_max)
 
 
-async def _streamed(source: Any, operation: Operation) -> AsyncGenerator[Any, None]:
+async def _streamed(source: Any, operation: Operation, seconds: float) -> AsyncGenerator[Any, None]:
     try:
         async with aclosing(source):
-            async for result in source:
+            while True:
+                # Not around the yield: a timeout belongs to the task that waits, which may change between results.
+                async with asyncio.timeout(None if operation.lasting else seconds) as operation.deadline:
+                    result = await anext(source, None)
+                if result is None:
+                    return
                 _code(result, operation)
                 yield result
     except Exception as error:

@@ -1,5 +1,6 @@
 """The schema: names that cannot meet, the exported file up to date, one type for each scalar."""
 
+import re
 import time
 from datetime import timedelta
 from decimal import Decimal
@@ -7,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from graphql import GraphQLError
+from graphql import GraphQLError, build_ast_schema, parse, validate
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -163,3 +164,24 @@ def test_global_ids_lead_back(cls: str, id: str) -> None:
     except UnicodeEncodeError:
         return
     assert entity_id(global_id(cls, id)) == id
+
+
+def test_every_query_of_the_documents_is_valid() -> None:
+    schema = build_ast_schema(parse((ROOT / "api" / "schema.graphql").read_text(encoding="utf-8")))
+    document = (ROOT / "docs" / "graphql.md").read_text(encoding="utf-8")
+    queries = re.findall(r"```graphql\n(.*?)```", document, re.DOTALL)
+    assert len(queries) > 4
+    for query in queries:
+        assert validate(schema, parse(query)) == [], query
+
+
+def test_the_documented_bounds_are_those_of_the_settings() -> None:
+    document = (ROOT / "docs" / "graphql.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| .* \| (`\w+`(?:, `\w+`)*) \| ([\d, ]+) \|$", document, re.MULTILINE)
+    shown = {}
+    for names, values in rows:
+        keys = names.replace("`", "").split(", ")
+        shown |= dict(zip(keys, values.split(", "), strict=True)) if len(keys) > 1 else {keys[0]: values}
+    assert len(shown) > 8
+    for name, value in shown.items():
+        assert Settings.model_fields[name].default == float(value.replace(",", "")), name

@@ -1,6 +1,7 @@
 """Subscriptions over real sockets: graphql-transport-ws and server-sent events, on a real uvicorn."""
 
 import json
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from socket import create_connection
@@ -175,6 +176,35 @@ def test_a_revoked_key_and_a_new_rule_end_what_is_told(live: tuple[Noesis, str])
         last = told(connection)
         assert "C-0701" not in str(last)
         assert "UNAUTHENTICATED" in str(last)
+
+
+def test_a_query_on_a_socket_has_a_time_and_a_subscription_has_none(platform: Noesis) -> None:
+    class Slow:
+        """A store that holds up one kind of read until it is let go."""
+
+        def __init__(self) -> None:
+            self.leave = threading.Event()
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(platform.store, name)
+
+        def changes_of(self, *args: Any, **kwargs: Any) -> Any:
+            self.leave.wait(SECONDS)
+            return platform.store.changes_of(*args, **kwargs)
+
+    slow = Slow()
+    settings = Settings(request_seconds_max=0.5, feed_poll_seconds=0.2)
+    served = replace(platform, store=slow, settings=settings)  # type: ignore[arg-type]
+    with serving(create_app(served, schema(served))) as url, socket(url) as connection:
+        begin(connection)
+        follow(connection, "1", FOLLOW, p=platform.store.head().position)
+        follow(connection, "2", '{ customer(id: "customer0000") { changes { kind } } }')
+        late = told(connection)
+        assert (late["id"], late["payload"][0]["extensions"]["code"]) == ("2", "TOO_COSTLY")
+        slow.leave.set()
+        # The subscription began before and has waited longer than a query may.
+        write(platform.store, platform.clock, customer(900))
+        assert told(connection)["payload"]["data"]["changes"]["entity"]["number"] == "C-0900"
 
 
 def test_server_sent_events_carry_the_same(live: tuple[Noesis, str]) -> None:
