@@ -34,7 +34,8 @@ def test_precedents_found_by_meaning_route_four_of_five_tickets(tmp_path: Path) 
     desk = Desk(tmp_path / "home", tmp_path / "data", index=True)
     platform = desk.platform
     try:
-        assert platform.index is not None and platform.embedder is not None
+        assert platform.index is not None
+        assert platform.embedder is not None
         desk.ingest("helpdesk")
         apply_live(desk.data)
         desk.ingest("helpdesk")
