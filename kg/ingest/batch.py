@@ -62,6 +62,7 @@ class Draft:
     entities: dict[str, Entity]
     ids: dict[str, str] = field(default_factory=dict)
     real: set[str] = field(default_factory=set)
+    givers: dict[str, str] = field(default_factory=dict)
     made: dict[str, str] = field(default_factory=dict)
     merged: dict[str, dict[str, Value]] = field(default_factory=dict)
     writes: list[Write] = field(default_factory=list)
@@ -140,7 +141,8 @@ def _draft(run: Run, records: Sequence[Record]) -> Draft:
     for start in range(0, len(listed), PAGE_MAX):
         entities |= run.store.get(listed[start : start + PAGE_MAX])
     real = {str(state.value["id"]) for state in keys.values() if "cls" in state.value}
-    draft = Draft(rows, keys, entities, ids, real)
+    first = {str(state.value["id"]): str(state.value["by"]) for state in keys.values() if "by" in state.value}
+    draft = Draft(rows, keys, entities, ids, real, first)
     for record in fresh:
         _add(run, draft, record)
     _await_targets(run, draft)
@@ -181,8 +183,8 @@ def _add(run: Run, draft: Draft, record: Record) -> None:
         "links": {name: list(targets) for name, targets in record.links.items() if targets},
     }
     draft.set(KIND_ROW, run.name(record.name), value, old.revision if old else ABSENT)
-    if old is None or old.value["id"] != id:
-        draft.set(KIND_GIVES, PART.join((id, run.name(record.name))), {})
+    if old is None:
+        _note_giver(run, draft, record, id)
 
 
 def _identify(run: Run, draft: Draft, record: Record, old: State | None) -> str:
@@ -195,6 +197,15 @@ def _identify(run: Run, draft: Draft, record: Record, old: State | None) -> str:
         if id in draft.real or id in draft.made:
             return id
     return candidates[0] if candidates else run.clock.id()
+
+
+def _note_giver(run: Run, draft: Draft, record: Record, id: str) -> None:
+    """Note who gives to an entity, once there are two: a sole giver is known by the entity's keys alone."""
+    name = run.name(record.name)
+    first = draft.givers.setdefault(id, name)
+    if first != name:
+        for giver in (first, name):
+            draft.set(KIND_GIVES, PART.join((id, giver)), {})
 
 
 def _take_keys(run: Run, draft: Draft, record: Record, id: str, cls: str) -> None:
@@ -213,7 +224,7 @@ def _take_keys(run: Run, draft: Draft, record: Record, id: str, cls: str) -> Non
         elif known is not None and "cls" in known.value:
             continue
         draft.ids[key] = id
-        draft.set(KIND_KEY, key, {"id": id, "cls": cls}, known.revision if known else ABSENT)
+        draft.set(KIND_KEY, key, {"id": id, "cls": cls, "by": run.name(record.name)}, known.revision if known else ABSENT)
 
 
 def _link(run: Run, draft: Draft, record: Record, id: str, old: State | None) -> None:
@@ -269,7 +280,7 @@ def _given_by_others(run: Run, id: str, name: str) -> set[str]:
 
 
 def givers(store: GraphStore, id: str) -> list[State]:
-    """The rows that give something to an entity."""
+    """The rows that give something to an entity, where they are several (see `_note_giver`)."""
     prefix, after = id + PART, ""
     names: list[str] = []
     while page := store.scan(KIND_GIVES, prefix, after, first=PAGE_MAX):
