@@ -6,16 +6,18 @@ changes is bound as well. Texts are RFC 8785 JSON, written by hand in key order 
 """
 
 import hashlib
+import json
 from collections.abc import Sequence
 from json.encoder import encode_basestring as quote
 
 from kg.ledger import leaf_hash
-from kg.values import Json, canonical
+from kg.values import canonical
 
 SALT_BYTES = 16
 #: What the first cause is chained to.
 NO_SEAL = bytes(32)
 _sha256 = hashlib.sha256
+_loads = json.JSONDecoder().decode
 
 
 def commitment(salt: bytes, text: str) -> str:
@@ -60,18 +62,36 @@ def rest_text(origin: str | None, properties: str) -> str:
     return f'{{"origin":{_optional(origin)},"properties":{properties}}}'
 
 
-def personal_commitments(personal: dict[str, Json], salts: bytes, kept: dict[str, str] | None = None) -> str:
+def personal_commitments(personal: str | None, salts: bytes, erased: str | None = None) -> str:
     """The canonical JSON {name: commitment} of personal properties.
 
-    `salts` holds one salt a name in sorted order; `kept` the commitments of values that were erased.
+    `personal` is the canonical JSON of the values, `salts` holds one salt a name in sorted order, `erased` the canonical
+    JSON of the commitments whose values are gone. Raises ValueError where one of them is written otherwise.
     """
-    made = dict(kept or {})
-    for number, name in enumerate(sorted(personal)):
-        if name in made:
-            raise ValueError(f"{name} is both kept and erased")
-        salt = salts[number * SALT_BYTES : (number + 1) * SALT_BYTES]
-        made[name] = commitment(salt, canonical(personal[name]))
-    return canonical(made)
+    if personal is None and erased is None:
+        if salts:
+            raise ValueError("salts without values")
+        return "{}"
+    made: dict[str, str] = {}
+    if personal is not None:
+        texts: list[str] = []
+        start = 0
+        for name, value in _loads(personal).items():
+            text = quote(value) if type(value) is str else canonical(value)
+            made[name] = commitment(salts[start : start + SALT_BYTES], text)
+            texts.append(f"{quote(name)}:{text}")
+            start += SALT_BYTES
+        # Written in another way, the same values would hide an altered byte.
+        if not texts or f"{{{','.join(texts)}}}" != personal or list(made) != sorted(made):
+            raise ValueError("personal values are not canonical")
+    if len(salts) != SALT_BYTES * len(made):
+        raise ValueError("not one salt a value")
+    if erased is not None:
+        kept = _loads(erased)
+        if not kept or canonical(kept) != erased or kept.keys() & made.keys():
+            raise ValueError("erased values are not canonical")
+        return canonical(made | kept)
+    return f"{{{','.join([f'{quote(name)}:{chr(34)}{hexes}{chr(34)}' for name, hexes in made.items()])}}}"
 
 
 def entity_leaf(

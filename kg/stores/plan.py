@@ -320,11 +320,7 @@ class Plan:
 def version_leaf(prefix: str, change: ChangeRow, row: VersionRow) -> bytes:
     """The leaf of an entity change."""
     rest = commitment(row.salts[:SALT_BYTES], rest_text(change.origin, row.props))
-    personal = "{}"
-    if row.personal is not None or row.erased is not None:
-        values = json.loads(row.personal) if row.personal else {}
-        kept = json.loads(row.erased) if row.erased else None
-        personal = personal_commitments(values, row.salts[SALT_BYTES:], kept)
+    personal = personal_commitments(row.personal, row.salts[SALT_BYTES:], row.erased)
     return entity_leaf(
         prefix,
         change.changed,

@@ -12,7 +12,8 @@ from typing import Any, Final
 from kg.model import EMPTY, Change, Commit, Entity, Kind, Relation, State
 from kg.values import Json, Value, decode
 
-_loads = json.JSONDecoder().decode
+# Stored texts are canonical, so the search for white space around them can be spared.
+_parse = json.JSONDecoder().raw_decode
 
 #: Columns of `version`, in the order of `VersionRow`.
 VERSION_COLUMNS: Final = "since, id, version, cls, until, closed, valid_from, valid_to, salts, props, personal, erased"
@@ -55,9 +56,9 @@ class VersionRow:
 
     def encoded(self) -> dict[str, Json]:
         """All properties in encoded form, personal ones included."""
-        properties: dict[str, Json] = _loads(self.props)
+        properties: dict[str, Json] = _parse(self.props)[0]
         if self.personal is not None:
-            properties.update(_loads(self.personal))
+            properties.update(_parse(self.personal)[0])
         return properties
 
 
@@ -144,11 +145,12 @@ def properties(props: str, personal: str | None = None) -> Mapping[str, Value]:
     """The values of stored property texts."""
     if props == "{}" and personal is None:
         return EMPTY
-    values: dict[str, Any] = _loads(props)
+    values: dict[str, Any] = _parse(props)[0]
     if personal is not None:
-        values.update(_loads(personal))
+        values.update(_parse(personal)[0])
     for name, form in values.items():
-        if type(form) in (dict, list):
+        kind = type(form)
+        if kind is dict or kind is list:
             values[name] = decode(form)
     return values
 
@@ -156,9 +158,10 @@ def properties(props: str, personal: str | None = None) -> Mapping[str, Value]:
 def entity(row: tuple[Any, ...]) -> Entity:
     """The Entity of a row of ENTITY_COLUMNS; further columns are left alone."""
     id, cls, version, props, personal, since, until, closed, valid_from, valid_to = row[:10]
-    return Entity(
-        id, cls, version, properties(props, personal), since, until, closed == 1, _time(valid_from), _time(valid_to)
-    )
+    values = properties(props, personal)
+    if valid_from is None and valid_to is None:
+        return Entity(id, cls, version, values, since, until, closed == 1)
+    return Entity(id, cls, version, values, since, until, closed == 1, _time(valid_from), _time(valid_to))
 
 
 def relation(row: tuple[Any, ...]) -> Relation:
@@ -170,11 +173,11 @@ def relation(row: tuple[Any, ...]) -> Relation:
 def change(row: tuple[Any, ...]) -> Change:
     """The Change of a row of CHANGE_COLUMNS."""
     position, at, kind, cls, subject, version, cause, changed, name, target, origin = row
-    names = tuple(_loads(changed)) if changed != "[]" else ()
+    names = tuple(_parse(changed)[0]) if changed != "[]" else ()
     return Change(position, at_time(at), Kind(kind), cls, subject, version, cause, names, name, target, origin)
 
 
 def state(row: tuple[Any, ...]) -> State:
     """The State of a row (kind, key, value, revision, due)."""
     kind, key, value, revision, due = row
-    return State(kind, key, _loads(value), revision, due)
+    return State(kind, key, _parse(value)[0], revision, due)

@@ -5,6 +5,7 @@ snapshot: a statement costs microseconds here, and its LIMIT stops in index orde
 would read every edge of a hub.
 """
 
+import itertools
 import json
 import sqlite3
 from collections.abc import Iterable, Sequence
@@ -20,6 +21,9 @@ from kg.stores.sqlite_where import conditions
 
 #: Entities that one search for paths may visit.
 PATH_VISITS_MAX: Final = 200_000
+#: Pairs of entities up to which relations between two sets are sought pair by pair.
+SEEKS_MAX: Final = 64
+_WAYS: Final = (("source", "target"), ("target", "source"))
 
 
 def _there(at: int | None) -> tuple[str, list[int]]:
@@ -73,18 +77,63 @@ def relations(
 
 
 class Levels:
-    """A breadth-first search from one end: the entities at each distance."""
+    """A breadth-first search from one end: the entities at each distance, and all that were met."""
 
     def __init__(self, start: str) -> None:
-        self.depth = {start: 0}
-        self.edge: list[str] = [start]
+        self.levels: list[list[str]] = [[start]]
+        self.met = {start}
 
-    def take(self, steps: Iterable[tuple[str, str]]) -> None:
-        """Go one further over (near, far) steps."""
-        level = self.depth[self.edge[0]] + 1
-        fresh = dict.fromkeys(far for _, far in steps if far not in self.depth)
-        self.depth.update(dict.fromkeys(fresh, level))
-        self.edge = list(fresh)
+    @property
+    def edge(self) -> list[str]:
+        """The entities farthest out."""
+        return self.levels[-1]
+
+    def take(self, ends: Iterable[str]) -> None:
+        """Go one further, to these far ends."""
+        fresh = [end for end in dict.fromkeys(ends) if end not in self.met]
+        self.levels.append(fresh)
+        self.met.update(fresh)
+
+
+class Search:
+    """The statements of one search for paths: which relations, at which moment."""
+
+    def __init__(self, connection: sqlite3.Connection, names: Sequence[str], at: int | None) -> None:
+        self._connection = connection
+        self._names = [json.dumps(list(names))] if names else []
+        self._named = "AND r.name IN (SELECT value FROM json_each(?)) " if names else ""
+        self._edge, self._edge_values = _there(at)
+        self._entity, self._entity_values = live(at)
+
+    def present(self, ids: Sequence[str]) -> int:
+        """How many of these entities are there."""
+        sql = f"SELECT count(*) FROM json_each(?) j CROSS JOIN version v ON v.id = j.value WHERE {self._entity}"
+        return int(self._connection.execute(sql, (json.dumps(ids), *self._entity_values)).fetchone()[0])
+
+    def beyond(self, edge: Sequence[str]) -> Iterable[str]:
+        """The entities one step from these, in either direction."""
+        wanted = json.dumps(edge)
+        for near, far in _WAYS:
+            sql = (
+                f"SELECT r.{far} FROM json_each(?) j CROSS JOIN relation r ON r.{near} = j.value {self._named}"
+                f"CROSS JOIN version v ON v.id = r.{far} WHERE {self._edge} AND {self._entity}"
+            )
+            values = (wanted, *self._names, *self._edge_values, *self._entity_values)
+            yield from (end for (end,) in self._connection.execute(sql, values))
+
+    def joining(self, some: Sequence[str], others: Sequence[str], columns: str = "") -> list[tuple[Any, ...]]:
+        """(near, far, columns) of every relation between two sets of entities, in either direction."""
+        # Seeking each pair is best for few pairs; else each edge of `some` is looked up, which the plus sign asks for.
+        seek = "" if len(some) * len(others) <= SEEKS_MAX else "+"
+        found: list[tuple[Any, ...]] = []
+        for near, far in _WAYS:
+            sql = (
+                f"SELECT r.{near}, r.{far}{columns} FROM json_each(?) j CROSS JOIN relation r ON r.{near} = j.value "
+                f"{self._named}WHERE {self._edge} AND {seek}r.{far} IN (SELECT value FROM json_each(?))"
+            )
+            values = (json.dumps(some), *self._names, *self._edge_values, json.dumps(others))
+            found += self._connection.execute(sql, values)
+        return found
 
 
 def paths(
@@ -96,109 +145,55 @@ def paths(
     first: int,
     at: int | None,
 ) -> list[list[Relation]]:
-    """Shortest paths in either direction: breadth first from both ends, always the smaller edge, until they meet."""
-    if source == target or len(_present(connection, [source, target], at)) < 2:
+    """Shortest paths in either direction: breadth first from both ends, always the smaller edge, until one step joins them."""
+    search, size = Search(connection, names, at), page_size(first)
+    if source == target or search.present([source, target]) < 2:
         return []
-    size = page_size(first)
     one, other = Levels(source), Levels(target)
-    for _ in range(min(depth, PATH_DEPTH_MAX)):
-        side, back = (one, other) if len(one.edge) <= len(other.edge) else (other, one)
-        side.take(_steps(connection, side.edge, names, at))
+    for length in range(1, min(depth, PATH_DEPTH_MAX) + 1):
+        joints = search.joining(one.edge, other.edge)
+        if joints:
+            return _spell(search, source, target, _layers(search, one, other, joints), size)
+        if length == min(depth, PATH_DEPTH_MAX):
+            break
+        side = one if len(one.edge) <= len(other.edge) else other
+        side.take(search.beyond(side.edge))
         if not side.edge:
-            return []
-        if len(one.depth) + len(other.depth) > PATH_VISITS_MAX:
+            break
+        if len(one.met) + len(other.met) > PATH_VISITS_MAX:
             raise InputError(
                 f"more than {PATH_VISITS_MAX:,} entities lie between {source} and {target}; name the relations or "
                 "lower the depth"
             )
-        meeting = {id for id in side.edge if id in back.depth}
-        if meeting:
-            near = _between(connection, one, meeting, names, at)
-            onward = _between(connection, other, meeting, names, at)
-            allowed = near | onward | meeting
-            return _spell(connection, source, target, allowed, one, other, names, size, at)
     return []
 
 
-def _present(connection: sqlite3.Connection, ids: Sequence[str], at: int | None) -> set[str]:
-    term, values = live(at)
-    sql = f"SELECT v.id FROM json_each(?) j CROSS JOIN version v ON v.id = j.value WHERE {term}"
-    return {id for (id,) in connection.execute(sql, (json.dumps(ids), *values))}
+def _layers(search: Search, one: Levels, other: Levels, joints: Sequence[tuple[Any, ...]]) -> list[list[str]]:
+    """The entities that lie on a shortest path, by their distance from the source."""
+    ahead = [sorted({near for near, _ in joints})]
+    for level in reversed(one.levels[:-1]):
+        ahead.append(sorted({far for _, far in search.joining(ahead[-1], level)}))
+    behind = [sorted({far for _, far in joints})]
+    for level in reversed(other.levels[:-1]):
+        behind.append(sorted({far for _, far in search.joining(behind[-1], level)}))
+    return ahead[::-1] + behind
 
 
-def _sql(columns: str, near: str, far: str, names: Sequence[str], at: int | None) -> tuple[str, list[Any]]:
-    edge, edge_values = _there(at)
-    entity, entity_values = live(at)
-    named = "AND r.name IN (SELECT value FROM json_each(?)) " if names else ""
-    sql = (
-        f"SELECT {columns} FROM json_each(?) j CROSS JOIN relation r ON r.{near} = j.value {named}"
-        f"CROSS JOIN version v ON v.id = r.{far} WHERE {edge} AND {entity}"
-    )
-    return sql, [*([json.dumps(list(names))] if names else []), *edge_values, *entity_values]
-
-
-def _steps(
-    connection: sqlite3.Connection, edge: Sequence[str], names: Sequence[str], at: int | None
-) -> Iterable[tuple[str, str]]:
-    wanted = json.dumps(edge)
-    for near, far in (("source", "target"), ("target", "source")):
-        sql, values = _sql(f"r.{near}, r.{far}", near, far, names, at)
-        yield from connection.execute(sql, (wanted, *values))
-
-
-def _between(
-    connection: sqlite3.Connection, side: Levels, meeting: set[str], names: Sequence[str], at: int | None
-) -> set[str]:
-    """The entities of one side that lie on a shortest path to the meeting points."""
-    good, level = set(meeting), side.depth[next(iter(meeting))]
-    edge = list(meeting)
-    while level > 0:
-        level -= 1
-        steps = _steps(connection, edge, names, at)
-        edge = list({far for _, far in steps if side.depth.get(far) == level})
-        good.update(edge)
-    return good
-
-
-def _spell(
-    connection: sqlite3.Connection,
-    source: str,
-    target: str,
-    allowed: set[str],
-    one: Levels,
-    other: Levels,
-    names: Sequence[str],
-    first: int,
-    at: int | None,
-) -> list[list[Relation]]:
-    """The paths in order of their relations, at most `first`, walking only entities that lie on one."""
-    found: list[list[Relation]] = []
-    length = min(one.depth[id] + other.depth[id] for id in allowed if id in one.depth and id in other.depth)
-    steps: dict[str, list[tuple[Relation, str]]] = {}
-
-    def left(id: str) -> int | None:
-        """Steps still to go from an entity on a shortest path."""
-        if id in one.depth and (id not in other.depth or one.depth[id] + other.depth[id] == length):
-            return length - one.depth[id]
-        return other.depth.get(id)
-
-    def onward(id: str) -> list[tuple[Relation, str]]:
-        if id not in steps:
-            made: dict[tuple[str, str, str], tuple[Relation, str]] = {}
-            for near, far in (("source", "target"), ("target", "source")):
-                sql, values = _sql(RELATION_COLUMNS, near, far, names, at)
-                for row in connection.execute(sql, (json.dumps([id]), *values)):
-                    end = row[0] if far == "source" else row[2]
-                    if end in allowed and left(end) == (left(id) or 0) - 1:
-                        made[row[1], row[0], row[2]] = (rows.relation(row), end)
-            steps[id] = [made[key] for key in sorted(made)]
-        return steps[id]
-
+def _spell(search: Search, source: str, target: str, layers: Sequence[list[str]], first: int) -> list[list[Relation]]:
+    """The paths in order of their relations, at most `first`."""
+    onward: list[dict[str, list[tuple[tuple[str, str, str], str, Relation]]]] = []
+    for some, others in itertools.pairwise(layers):
+        steps: dict[str, list[tuple[tuple[str, str, str], str, Relation]]] = {}
+        for row in search.joining(some, others, f", {RELATION_COLUMNS}"):
+            found = rows.relation(row[2:])
+            steps.setdefault(row[0], []).append(((found.name, found.source, found.target), row[1], found))
+        onward.append({near: sorted(ends, key=lambda step: step[0]) for near, ends in steps.items()})
+    spelled: list[list[Relation]] = []
     stack: list[tuple[str, list[Relation]]] = [(source, [])]
-    while stack and len(found) < first:
+    while stack and len(spelled) < first:
         id, path = stack.pop()
-        if id == target:
-            found.append(path)
-            continue
-        stack += [(end, [*path, relation]) for relation, end in reversed(onward(id))]
-    return found
+        if id == target and len(path) == len(onward):
+            spelled.append(path)
+        else:
+            stack += [(end, [*path, relation]) for _, end, relation in reversed(onward[len(path)].get(id, ()))]
+    return spelled

@@ -5,7 +5,6 @@ named. Whoever rewrites rows, seals, leaves and nodes together is caught by a si
 """
 
 import itertools
-import json
 import sqlite3
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -13,13 +12,12 @@ from typing import Any, Final
 
 from kg import ledger
 from kg.errors import LedgerError
-from kg.leaf import NO_SEAL, SALT_BYTES, cause_text, commitment, leaf_prefix, seal
+from kg.leaf import NO_SEAL, cause_text, commitment, leaf_prefix, seal
 from kg.model import Kind
 from kg.store import Progress
 from kg.stores.plan import link_leaf, version_leaf
 from kg.stores.rows import ChangeRow, RelationRow, VersionRow
 from kg.stores.sqlite_write import head_row
-from kg.values import canonical
 
 #: Changes between two calls of progress.
 STEP: Final = 10_000
@@ -203,7 +201,6 @@ def _leaf(row: Row, prefix: str) -> bytes:
         same = (stored.id, stored.version, stored.cls, stored.closed) == (subject, version, cls, closed)
         if not same or target is not None or row[23] is not None or kind not in _ENTITY_KINDS:
             raise ValueError
-        _check_form(stored)
         return version_leaf(prefix, change, stored)
     link = RelationRow(*row[23:30]) if kind == Kind.LINKED else None
     if row[11] is not None or version != 0 or changed != "[]" or origin is not None:
@@ -214,19 +211,6 @@ def _leaf(row: Row, prefix: str) -> bytes:
     elif (link.source, link.name, link.target) != (subject, relation, target):
         raise ValueError
     return link_leaf(prefix, change, link)
-
-
-def _check_form(row: VersionRow) -> None:
-    """Raise ValueError where personal values, erased ones or salts stand otherwise than they are written."""
-    names = 0
-    for text in (row.personal, row.erased):
-        if text is not None:
-            values = json.loads(text)
-            if not values or canonical(values) != text:
-                raise ValueError
-            names += len(values) if text is row.personal else 0
-    if len(row.salts) != SALT_BYTES * (1 + names):
-        raise ValueError
 
 
 _ENTITY_KINDS = frozenset({Kind.CREATED.value, Kind.UPDATED.value, Kind.CLOSED.value})

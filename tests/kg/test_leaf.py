@@ -44,6 +44,6 @@ def test_leaf_texts_are_rfc_8785(cls: str, id: str, origin: str | None) -> None:
 
 
 def test_commitments_hide_equal_values() -> None:
-    one = leaf.personal_commitments({"a": "x", "b": "x"}, bytes(16) + b"1" * 16)
+    one = leaf.personal_commitments('{"a":"x","b":"x"}', bytes(16) + b"1" * 16)
     assert len(set(json.loads(one).values())) == 2
     assert "x" not in one
