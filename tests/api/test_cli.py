@@ -1,0 +1,243 @@
+"""The command line on a small project: every command from init to verify, `--json`, exit codes, and one sentence for what is wrong."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from api.cli.main import run
+
+ONTOLOGY = """
+@prefix n: <urn:noesis:ns#> .
+@prefix : <urn:example:shop#> .
+@prefix owl: <http://www.w3.org/2002/07/owl#> .
+@prefix rdfs: <http://www.w3.org/2000/01/rdf-schema#> .
+@prefix xsd: <http://www.w3.org/2001/XMLSchema#> .
+:Item a owl:Class ; n:key "sku" ; n:department "stock" .
+:sku a owl:DatatypeProperty ; rdfs:domain :Item ; rdfs:range xsd:string .
+:title a owl:DatatypeProperty ; rdfs:domain :Item ; rdfs:range xsd:string ; n:searchable true .
+:stock a owl:DatatypeProperty ; rdfs:domain :Item ; rdfs:range xsd:integer .
+"""
+MAPPING = """
+source: shop
+tables:
+  - from: items.csv
+    class: Item
+    key: { sku: sku }
+    properties: { title: title, stock: stock }
+"""
+RULES = """
+@id("stock-agent-reads") permit(principal == Agent::"counter", action == Action::"read", resource is Item);
+@id("stock-agent-applies") permit(principal == Agent::"counter", action == Action::"apply", resource is Item);
+@id("large-needs-boss") @requires("large") @approvers("boss:1")
+forbid(principal, action == Action::"apply", resource is Item) when { resource has stock && resource.stock > 100 };
+@id("bosses-approve") permit(principal in Role::"boss", action, resource);
+"""
+AGENTS = """
+from coordination.proposals import Draft
+from coordination.wakes import Wake
+from kg.model import Put
+
+
+class Counter:
+    name, version, department, priority = "counter", "1", "stock", 0
+    capabilities = ("item.count",)
+    wakes = (Wake("Item", properties=("stock",)),)
+
+    def act(self, change, entity, context):
+        if str(entity.get("title", "")).endswith("!"):
+            return []
+        write = Put(entity.id, "Item", {"title": f"{entity['title']}!"})
+        return [Draft("item.count", entity.id, (write,), rationale="counted", evidence=context.evidence(entity))]
+
+
+AGENTS = (Counter(),)
+"""
+PEOPLE = "roles: [boss]\nusers:\n  - { name: bea, roles: [boss] }\n"
+
+Noesis = Callable[..., Any]
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name in [name for name in os.environ if name.startswith("NOESIS_")]:
+        monkeypatch.delenv(name)
+    (tmp_path / "rules").mkdir()
+    files = {
+        "noesis.toml": 'ontology = ["shop.ttl"]\nagents = "agents.py"\nrules = "rules"\npeople = "people.yaml"\n'
+        '[[mappings]]\nfile = "shop.yaml"\nlocation = "."\n',
+        "shop.ttl": ONTOLOGY,
+        "shop.yaml": MAPPING,
+        "rules/all.cedar": RULES,
+        "agents.py": AGENTS,
+        "people.yaml": PEOPLE,
+        "items.csv": "sku,title,stock\nA1,Pump,4\nA2,Valve,200\nA3,Hose,x\n",
+    }
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    return tmp_path
+
+
+@pytest.fixture
+def noesis(project: Path, capsys: pytest.CaptureFixture[str]) -> Noesis:
+    def call(*arguments: str, code: int = 0) -> Any:
+        assert run(["--project", str(project), *arguments]) == code
+        captured = capsys.readouterr()
+        if code:
+            assert "Traceback" not in captured.err
+            return captured.err
+        return json.loads(captured.out) if "--json" in arguments else captured.out
+
+    return call
+
+
+def test_from_init_to_verify(noesis: Noesis, project: Path) -> None:
+    first = noesis("init", "--json")
+    assert first["agents"] == ["counter"]
+    assert noesis("init", "--json")["changes"] == 0
+    report = noesis("ingest", "--json")[0]
+    assert (report["created"], report["rejected"]) == (2, 1)
+    assert noesis("ingest", "--json")[0]["created"] == 0
+    assert "stock" in noesis("rejects", "list", "--json")[0]["reason"]
+    found = noesis("search", "pump", "--json")
+    assert [hit["properties"]["sku"] for hit in found["hits"]][:1] == ["A1"]
+    id = found["hits"][0]["id"]
+    assert noesis("context", id, "--json")["properties"]["title"] == "Pump"
+    why = noesis("why", id, "--prov", str(project / "why.json"), "--json")
+    assert "shop.items.csv/A1" in json.dumps(why)
+    assert "entity" in json.loads((project / "why.json").read_text())
+    assert noesis("verify", "--json")["ok"] is True
+    assert noesis("index", "check", "--json")["alike"] is True
+    assert {rule["properties"]["name"] for rule in noesis("rules", "list", "--json")} >= {"large-needs-boss"}
+    assert noesis("agents", "list", "--json")[0]["capabilities"] == ["item.count"]
+    assert [check["check"] for check in noesis("doctor", "--json") if not check["ok"]] == []
+    assert "type Item implements" in noesis("schema")
+
+
+def work(project: Path, *, until: Callable[[], bool]) -> int:
+    """Run `noesis work` as a process until something holds, then end it with SIGTERM; its exit code."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "api.cli.main", "--project", str(project), "work"], stderr=subprocess.PIPE
+    )
+    try:
+        for _ in range(600):
+            if until():
+                break
+            try:
+                process.wait(0.1)
+            except subprocess.TimeoutExpired:
+                continue
+            break
+        process.send_signal(signal.SIGTERM)
+        _, said = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert b"Traceback" not in said
+    return process.returncode
+
+
+def test_agents_act_a_person_approves_and_the_worker_ends_cleanly(noesis: Noesis, project: Path) -> None:
+    noesis("init")
+    noesis("ingest")
+
+    def waits() -> bool:
+        return len(noesis("inbox", "--json")) == 1 and len(noesis("decisions", "--outcome", "allow", "--json")) >= 1
+
+    assert work(project, until=waits) == 0
+    item = noesis("inbox", "--json")[0]
+    assert item["decision"]["properties"]["required"] == ["large=boss:1"]
+    answered = noesis("--as", "bea", "approve", item["decision"]["id"], "--json")
+    assert answered["met"] is True
+    assert work(project, until=lambda: noesis("inbox", "--json") == []) == 0
+    noesis("index", "check")
+    hits = noesis("search", "valve", "--class", "Item", "--json")["hits"]
+    assert hits[0]["properties"]["title"] == "Valve!"
+    assert noesis("agents", "failures", "--json") == []
+    assert noesis("verify", "--json")["ok"] is True
+
+
+def test_a_stop_is_acknowledged_and_holds(noesis: Noesis, project: Path) -> None:
+    noesis("init")
+    noesis("ingest")
+    acknowledged = noesis("controls", "stop", "counter", "-m", "audit", "--json")
+    assert (acknowledged["scope"], acknowledged["state"]) == ("agent:counter", "stop")
+    states = {c["properties"]["scope"]: c["properties"]["state"] for c in noesis("controls", "list", "--json")}
+    assert states["agent:counter"] == "stop"
+    noesis("controls", "resume", "counter")
+
+
+def test_keys_and_rules_come_and_go(noesis: Noesis, project: Path) -> None:
+    noesis("init")
+    made = noesis("keys", "add", "portal", "--for", "bea", "--json")
+    assert made["key"].startswith("noesis_")
+    listed = noesis("keys", "list", "--json")
+    assert made["key"].rsplit("_", 1)[1] not in json.dumps(listed)
+    assert "hash" not in listed[0]["properties"]
+    noesis("keys", "revoke", made["id"])
+    extra = project / "extra.cedar"
+    extra.write_text('@id("no-hoses") forbid(principal, action == Action::"apply", resource is Item);')
+    noesis("rules", "add", str(extra))
+    assert "forbid" in noesis("rules", "show", "no-hoses")
+    noesis("rules", "retire", "no-hoses", "-m", "test")
+    cases = project / "cases.yaml"
+    cases.write_text(
+        "- { principal: { kind: Agent, id: counter }, action: read, resource: { class: Item }, expect: allow }\n"
+        "- { principal: { kind: User, id: nobody }, action: read, resource: { class: Item }, expect: deny }\n"
+    )
+    assert all(case["passed"] for case in noesis("rules", "test", str(cases), "--json"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("ingest",), "noesis init"),
+        (("why", "nothing"), "noesis init"),
+        (("serve", "--host", "0.0.0.0"), "noesis init"),
+    ],
+)
+def test_before_init_every_command_says_what_to_do(noesis: Noesis, arguments: tuple[str, ...], says: str) -> None:
+    assert says in noesis(*arguments, code=1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("why", "nothing"), "check the id"),
+        (("context", "nothing"), "check the id"),
+        (("approve", "nothing"), "inbox"),
+        (("rules", "retire", "nothing"), "noesis rules list"),
+        (("rules", "add", "nothing.cedar"), "nothing.cedar"),
+        (("rules", "test", "nothing.yaml"), "nothing.yaml"),
+        (("--as", "nobody", "inbox"), "people.yaml"),
+        (("ingest", "nowhere.db", "--mapping", "nothing.yaml"), "nothing.yaml"),
+        (("serve", "--host", "0.0.0.0"), "keyless"),
+        (("search", " "), "text"),
+        (("keys", "add", "x", "--for", "nobody"), "nobody"),
+        (("controls", "stop", "weird:scope"), "scope"),
+    ],
+)
+def test_bad_input_is_one_sentence_with_the_remedy(noesis: Noesis, arguments: tuple[str, ...], says: str) -> None:
+    noesis("init")
+    said = noesis(*arguments, code=1)
+    assert says in said
+    assert said.startswith("noesis: ")
+
+
+def test_an_unknown_command_is_a_wrong_command_line(noesis: Noesis) -> None:
+    assert "--help" in noesis("frobnicate", code=2)
+
+
+def test_a_broken_project_file_is_named(noesis: Noesis, project: Path) -> None:
+    (project / "noesis.toml").write_text("ontologgy = []\n")
+    assert "ontology" in noesis("init", code=1)
+    (project / "noesis.toml").write_text('ontology = ["gone.ttl"]\n')
+    assert "gone.ttl" in noesis("init", code=1)
+    (project / "noesis.toml").write_text('ontology = ["shop.ttl"]\nagents = "agents.py"\n')
+    (project / "agents.py").write_text("def (")
+    assert "agents.py" in noesis("init", code=1)
