@@ -12,7 +12,7 @@ from kg.errors import ConflictError, ModelMismatchError
 from kg.index import Embedder, Info, Point, SemanticIndex
 from kg.model import ABSENT, Change, Cursor, Entity, State, StateWrite
 from kg.store import PAGE_MAX, GraphStore, Progress
-from kg.texts import TextSource, department, mapping_digest, searchable, text_names
+from kg.texts import TextSource, department, indexed, is_indexed, mapping_digest, text_names
 
 CURSOR_KIND = "cursor"
 CURSOR_KEY = "indexer"
@@ -79,7 +79,7 @@ class Indexer:
         cursor = _row(self._store)
         bound = self._bind(cursor)
         head = self._store.head().position
-        total = sum(self._store.count(cls, at_most=10**9) for cls in searchable(self._texts)) if progress else 0
+        total = sum(self._store.count(cls, at_most=10**9) for cls in indexed(self._texts)) if progress else 0
         done = 0
         for entities in self._current():
             self._write(entities, {})
@@ -157,7 +157,7 @@ class Indexer:
     # -- what goes in -----------------------------------------------------------------------------------------------
 
     def _matters(self, change: Change) -> bool:
-        return change.relation is None and bool(text_names(self._texts, change.cls))
+        return change.relation is None and is_indexed(self._texts, change.cls)
 
     def _batch(self, changes: Sequence[Change]) -> list[Change]:
         """The first changes that concern at most BATCH_MAX entities; those that do not matter cost nothing."""
@@ -188,7 +188,7 @@ class Indexer:
 
     def _current(self) -> Iterator[list[Entity]]:
         """Every current entity of a searchable class, in batches."""
-        for cls in searchable(self._texts):
+        for cls in indexed(self._texts):
             after: Cursor | None = None
             while True:
                 page = self._store.find(cls, after=after, first=BATCH_MAX)
@@ -214,7 +214,7 @@ def standing(store: GraphStore, texts: TextSource, info: Info) -> Standing:
     left = store.head().position - position
     if 0 < left <= PAGE_MAX:
         changes = store.changes(position, PAGE_MAX)
-        left = sum(1 for change in changes if change.relation is None and text_names(texts, change.cls))
+        left = sum(1 for change in changes if change.relation is None and is_indexed(texts, change.cls))
     return Standing(row is not None and mine and bool(row.value["filled"]), max(left, 0))
 
 

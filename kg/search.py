@@ -17,13 +17,13 @@ from kg.indexer import standing
 from kg.model import Entity
 from kg.rrf import fuse
 from kg.store import GraphStore
-from kg.texts import TextSource, searchable, text_names
+from kg.texts import TextSource, indexed, is_indexed, text_names
 from kg.view import View
 
 #: Characters of one query.
 QUERY_MAX = 2_000
 #: Hits of one answer.
-FIRST_MAX = 100
+FIRST_MAX = 500
 #: Hits asked of a list for each one wanted, and at least; then once more with the larger factor where too few are visible.
 OVER_FETCH = (5, 50)
 LIST_MIN = 50
@@ -62,7 +62,10 @@ def search(
     first: int = 10,
     near: Sequence[str] = (),
 ) -> SearchResult:
-    """The best current entities of these classes (none: all with text) for a text, near certain entities where given."""
+    """The best current entities of these classes (none: all that the index holds) for a text, near certain entities where given.
+
+    Classes that the index does not hold, such as the platform's own, are searched by the store's text search.
+    """
     words = text.strip()
     if not words and not near:
         raise InputError("the search has neither a text nor a place to look near; give one")
@@ -70,7 +73,7 @@ def search(
         raise InputError(f"the search text has {len(words):,} characters; {QUERY_MAX:,} are the most")
     if not 1 <= first <= FIRST_MAX:
         raise InputError(f"{first} hits are outside 1 to {FIRST_MAX}; choose a number within")
-    every = searchable(ontology)
+    every = indexed(ontology)
     wanted = sorted({below for cls in classes for below in ontology.subclasses(cls)}) if classes else list(every)
     allowed = view.classes(wanted)
     question = _Question(store, view, ontology, words, frozenset(allowed), first, near)
@@ -135,19 +138,23 @@ class _Question:
             enough = len({id for ids in lists.values() for id in ids}) >= self._first
             if enough or all(len(found) < size for found in raw.values()):
                 break
-        return self._ranked(self._with_graph(lists))
+        beside = sorted(cls for cls in self._classes if not is_indexed(self._texts, cls))
+        return self._ranked(self._with_graph({**lists, TEXT: self._by_store(beside)} if beside else lists))
 
     def stored(self) -> tuple[Hit, ...]:
         """Hits by the store's own text search."""
+        return self._ranked(self._with_graph({TEXT: self._by_store(sorted(self._classes))}))
+
+    def _by_store(self, classes: Sequence[str]) -> list[str]:
         shown: list[str] = []
         for factor in OVER_FETCH if self._words else ():
             size = min(max(LIST_MIN, self._first * factor), HITS_MAX)
-            ids = [id for id, _ in self._store.search_text(self._words, sorted(self._classes), size)]
+            ids = [id for id, _ in self._store.search_text(self._words, classes, size)]
             self._meet(ids)
             shown = [id for id in ids if self._all_open(id)]
             if len(shown) >= self._first or len(ids) < size:
                 break
-        return self._ranked(self._with_graph({TEXT: shown}))
+        return shown
 
     def _open(self, raw: Mapping[str, Sequence[Scored]]) -> dict[str, list[str]]:
         """The lists without hits that the reader may not see or that were found by a text that is not theirs to read."""

@@ -1,4 +1,4 @@
-"""What the index takes from the ontology: which classes have searchable text, and the text of an entity.
+"""What the index takes from the ontology: which classes it holds, and the text of an entity.
 
 Invariant: `mapping_digest` changes exactly when the same entity would give another text, so an index built by another mapping
 is known. Reads no store.
@@ -21,7 +21,7 @@ class TextSource(Protocol):
 
     @property
     def classes(self) -> Mapping[str, Any]:
-        """Every class by name; each has a `label` and a `department`, and `properties` with labels."""
+        """Every class by name; each has `label`, `department`, `platform`, and `properties` with labels."""
 
     def text(self, cls: str) -> tuple[str, ...]:
         """The properties that text search may read; ShapeError where the class is unknown."""
@@ -33,9 +33,19 @@ class TextSource(Protocol):
         """The class itself and all below it; ShapeError where it is unknown."""
 
 
-def searchable(texts: TextSource) -> tuple[str, ...]:
-    """The classes that have searchable text, by name."""
-    return tuple(name for name in sorted(texts.classes) if texts.text(name))
+def indexed(texts: TextSource) -> tuple[str, ...]:
+    """The classes that the index holds, by name: those of the domain that have searchable text.
+
+    The platform's own record (decisions, proposals, effects …) grows with every act and would drown what people look for;
+    the store's text search finds it where a search names its classes.
+    """
+    return tuple(name for name in sorted(texts.classes) if is_indexed(texts, name))
+
+
+def is_indexed(texts: TextSource, cls: str) -> bool:
+    """Whether the index holds a class; no for one that the ontology has lost."""
+    found = texts.classes.get(cls)
+    return found is not None and not found.platform and bool(texts.text(cls))
 
 
 def text_names(texts: TextSource, cls: str) -> frozenset[str]:
@@ -54,7 +64,7 @@ def department(texts: TextSource, cls: str) -> str | None:
 
 def mapping_digest(texts: TextSource) -> str:
     """SHA-256 over everything that shapes a text."""
-    form = {"format": FORMAT, "classes": {name: _class(texts, name) for name in searchable(texts)}}
+    form = {"format": FORMAT, "classes": {name: _class(texts, name) for name in indexed(texts)}}
     return hashlib.sha256(canonical(form).encode()).hexdigest()
 
 

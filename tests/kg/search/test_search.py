@@ -55,8 +55,21 @@ def test_near_asks_for_the_neighbours_of_certain_entities(small: World) -> None:
     assert small.ids("", HIDING, near=["hidden"]) == [], "what is hidden has no neighbours to show"
 
 
+def test_the_platforms_own_record_is_found_only_where_it_is_asked_for(small: World) -> None:
+    small.write(Put("v1", "Verdict", {"reason": "steel bolts denied"}), Put("v2", "Verdict", {"reason": "other"}))
+    assert small.indexer.run()
+    assert "v1" not in {item.id for item in small.index.held()[0]}
+    assert "v1" not in small.ids("steel bolts")
+    result = small.search("steel bolts", classes=["Verdict"])
+    assert [(hit.entity.id, hit.why) for hit in result.hits] == [("v1", ("text",))]
+    assert result.fallback is None
+    assert small.search("steel bolts", RuleView(hide=lambda e: e.cls == "Verdict"), classes=["Verdict"]).hits == ()
+    both = small.ids("steel bolts", classes=["Verdict", "Thing"])
+    assert {"v1", "bolt"} <= set(both)
+
+
 def test_bad_questions_get_one_sentence(small: World) -> None:
-    for asked in ({"text": "  "}, {"text": "x" * 2_001}, {"text": "x", "first": 0}, {"text": "x", "first": 101}):
+    for asked in ({"text": "  "}, {"text": "x" * 2_001}, {"text": "x", "first": 0}, {"text": "x", "first": 501}):
         with pytest.raises(InputError):
             small.search(**asked)  # type: ignore[arg-type]
 

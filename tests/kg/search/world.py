@@ -28,6 +28,8 @@ TURTLE = """
   [ sh:path :rank ; sh:datatype xsd:integer ],
   [ sh:path :about ; sh:class :Thing ; n:inverse "mentions" ] .
 :Ticket a owl:Class ; rdfs:subClassOf :Thing ; rdfs:label "Ticket" ; n:department "support" .
+:Verdict a owl:Class, sh:NodeShape ; rdfs:label "Verdict" ; n:platform true ; sh:property
+  [ sh:path :reason ; sh:datatype xsd:string ; n:searchable true ] .
 :Counter a owl:Class, sh:NodeShape ; rdfs:label "Counter" ; sh:property
   [ sh:path :value ; sh:datatype xsd:integer ] .
 """
