@@ -36,14 +36,13 @@ class Ticker:
             self._changed = asyncio.Event()
 
     async def wait(self, position: int) -> None:
-        """Return when the log is beyond the position, or may be: after each look at the head."""
+        """Return when the log is beyond the position."""
         self._loop = asyncio.get_running_loop()
-        if self.position > position:
-            return
-        changed = self._changed
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self._seconds):
-                await changed.wait()
-                return
-        head = await self._threads.run(self._store.head)
-        self._reach(head.position)
+        while self.position <= position:
+            changed = self._changed
+            try:
+                async with asyncio.timeout(self._seconds):
+                    await changed.wait()
+            except TimeoutError:
+                head = await self._threads.run(self._store.head)
+                self._reach(head.position)

@@ -14,8 +14,8 @@ from strawberry import Info
 
 from api.errors import BadRequestError
 from api.graphql.conditions import Inputs, conditions, filters, inputs, ordering
-from api.graphql.connections import Connection, connect, connection_type, page_size
-from api.graphql.cursors import open_cursor, seal
+from api.graphql.connections import Connection, Place, connection_type, page_size
+from api.graphql.cursors import open_cursor
 from api.graphql.entities import Entity
 from api.graphql.hops import Hop
 from api.graphql.operations import Operation
@@ -165,10 +165,9 @@ class ClassTypes:
                 whole = await operation.follow(counted, self.entity.id)
                 return len(whole.edges) + (1 if whole.more is not None else 0)
 
-            rows = [operation.row(edge.entity) for edge in found.edges]
-            cursors = [seal(listing, Cursor(None, edge.entity.id)) for edge in found.edges]
-            more = None if found.more is None else seal(listing, Cursor(None, found.more))
-            return connect(rows, cursors, more, after is not None, counting)
+            places = [Place(operation.row(e.entity), listing, Cursor(None, e.entity.id)) for e in found.edges]
+            more = None if found.more is None else Cursor(None, found.more)
+            return Connection(places, listing, more, after is not None, counting)
 
         return self._paged(resolve, far, name, relation.comment, self.page_nested)
 
@@ -200,15 +199,13 @@ class ClassTypes:
             key = f"{cls.name}:{order.property or ''}:{order.descending}"
             place = None if after is None else open_cursor(key, after)
             page = await operation.call(operation.reader.find, cls.name, found, order, place, page_size(first, most))
-            cursors = [
-                seal(key, Cursor(item.get(order.property) if order.property else None, item.id)) for item in page.items
-            ]
-            more = None if page.next is None else seal(key, page.next)
+            by = order.property
+            places = [Place(operation.row(it), key, Cursor(it.get(by) if by else None, it.id)) for it in page.items]
 
             async def counting() -> int:
                 return await operation.call(operation.reader.count, cls.name, found)
 
-            return connect([operation.row(item) for item in page.items], cursors, more, after is not None, counting)
+            return Connection(places, key, page.next, after is not None, counting)
 
         comment = f"The {cls.label} entities."
         return self._paged(resolve, cls.name, name, comment, self.page_default, order_by=self.inputs[cls.name].order)

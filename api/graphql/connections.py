@@ -11,7 +11,8 @@ from typing import Any
 import strawberry
 
 from api.errors import BadRequestError
-from api.graphql.rows import Row
+from api.graphql.cursors import seal
+from kg.model import Cursor
 from kg.store import PAGE_MAX
 
 
@@ -38,18 +39,25 @@ def bounded(count: int) -> Count:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """One item and its cursor."""
+    """One item and where it stands in the list of this name."""
 
     node: Any
-    cursor: str
+    listing: str
+    at: Cursor
+
+    @property
+    def cursor(self) -> str:
+        """The cursor; made only where it is asked for."""
+        return seal(self.listing, self.at)
 
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """A page as resolved; `counting` is only called where the query asks for totalCount."""
+    """A page as resolved. `more` is the place after which more follow; `counting` is called only for totalCount."""
 
     edges: Sequence[Place]
-    more: str | None
+    listing: str
+    more: Cursor | None
     continued: bool
     counting: Callable[[], Awaitable[int]] | None = None
 
@@ -62,7 +70,9 @@ class Connection:
     def page_info(self) -> PageInfo:
         """Where the page ends."""
         start = self.edges[0].cursor if self.edges else None
-        end = self.more or (self.edges[-1].cursor if self.edges else None)
+        end = self.edges[-1].cursor if self.edges else None
+        if self.more is not None:
+            end = seal(self.listing, self.more)
         return PageInfo(
             has_next_page=self.more is not None, has_previous_page=self.continued, start_cursor=start, end_cursor=end
         )
@@ -92,11 +102,3 @@ def connection_type(name: str, node: Any) -> Any:
         ),
     }
     return strawberry.type(type(f"{name}Connection", (), body), description=f"A page of {name}.")
-
-
-def connect(
-    rows: Sequence[Row], cursors: Sequence[str], more: str | None, continued: bool, counting: Any = None
-) -> Connection:
-    """A page of rows; `more` is the cursor after which more follow."""
-    places = [Place(row, cursor) for row, cursor in zip(rows, cursors, strict=True)]
-    return Connection(places, more, continued, counting)
