@@ -224,7 +224,9 @@ def _take_keys(run: Run, draft: Draft, record: Record, id: str, cls: str) -> Non
         elif known is not None and "cls" in known.value:
             continue
         draft.ids[key] = id
-        draft.set(KIND_KEY, key, {"id": id, "cls": cls, "by": run.name(record.name)}, known.revision if known else ABSENT)
+        draft.set(
+            KIND_KEY, key, {"id": id, "cls": cls, "by": run.name(record.name)}, known.revision if known else ABSENT
+        )
 
 
 def _link(run: Run, draft: Draft, record: Record, id: str, old: State | None) -> None:

@@ -4,6 +4,7 @@ Invariant: memory does not grow with the source; what is committed stays, and a 
 unchanged rows write nothing and a cursor is committed with its rows.
 """
 
+import gc
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -62,6 +63,7 @@ def ingest(
                 else:
                     _table(run, source, jq, progress)
     finally:
+        gc.unfreeze()
         source.close()
     tally.dangling = rejects.count_dangling(store, mapping)
     return tally.report(clock.monotonic() - started)
@@ -87,6 +89,9 @@ def _table(run: Run, source: Source, jq: Jq, progress: Progress | None) -> None:
             unnamed += sum(refusal.name is None for refusal in refused)
             now = run.clock.now()
             seen.refuse([rejects.refused(plan.mapping, plan.table, refusal, now).key for refusal in refused])
+            if run.tally.records == len(found):
+                # Libraries are loaded by now; their objects need not be walked at each collection (a quarter of the time).
+                gc.freeze()
             if progress is not None:
                 progress(run.tally.records, run.tally.records)
         if plan.table.cursor is None:

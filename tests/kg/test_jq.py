@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -76,6 +77,18 @@ def test_a_program_learns_nothing_about_its_surroundings(jq: Jq, program: str, m
             (result,) = running.run(program, [{}])
             assert result.value in (None, {}, [])
     assert os.environ["NOESIS_SECRET"] == "swordfish"
+
+
+def test_the_child_may_open_no_file_and_start_no_process(jq: Jq) -> None:
+    jq.run(".", [1])
+    assert jq._child is not None
+    process = Path("/proc") / str(jq._child.pid)
+    limits = {line[:26].strip(): line[26:].split()[:2] for line in (process / "limits").read_text().splitlines()}
+    assert limits["Max open files"] == ["3", "3"]
+    assert limits["Max processes"] == ["0", "0"]
+    assert limits["Max file size"] == ["0", "0"]
+    assert limits["Max address space"] == ["400000000", "400000000"]
+    assert (process / "environ").read_bytes() == b""
 
 
 def test_many_programs_do_not_pile_up(jq: Jq) -> None:

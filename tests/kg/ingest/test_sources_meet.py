@@ -131,6 +131,17 @@ def test_the_last_writer_of_a_shared_property_counts_until_it_leaves(desk: Desk)
     assert len(desk.store.expand([acme.id], "placedBy", Direction.IN)[acme.id]) == 3
 
 
+def test_a_value_that_one_source_drops_stays_while_another_gives_it(desk: Desk) -> None:
+    fill(desk.folder)
+    desk.run(ERP)
+    desk.run(CRM)
+    write_csv(desk.folder / "customers.csv", "no vat credit name", [["007", "DE11", "", ""], ["008", "", 9, "CASH"]])
+    desk.run(ERP)
+    acme = desk.all("Customer", "customerNo")["007"]
+    assert acme["name"] == "Acme GmbH"
+    assert acme.get("creditLimit") is None
+
+
 def test_an_alias_of_another_entity_is_kept_aside(desk: Desk) -> None:
     fill(desk.folder)
     desk.run(CRM)
