@@ -11,13 +11,13 @@ from typing import Final
 from coordination import proposals, works
 from coordination.acting import Acting, AgentCard, ContextRecord
 from coordination.codec import derive
-from coordination.errors import DraftError, GiveUp, RetryLater
+from coordination.errors import DraftError, GiveUp, HeldError
 from coordination.proposals import Draft, Origin
 from coordination.works import Work, micros
 from kg.clock import Clock
 from kg.errors import InputError
-from kg.model import ABSENT, Cause, Change, Entity, Input, Kind
-from kg.store import GraphStore
+from kg.model import ABSENT, Cause, Change, Entity, Input, Kind, Put
+from kg.store import GraphStore, Schema
 
 DRAFTS_MAX: Final = 100
 #: What the cause of an act names as used: the evidence, or, where an agent names none, the entity it acted on.
@@ -34,8 +34,8 @@ class Acts:
     store: GraphStore
     clock: Clock
     acting: Acting
+    schema: Schema
     held: Held
-    hold_seconds: float
 
     def run(self, work: Work) -> Sequence[str]:
         """Act and commit the proposals; an agent that is paused or stopped acts later."""
@@ -44,7 +44,7 @@ class Acts:
             raise GiveUp(f"no agent is called {work.agent}; load it, then retry the work")
         why = self.held(card.name, card.department)
         if why is not None:
-            raise RetryLater(why, self.hold_seconds, counted=False)
+            raise HeldError(why)
         change = self.store.changes(work.position - 1, 1)[0]
         at = self.store.head().position
         entity = self._entity(work, change, at)
@@ -77,7 +77,7 @@ class Acts:
                 proposals.put(
                     replace(draft, priority=draft.priority + card.priority), _origin(work, card, record), index
                 )
-                for index, draft in enumerate(_checked(card, drafts))
+                for index, draft in enumerate(self._checked(card, drafts))
             ]
         except InputError as error:
             raise GiveUp(str(error)) from error
@@ -92,16 +92,22 @@ class Acts:
         )
         return [settle.id for settle in settles]
 
-
-def _checked(card: AgentCard, drafts: Sequence[Draft]) -> Sequence[Draft]:
-    if len(drafts) > DRAFTS_MAX:
-        raise DraftError(f"{card.name} handed in {len(drafts):,} drafts at once; keep to {DRAFTS_MAX}")
-    for draft in drafts:
-        if card.capabilities and draft.operation not in card.capabilities:
-            raise DraftError(
-                f"{card.name} proposes {draft.operation}, which it does not declare; add it to its capabilities"
-            )
-    return drafts
+    def _checked(self, card: AgentCard, drafts: Sequence[Draft]) -> Sequence[Draft]:
+        if len(drafts) > DRAFTS_MAX:
+            raise DraftError(f"{card.name} handed in {len(drafts):,} drafts at once; keep to {DRAFTS_MAX}")
+        for draft in drafts:
+            if card.capabilities and draft.operation not in card.capabilities:
+                raise DraftError(
+                    f"{card.name} proposes {draft.operation}, which it does not declare; add it to its capabilities"
+                )
+            for write in draft.writes:
+                # INVARIANT I14: a proposal copies its writes, and a copy would outlive the erasing of a person.
+                copied = sorted(set(write.set) & self.schema.personal(write.cls)) if isinstance(write, Put) else ()
+                if copied:
+                    raise DraftError(
+                        f"{card.name} would write the personal {', '.join(copied)}; agents write no personal data, name the entity"
+                    )
+        return drafts
 
 
 def _origin(work: Work, card: AgentCard, record: ContextRecord) -> Origin:

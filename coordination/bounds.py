@@ -21,8 +21,10 @@ class Bounds:
     #: First wait after a failure; it doubles each time, with jitter, up to `backoff_max_seconds`.
     backoff_seconds: float = 0.5
     backoff_max_seconds: float = 300.0
-    #: How long work waits for a paused or stopped agent before it looks again.
-    hold_seconds: float = 5.0
+    #: How long work of a stopped agent waits before it looks again; when the control lets go it is released at once.
+    hold_seconds: float = 60.0
+    #: Rows that one release looks through.
+    release_rows_max: int = 100_000
     #: A change caused by an effect caused by a change …: deeper ones wake nobody.
     cause_depth_max: int = 8
     #: How long an approval may be given.

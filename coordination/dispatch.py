@@ -10,10 +10,11 @@ from typing import Protocol
 
 from coordination import works
 from coordination.bounds import Bounds
-from coordination.errors import GiveUp, RetryLater
+from coordination.errors import GiveUp, HeldError, RetryLater
 from coordination.works import Work, micros
 from kg.clock import Clock
 from kg.errors import ConflictError
+from kg.model import StateWrite
 from kg.store import GraphStore
 
 #: Characters of a failure that are kept.
@@ -53,7 +54,7 @@ class Dispatch:
             self.store.commit([], None, state=[claimed.write()])
         except ConflictError:
             return []
-        return self._run(claimed.held())
+        return self._run(claimed.committed())
 
     def _run(self, work: Work) -> list[str]:
         task = self.tasks[work.task]
@@ -66,6 +67,9 @@ class Dispatch:
         except GiveUp as error:
             reason = _reason(error)
             return self._unless_stale(work, lambda: task.abandon(work, reason))
+        except HeldError as error:
+            row = work.waiting(self._now(), self.bounds.hold_seconds, _reason(error)).write()
+            self._unless_stale(work, lambda: self._put(row))
         except RetryLater as error:
             self._later(work, _reason(error), error.seconds, error.counted)
         except ConflictError as error:
@@ -79,12 +83,11 @@ class Dispatch:
     def _later(self, work: Work, reason: str, seconds: float | None, counted: bool, unsure: bool = False) -> None:
         wait = self._backoff(work.attempts) if seconds is None else seconds
         row = work.later(self._now(), wait, reason, counted, unsure).write()
+        self._unless_stale(work, lambda: self._put(row))
 
-        def write() -> Sequence[str]:
-            self.store.commit([], None, state=[row])
-            return ()
-
-        self._unless_stale(work, write)
+    def _put(self, row: StateWrite) -> Sequence[str]:
+        self.store.commit([], None, state=[row])
+        return ()
 
     def _unless_stale(self, work: Work, write: Callable[[], Sequence[str]]) -> list[str]:
         try:

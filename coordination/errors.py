@@ -4,6 +4,7 @@
     ├── InputError
     │   └── DraftError          an agent handed in a draft that cannot become a proposal
     ├── StateError              a proposal or effect cannot move from where it is to where it was sent
+    ├── HeldError               a control holds the agent; the work waits for it
     ├── BrokerError             the message broker cannot be used
     └── EffectorError           an effector is not known or not configured
     RetryLater                  steers: not now, try again (the work is not done, nothing of it happened)
@@ -23,6 +24,10 @@ class StateError(NoesisError):
     """The state table does not allow this move; read the entity again."""
 
 
+class HeldError(NoesisError):
+    """A control holds this; set the control to run and it goes on."""
+
+
 class BrokerError(NoesisError):
     """The message broker cannot be used; check its address, or run embedded with no broker set."""
 
@@ -34,7 +39,7 @@ class EffectorError(NoesisError):
 class RetryLater(Exception):
     """The work cannot be done now and nothing of it happened.
 
-    `seconds` is the wait, None for the usual back-off; an uncounted wait (held by a control) uses up no try.
+    `seconds` is the wait, None for the usual back-off; an uncounted wait uses up no try.
     """
 
     def __init__(self, reason: str, seconds: float | None = None, counted: bool = True) -> None:

@@ -22,6 +22,7 @@ from coordination.feed import Feed
 from coordination.gate import Gate
 from coordination.proposals import PROPOSAL
 from coordination.reconciler import Reconciler
+from coordination.release import Release
 from coordination.settling import Settling
 from coordination.works import Work, micros
 from kg.clock import Clock
@@ -54,15 +55,16 @@ class Runtime:
     def __post_init__(self) -> None:
         store, clock, bounds = self.store, self.clock, self.bounds
         gate = Gate(store, clock, self.ontology, bounds.approval_seconds)
-        reactions = {"Approval": self._answered, "RuleBook": self._ruled}
+        reactions = {"Approval": self._answered, "RuleBook": self._ruled, "Control": self._switched}
         self.feed = Feed(store, clock, self.ontology, self.acting, bounds, reactions)
         self.dispatch = Dispatch(
             store,
             clock,
             bounds,
             {
-                "act": Acts(store, clock, self.acting, gate.held, bounds.hold_seconds),
+                "act": Acts(store, clock, self.acting, self.ontology, gate.held),
                 "settle": Settling(store, clock, gate, bounds, self.choosers),
+                "release": Release(store, clock, bounds),
                 "effect": Effects(store, clock, {effector.kind: effector for effector in self.effectors}),
             },
         )
@@ -128,6 +130,10 @@ class Runtime:
             return ()
         edges = self.store.expand([change.target], "decidedBy", Direction.IN, first=1)[change.target]
         return [works.settle(edge.entity.id, change.position) for edge in edges]
+
+    def _switched(self, change: Change, control: Entity) -> Sequence[Work]:
+        """A control that lets go releases what waits for it at once."""
+        return [works.release(control.id, change.position)] if control.get("state") == "run" else ()
 
     def _ruled(self, change: Change, _: Entity) -> Sequence[Work]:
         """Changed rules are asked again about proposals that an erring rule sent to a person."""

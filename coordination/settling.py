@@ -13,7 +13,7 @@ from coordination import conflicts, effects, works
 from coordination.bounds import Bounds
 from coordination.codec import derive
 from coordination.conflicts import Meeting
-from coordination.errors import RetryLater
+from coordination.errors import HeldError, RetryLater
 from coordination.gate import Answers, Basis, Gate
 from coordination.proposals import GRAPH, OPEN, PROPOSAL, Proposal
 from coordination.works import Work, micros
@@ -91,7 +91,7 @@ class Settling:
         if basis.gone:
             return self._end(work, proposal, "expired", basis.gone)
         if basis.held:
-            raise RetryLater(basis.held, self.bounds.hold_seconds, counted=False)
+            raise HeldError(basis.held)
         began = self.clock.monotonic()
         verdict = self.gate.judge(proposal, basis, answers.approvals)
         basis = replace(basis, latency=int((self.clock.monotonic() - began) * 1_000_000))

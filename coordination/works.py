@@ -44,8 +44,9 @@ def micros(moment: datetime) -> int:
 class Work:
     """A piece of work as read. `revision` is the fencing token; `since` and `until` bound the claim or the wait, in microseconds.
 
-    `task` is act, settle or effect; `subject` the entity, proposal or effect it is about. `taken` says that a claim ran out
-    once, so an earlier worker may have gone further than the record shows; `unsure` that a try ended without a clear answer.
+    `task` is act, settle, effect or release; `subject` the entity, proposal, effect or control it is about. `taken` says that a
+    claim ran out once, so an earlier worker may have gone further than the record shows; `unsure` that a try ended without a
+    clear answer; `held` that a control holds it.
     """
 
     id: str
@@ -60,6 +61,7 @@ class Work:
     until: int = 0
     taken: bool = False
     unsure: bool = False
+    held: bool = False
     reason: str = ""
     revision: int = 0
 
@@ -77,6 +79,7 @@ class Work:
             "until": self.until,
             "taken": self.taken,
             "unsure": self.unsure,
+            "held": self.held,
             "reason": self.reason,
         }
 
@@ -97,7 +100,7 @@ class Work:
         self._allow(CLAIMED)
         until = now + int(lease_seconds * 1_000_000)
         taken = self.taken or self.state == CLAIMED
-        return replace(self, state=CLAIMED, attempts=self.attempts + 1, since=now, until=until, taken=taken)
+        return replace(self, state=CLAIMED, held=False, attempts=self.attempts + 1, since=now, until=until, taken=taken)
 
     def done(self) -> "Work":
         """The work, done."""
@@ -117,6 +120,14 @@ class Work:
         self._allow(FAILED)
         return replace(self, state=FAILED, reason=reason)
 
+    def waiting(self, now: int, seconds: float, reason: str) -> "Work":
+        """The work, held by a control: it looks again after a wait, or when it is released."""
+        return replace(self.later(now, seconds, reason, counted=False), held=True)
+
+    def released(self, now: int) -> "Work":
+        """Held work, due at once."""
+        return replace(self, held=False, since=now, until=now)
+
     def again(self, now: int) -> "Work":
         """Failed work, taken up again with all its tries; what was unsure stays so."""
         self._allow(READY)
@@ -128,7 +139,7 @@ class Work:
         due = self.until if self.state in (READY, CLAIMED) else None
         return StateWrite(KIND, self.id, self.form(), expect=self.revision, due=due)
 
-    def held(self) -> "Work":
+    def committed(self) -> "Work":
         """The work after `write` was committed: the row's revision rose by one."""
         return replace(self, revision=self.revision + 1)
 
@@ -165,6 +176,11 @@ def act_id(agent: str, subject: str, position: int) -> str:
 def settle(proposal: str, because: str | int = "") -> Work:
     """Work that settles a proposal; `because` is the change or work that asks for it anew, empty for the first time."""
     return Work(f"settle:{proposal}:{because}" if because else f"settle:{proposal}", "settle", proposal)
+
+
+def release(control: str, position: int) -> Work:
+    """Work that ends the waits of what a control held."""
+    return Work(f"release:{control}:{position}", "release", control, position=position)
 
 
 def effect(effect_id: str) -> Work:

@@ -42,6 +42,7 @@ e:PurchaseOrder a owl:Class . e:Customer a owl:Class . e:Ticket a owl:Class .
 e:name a owl:DatatypeProperty ; rdfs:domain e:Product , e:Customer ; rdfs:range xsd:string .
 e:stock a owl:DatatypeProperty ; rdfs:domain e:Product ; rdfs:range xsd:integer .
 e:onOrder a owl:DatatypeProperty ; rdfs:domain e:Product ; rdfs:range xsd:integer .
+e:email a owl:DatatypeProperty ; rdfs:domain e:Customer ; rdfs:range xsd:string ; n:personal true .
 e:note a owl:DatatypeProperty ; rdfs:domain e:Product , e:Customer , e:Ticket ; rdfs:range xsd:string .
 e:units a owl:DatatypeProperty ; rdfs:domain e:PurchaseOrder ; rdfs:range xsd:integer .
 e:held a owl:DatatypeProperty ; rdfs:domain e:Customer ; rdfs:range xsd:boolean .

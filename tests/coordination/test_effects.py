@@ -222,6 +222,18 @@ def test_an_undeclared_operation_and_a_boundless_draft_are_refused() -> None:
     assert not p.proposals()
 
 
+def test_no_proposal_copies_personal_data() -> None:
+    """I14: what is erased from the entity must not live on in a proposal about it."""
+    draft = Draft("mail.set", "c", (Put("c", "Customer", {"email": "anna@example.com"}),))
+    p = plant([card("clerk", Wake("Customer"))], {"clerk": lambda *_: [draft]})
+    p.put(Put("c", "Customer", {}))
+    p.run()
+    (failure,) = p.runtime.failures()
+    assert "would write the personal email" in failure.reason
+    assert "anna" not in failure.reason
+    assert not p.proposals()
+
+
 def test_work_of_an_agent_that_is_gone_waits_for_a_person() -> None:
     p = plant()
     p.product("p", stock=1)

@@ -203,8 +203,8 @@ def test_after_a_stop_nothing_begins_and_nothing_is_lost() -> None:
     assert p.one()["state"] == "proposed"
     assert not p.store.find("Effect").items
     p.resume()
-    p.later()
-    assert p.one()["state"] == "applied"
+    p.run()
+    assert p.one()["state"] == "applied", "released at once, not at the end of the wait"
 
 
 def test_a_stop_between_decision_and_commit_holds(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -236,8 +236,9 @@ def test_a_stopped_agent_does_not_even_think() -> None:
     fall(p)
     p.run()
     assert asked == []
+    assert [row.value["held"] for row in p.store.scan("work", "act:")] == [True]
     p.resume("agent:buyer")
-    p.later()
+    p.run()
     assert asked == ["p"]
 
 
