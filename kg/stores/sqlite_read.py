@@ -107,7 +107,7 @@ def find(
     parts = [f"SELECT * FROM ({' UNION ALL '.join(selects)})"]
     if key and len(selects) == 1:
         # Two runs in index order, those that have the property first, so that no page sorts the whole class.
-        parts = [f"SELECT * FROM ({selects[0]} AND {key} IS {'NOT ' if there else ''}NULL)" for there in (True, False)]
+        parts = [f"SELECT * FROM ({selects[0]} AND {key} {there})" for there in ("> ''", "IS NULL")]
         by = f"sort {way}, id {way}"
     found: list[tuple[Any, ...]] = []
     for part in parts:
