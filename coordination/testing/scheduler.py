@@ -28,8 +28,8 @@ class Chances:
 
     switch: float = 0.5
 
-    crash_before: float = 0.015
-    crash_after: float = 0.015
+    crash_before: float = 0.004
+    crash_after: float = 0.004
     pause: float = 0.06
     pause_turns: int = 80
 

@@ -5,6 +5,7 @@ Chaos first (crashes, lost and doubled messages, clock jumps, pauses beyond leas
 """
 
 import copy
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -13,6 +14,7 @@ from typing import Any
 
 from coordination.bounds import Bounds
 from coordination.effectors.effector import Effect, Receipt
+from coordination.errors import EffectorError, RetryLater
 from coordination.proposals import MOVES, OPEN, PROPOSAL, Draft
 from coordination.runtime import Runtime
 from coordination.testing.scheduler import Chances, CrashedError, Life, LifeClock, Port, Scheduler
@@ -33,7 +35,7 @@ FREEZE = '@id("freeze") forbid(principal, action == Action::"apply", resource is
 #: What moves in one run.
 PRODUCTS, CUSTOMERS, TICKETS = 2, 2, 2
 #: GAP bounds the port calls between two events, so that they meet work under way.
-WORKERS, LIVES, EVENTS, GAP = 3, 5, 14, 60
+WORKERS, LIVES, EVENTS, GAP = 3, 4, 14, 80
 BOUNDS = Bounds(batch=7, attempts_max=200, approval_seconds=10**9, hold_seconds=1.0)
 CARDS = (
     card("buyer", Wake("Product", properties=("stock",), condition=low)),
@@ -72,10 +74,17 @@ class Outside:
     idempotent: bool
     can_look_up: bool = False
     told: list[str] = field(default_factory=list)
+    moods: random.Random = field(default_factory=random.Random)
+    moody: bool = True
 
     def act(self, effect: Effect) -> Receipt:
+        mood = self.moods.random() if self.moody else 1.0
+        if mood < 0.15:
+            raise RetryLater("not now")
         if not (self.idempotent and effect.key in self.told):
             self.told.append(effect.key)
+        if mood < 0.3:
+            raise EffectorError("it acted, and the answer was lost")
         return Receipt(effect.key)
 
     def look_up(self, effect: Effect) -> Receipt | None:
@@ -121,7 +130,8 @@ class World:
         self.scheduler = Scheduler(seed, chances)
         self.random = self.scheduler.random
         self.queue: list[str] = []
-        self.keyed, self.keyless = Outside("keyed", True), Outside("keyless", False)
+        self.keyed = Outside("keyed", True, moods=self.random)
+        self.keyless = Outside("keyless", False, moods=self.random)
         self.stops: list[tuple[int, int]] = []
         self.stopped_at: int | None = None
         self.low: dict[str, int] = {}
@@ -133,6 +143,7 @@ class World:
         bodies = {f"worker{n}": self._worker for n in range(WORKERS)}
         self.scheduler.run({"sources": self._sources, "people": self._people, **bodies})
         self.scheduler.chances = Chances(0, 0, 0, 0)
+        self.keyed.moody = self.keyless.moody = False
         self.scheduler.run({"healthy": self._recover})
 
     def _runtime(self, life: Life) -> Runtime:
@@ -148,19 +159,19 @@ class World:
             try:
                 runtime = self._runtime(life)
                 while True:
-                    self._act(runtime)
-                    if self.random.random() < 0.1:
+                    self._act(runtime, life)
+                    if self.random.random() < 0.04:
                         break
             except CrashedError:
                 self.scheduler.alive_or_end()
                 self.scheduler.reborn(life)
 
-    def _act(self, runtime: Runtime) -> None:
+    def _act(self, runtime: Runtime, life: Life) -> None:
         choice = self.random.random()
         if choice < 0.3:
             runtime.pump()
         elif choice < 0.8:
-            self._message(runtime)
+            self._message(runtime, life)
         elif choice < 0.9:
             runtime.reconcile()
         elif choice < 0.97:
@@ -168,9 +179,10 @@ class World:
         else:
             self.clock.jump(self.random.choice([-3600.0, -5.0, 3600.0]))
 
-    def _message(self, runtime: Runtime) -> None:
+    def _message(self, runtime: Runtime, life: Life) -> None:
         """Handle a message in any order; now and then it is lost, or comes again."""
         if not self.queue:
+            self.scheduler.rest(life, self.random.randint(1, 30))
             return
         index = self.random.randrange(len(self.queue))
         fate = self.random.random()
