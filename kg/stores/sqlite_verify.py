@@ -47,11 +47,6 @@ _CONTRADICTIONS: Final = (
         " WHERE v.until IS NOT n.since",
     ),
     (
-        "a version without its predecessor",
-        "SELECT min(v.since) FROM version v LEFT JOIN version p ON p.id = v.id AND p.version = v.version - 1"
-        " WHERE v.version <> 1 AND (p.since IS NULL OR p.since >= v.since)",
-    ),
-    (
         "a relation that ends where the log does not end it",
         "SELECT min(r.since) FROM relation r LEFT JOIN change c ON c.position = r.until AND c.kind = 'unlinked' AND"
         " c.subject = r.source AND c.relation = r.name AND c.target = r.target"

@@ -152,15 +152,16 @@ def test_a_removed_row_is_found(copy: sqlite3.Connection, table: str, place: str
 
 @pytest.mark.parametrize("table", [table for table in TABLES if table != "head"])
 @pytest.mark.parametrize("shift", [1, 1000])
-def test_an_added_row_is_found(copy: sqlite3.Connection, table: str, shift: int) -> None:
+@pytest.mark.parametrize("current", [False, True])
+def test_an_added_row_is_found(copy: sqlite3.Connection, table: str, shift: int, current: bool) -> None:
     info = copy.execute(f"PRAGMA table_info({table})").fetchall()
     keys = [row[1] for row in info if row[5]]
     last = copy.execute(f"SELECT * FROM {table} ORDER BY {', '.join(f'{k} DESC' for k in keys)} LIMIT 1").fetchone()
     row = dict(zip([column[1] for column in info], last, strict=True))
     row[keys[-1]] += shift
-    for column, other in (("until", row.get("since", 0) - 1), ("version", 99), ("id", "added")):
-        if column in row and column not in keys:
-            row[column] = other
+    fresh = {"version": 1 if current else 99, "id": "added", "target": "added"}
+    fresh["until"] = None if current else row.get("since", 0) - 1
+    row |= {column: value for column, value in fresh.items() if column in row and column not in keys}
     copy.execute(f"INSERT INTO {table} VALUES ({','.join('?' * len(row))})", list(row.values()))
     differs(copy)
 
