@@ -12,6 +12,8 @@ class Bounds:
 
     #: Changes one feed step reads.
     batch: int = 500
+    #: Work that one feed step commits; a batch that makes more is halved until it fits, or is one change.
+    batch_work_max: int = 2_000
     #: How long one feed reader may be silent before another takes over.
     feed_lease_seconds: float = 2.0
     #: How long one worker may hold a piece of work before it is given to another.

@@ -81,7 +81,11 @@ class Feed:
         changes = self.store.changes(after, self.bounds.batch)
         if not changes:
             return 0, []
-        fresh = works.new(self.store, self.clock, self._work(after, changes))
+        made = self._work(after, changes)
+        while len(made) > self.bounds.batch_work_max and len(changes) > 1:
+            changes = changes[: len(changes) // 2]
+            made = self._work(after, changes)
+        fresh = works.new(self.store, self.clock, made)
         moved = StateWrite(*CURSOR, changes[-1].position, expect=cursor.revision if cursor else ABSENT)
         # INVARIANT I7: cursor, lease and work in one commit, each at the revision that was read.
         self.store.commit([], None, state=[lease, moved, *fresh])

@@ -169,6 +169,14 @@ def test_batches_are_bounded_and_the_cursor_is_durable() -> None:
     assert len(woken(again)) == 10
 
 
+def test_a_batch_that_makes_too_much_work_is_halved() -> None:
+    p = quiet(Wake("Product"), bounds=Bounds(batch=8, batch_work_max=3))
+    p.put(*(Put(f"p{n}", "Product", {"stock": n}) for n in range(8)))
+    assert p.runtime.pump() == 2
+    p.run()
+    assert len(woken(p)) == 8
+
+
 def test_reading_the_log_again_doubles_nothing() -> None:
     """I3: a cursor that is set back makes no work twice."""
     p = quiet(Wake("Product"))
