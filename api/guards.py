@@ -4,17 +4,21 @@ A server on loopback can be reached by any page the user has open, through a nam
 rebinding); so the Host header must be one of ours. Invariant: no answer ever carries a CORS permission. Holds for sockets too.
 """
 
+from ipaddress import IPv4Address, IPv6Address
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.auth import loopback
 from api.graphql.codes import ErrorCode
 from api.graphql.http import refusal
 from api.settings import Settings
 
-ANY = frozenset({"0.0.0.0", "::"})  # noqa: S104
+ANY = frozenset({str(IPv4Address(0)), str(IPv6Address(0))})
+
+#: What every answer carries: it is for this caller alone, and is what it says it is.
+HEADERS = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
 
 
 def host_name(host: str) -> str:
@@ -50,9 +54,15 @@ class Guards:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through or refuse it."""
         fault = self.fault(Headers(scope=scope)) if scope["type"] in ("http", "websocket") else None
+
+        async def guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", ()), *HEADERS]
+            await send(message)
+
         if fault is None:
-            await self._app(scope, receive, send)
+            await self._app(scope, receive, guarded if scope["type"] == "http" else send)
         elif scope["type"] == "http":
-            await refusal(403, ErrorCode.FORBIDDEN, fault)(scope, receive, send)
+            await refusal(403, ErrorCode.FORBIDDEN, fault)(scope, receive, guarded)
         else:
             await send({"type": "websocket.close", "code": 1008, "reason": fault[:120]})

@@ -98,6 +98,8 @@ class Settings(BaseSettings):
     """Bytes of a request body."""
     request_seconds_max: float = Field(30.0, gt=0)
     """Seconds that one request may take; subscriptions are exempt."""
+    shutdown_seconds_max: int = Field(5, ge=1, le=600)
+    """Seconds that requests at hand get to end when the server is told to stop."""
     threads_max: int = Field(8, ge=1, le=64)
     """Threads in which the API reads the store."""
     subscriptions_max: int = Field(20, ge=1, le=1_000)

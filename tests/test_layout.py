@@ -64,15 +64,6 @@ VENDORS: dict[str, tuple[str, ...]] = {
 
 #: Where the type checker must look away, how often, and why.
 TYPE_IGNORES: dict[str, tuple[int, str]] = {
-    "api/graphql/classes.py": (
-        1,
-        "a function's signature is set by hand, which Python allows and typeshed does not know",
-    ),
-    "api/graphql/conditions.py": (1, "an enum made from the ontology has no literal members"),
-    "api/graphql/connections.py": (1, "a type made at start is used as an annotation"),
-    "api/graphql/http.py": (2, "the status code is decided after the result; Strawberry's own types assume before"),
-    "api/graphql/mutations.py": (1, "an enum made from the errors' codes is used as an annotation"),
-    "api/graphql/schema.py": (2, "Strawberry's context may be anything; ours is an Operation"),
     "kg/ontology/checks.py": (1, "a property that is a list holds a tuple; Pydantic has checked it"),
     "kg/stores/prepare.py": (1, "a caller may hand in any object; encoding refuses what is no value"),
     "kg/values.py": (2, "JSON is Any; the decoder's table says what comes out"),

@@ -12,6 +12,7 @@ from api.cli.session import session_of
 from api.cli.terminal import First, Json, Terminal
 from api.errors import SettingsError
 from api.process import at_work, outlived, until_told
+from api.serving import configured
 
 agents = typer.Typer(no_args_is_help=True, help="The agents of this project and the work they left for a person.")
 
@@ -44,7 +45,7 @@ def serve(
         app = create_app(platform)
         listening = _listen(settings.host, settings.port)
         bound = listening.getsockname()[1]
-        config = uvicorn.Config(app, log_level="warning", access_log=False, ws="websockets-sansio", lifespan="on")
+        config = configured(app, settings)
         with at_work(platform, worker=worker), outlived():
             shown = f"[{settings.host}]" if ":" in settings.host else settings.host
             terminal.err.print(f"noesis: GraphQL at http://{shown}:{bound}/graphql; Ctrl-C ends it", markup=False)

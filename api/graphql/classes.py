@@ -221,7 +221,7 @@ def _without(resolve: Any, names: list[str]) -> Any:
         return await resolve(*args, **kwargs)
 
     kept = [part for key, part in signature.parameters.items() if key not in names]
-    narrowed.__signature__ = signature.replace(parameters=kept)  # type: ignore[attr-defined]
+    vars(narrowed)["__signature__"] = signature.replace(parameters=kept)
     narrowed.__annotations__ = {key: of for key, of in resolve.__annotations__.items() if key not in names}
     return narrowed
 

@@ -8,6 +8,7 @@ import enum
 import traceback
 from collections.abc import Sequence
 
+import strawberry
 import structlog
 from graphql import GraphQLError
 
@@ -28,6 +29,7 @@ from kg.errors import CauseReusedError, ConflictError, InputError, NoesisError
 STACK_MAX = 30
 
 
+@strawberry.enum(description="What kind of error it is, for programs.")
 class ErrorCode(enum.Enum):
     """What kind of error it is, for programs."""
 

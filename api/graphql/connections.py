@@ -93,7 +93,8 @@ def connection_type(name: str, node: Any) -> Any:
     """The Connection type, with its Edge type, of nodes of one GraphQL type."""
     edge_body = {"__annotations__": {"cursor": str, "node": node}, "__module__": __name__}
     edge = strawberry.type(type(f"{name}Edge", (), edge_body), description=f"One {name} of a list.")
-    annotations = {"edges": list[edge], "nodes": list[node], "page_info": PageInfo}  # type: ignore[valid-type]
+    many = list.__class_getitem__
+    annotations = {"edges": many(edge), "nodes": many(node), "page_info": PageInfo}
     body = {
         "__annotations__": annotations,
         "__module__": __name__,

@@ -66,7 +66,12 @@ class _Answer(Response):
     """Carries the media type that was asked for to where the answer is made."""
 
     media: str = LEGACY
-    executed: bool = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        del self.headers["content-length"]
+        # Strawberry's sign that no resolver chose a status.
+        vars(self)["status_code"] = None
 
 
 class GraphQLApp(GraphQL[Operation, None]):
@@ -184,14 +189,12 @@ class GraphQLApp(GraphQL[Operation, None]):
     async def get_sub_response(self, request: Request | WebSocket) -> Response:
         """The answer in the making, with the media type that the request prefers."""
         answer = _Answer()
-        answer.status_code = None  # type: ignore[assignment]
-        del answer.headers["content-length"]
         answer.media = media_type(request.headers.get("accept"))
         return answer
 
-    async def process_result(self, request: Request | WebSocket, result: ExecutionResult) -> GraphQLHTTPResponse:
+    async def process_result(self, request: Request, result: ExecutionResult) -> GraphQLHTTPResponse:
         """The answer's body; without `data` where nothing was executed."""
-        body = await super().process_result(request, result)  # type: ignore[arg-type]
+        body = await super().process_result(request, result)
         if result.errors and result.data is None and not any(error.path for error in result.errors):
             body.pop("data", None)
         return body

@@ -20,13 +20,12 @@ from governance.approvals import Answer, Answered, approve
 from governance.controls import Acknowledgement, resume, stop
 
 T = TypeVar("T")
-CODE = strawberry.enum(ErrorCode, name="ErrorCode", description="What kind of error it is, for programs.")
 REASON_MAX = 2_000
 
 
 @strawberry.type(description="Why nothing was done.")
 class UserError:
-    code: CODE  # type: ignore[valid-type]
+    code: ErrorCode
     message: str
 
 

@@ -64,14 +64,14 @@ class Schema(strawberry.Schema):
         self,
         query: str | None,
         variable_values: dict[str, Any] | None = None,
-        context_value: Any | None = None,
+        context_value: Any = None,
         root_value: Any | None = None,
         operation_name: str | None = None,
         allowed_operation_types: Iterable[OperationType] | None = None,
         operation_extensions: dict[str, Any] | None = None,
     ) -> ExecutionResult:
         """Run one query or mutation to its end, within its time."""
-        operation: Operation = context_value.fresh(operation_name)  # type: ignore[union-attr]
+        operation: Operation = context_value.fresh(operation_name)
         try:
             async with asyncio.timeout(self.seconds_max):
                 result: ExecutionResult = await super().execute(
@@ -92,14 +92,14 @@ class Schema(strawberry.Schema):
         self,
         query: str | None,
         variable_values: dict[str, Any] | None = None,
-        context_value: Any | None = None,
+        context_value: Any = None,
         root_value: Any | None = None,
         operation_name: str | None = None,
         operation_extensions: dict[str, Any] | None = None,
         allowed_operation_types: Iterable[OperationType] | None = None,
     ) -> Any:
         """Run one operation and give its results as they come; an error ends it with a result that says so."""
-        operation: Operation = context_value.fresh(operation_name)  # type: ignore[union-attr]
+        operation: Operation = context_value.fresh(operation_name)
         source: Any = await super().stream(
             query,
             variable_values,

@@ -8,6 +8,9 @@ from contextlib import contextmanager
 import uvicorn
 from starlette.types import ASGIApp
 
+from api.serving import configured
+from api.settings import Settings
+
 #: Seconds in which a server has started or stopped.
 SECONDS_MAX = 20
 
@@ -23,12 +26,12 @@ class _Server(uvicorn.Server):
 
 
 @contextmanager
-def serving(app: ASGIApp) -> Iterator[str]:
+def serving(app: ASGIApp, settings: Settings | None = None) -> Iterator[str]:
     """The address of a server that runs as long as the block."""
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         port = bound.getsockname()[1]
-        server = _Server(uvicorn.Config(app, log_level="warning", ws="websockets-sansio", lifespan="on"))
+        server = _Server(configured(app, settings or Settings()))
         thread = threading.Thread(target=server.run, args=([bound],), daemon=True)
         thread.start()
         assert server.ready.wait(SECONDS_MAX), "the server did not start"

@@ -121,6 +121,13 @@ def test_no_answer_carries_a_cors_permission(client: Client) -> None:
         assert not [name for name in answer.headers if name.startswith("access-control")]
 
 
+def test_answers_are_kept_by_no_cache_and_guessed_by_no_browser(client: Client) -> None:
+    refused = client.http.get("/healthz", headers={"host": "evil.example"})
+    for answer in (client.post("{ __typename }"), client.http.get("/nope"), refused):
+        assert answer.headers["cache-control"] == "no-store"
+        assert answer.headers["x-content-type-options"] == "nosniff"
+
+
 def test_no_ide_is_served(client: Client) -> None:
     answer = client.http.get("/graphql", headers={"accept": "text/html"})
     assert answer.status_code == 404

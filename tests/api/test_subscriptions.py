@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from socket import create_connection
 from typing import Any
@@ -234,3 +235,29 @@ def test_a_server_answers_over_a_real_socket_and_stops(live: tuple[Noesis, str])
         assert len(answer.json()["data"]["customers"]["nodes"]) == 3
         large = http.post(f"{live[1]}/graphql", content=b"x" * 3_000_000, headers={"content-type": "application/json"})
         assert large.status_code == 413
+
+
+def test_a_server_ends_in_time_while_somebody_follows(platform: Noesis) -> None:
+    settings = Settings(feed_poll_seconds=0.2, shutdown_seconds_max=1)
+    served = replace(platform, settings=settings)
+    body = {"query": FOLLOW, "variables": {"p": platform.store.head().position - 1}}
+    with httpx.Client(timeout=SECONDS, trust_env=False) as http, ExitStack() as opened:
+        with serving(create_app(served, schema(served)), settings) as url:
+            answer = opened.enter_context(
+                http.stream("POST", f"{url}/graphql", json=body, headers={"accept": "text/event-stream"})
+            )
+            lines = answer.iter_lines()
+            assert any("position" in line for line in lines)
+        # Leaving the block asserts that the server's thread ended; the stream is cut, not left hanging.
+        with suppress(httpx.RemoteProtocolError):
+            assert list(lines) is not None
+
+
+def test_a_message_has_a_bound(live: tuple[Noesis, str]) -> None:
+    with socket(live[1]) as connection:
+        begin(connection)
+        with suppress(ConnectionClosed):
+            follow(connection, "1", "{ " + "viewer { uid } " * 200_000 + "}")
+        with pytest.raises(ConnectionClosed) as closed:
+            told(connection)
+        assert closed.value.rcvd is None or closed.value.rcvd.code == 1009
