@@ -27,6 +27,8 @@ from kg.errors import CauseReusedError, ConflictError, InputError, NoesisError
 
 #: Frames of a traceback in the log.
 STACK_MAX = 30
+#: What graphql-core says where comparing the fields of a document would take too long.
+ABORTED = "Validation aborted."
 
 
 @strawberry.enum(description="What kind of error it is, for programs.")
@@ -87,6 +89,9 @@ def coded(error: GraphQLError, clock: Clock) -> GraphQLError:
     while isinstance(cause, GraphQLError) and cause.original_error is not None:
         cause = cause.original_error
     if cause is None or isinstance(cause, GraphQLError):
+        if error.message == ABORTED:
+            text = "the query repeats too many fields to be checked; ask in several requests"
+            return GraphQLError(text, extensions={"code": ErrorCode.TOO_COSTLY.value})
         known = {**(cause.extensions or {} if cause is not None else {}), **(error.extensions or {})}
         code, message = ErrorCode(known.get("code", ErrorCode.BAD_INPUT.value)), error.message
     else:

@@ -21,8 +21,8 @@ def global_id(cls: str, id: str) -> str:
 
 def entity_id(given: str) -> str:
     """The entity id that a global id, or a plain one, names; BadRequestError where it cannot be either."""
-    if not given or len(given) > ID_MAX:
-        raise BadRequestError("an id is empty or too long; give an id as another answer showed it")
+    if not given or len(given) > ID_MAX or not given.isprintable():
+        raise BadRequestError("an id is empty, too long or no text; give an id as another answer showed it")
     try:
         text = base64.urlsafe_b64decode(given + "=" * (-len(given) % 4)).decode()
     except (binascii.Error, ValueError):

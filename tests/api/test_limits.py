@@ -34,6 +34,11 @@ def test_too_much_is_refused(client: Client, query: str, said: str) -> None:
     assert said in message
 
 
+def test_too_many_repeated_fields_are_refused_in_words(client: Client) -> None:
+    code, message = client.refused("{ customers { nodes { " + "name " * 1_900 + "} } }")
+    assert (code, "repeats too many fields" in message) == ("TOO_COSTLY", True)
+
+
 def test_variables_count_as_they_are(client: Client) -> None:
     query = "query($n: Int!) { customers(first: $n) { nodes { orders(first: $n) { nodes { id } } } } }"
     assert client.data(query, n=10)

@@ -1,5 +1,6 @@
 """Queries: every class is asked for by name, with its relations both ways, as of now or then."""
 
+import json
 from decimal import Decimal
 
 import pytest
@@ -72,6 +73,30 @@ def test_global_ids_lead_back_and_plain_ids_are_taken_too(client: Client) -> Non
         assert client.data(query, id=nothing)["node"] is None
     assert client.data("query($ids: [ID!]!) { nodes(ids: $ids) { id } }", ids=[id, "no"])["nodes"] == [{"id": id}, None]
     assert client.data('{ order(id: "customer0000") { number } }')["order"] is None
+
+
+@pytest.mark.parametrize("id", ["", "x" * 501, "\ud800", "a\x00b", "a\nb"])
+def test_what_cannot_be_an_id_is_refused(client: Client, id: str) -> None:
+    body = json.dumps({"query": "query($id: ID!) { node(id: $id) { id } }", "variables": {"id": id}})
+    answer = client.http.post("/graphql", content=body.encode(), headers={"content-type": "application/json"}).json()
+    assert answer["errors"][0]["extensions"]["code"] == "BAD_INPUT"
+    assert answer["errors"][0]["message"].startswith("an id is empty, too long or no text")
+
+
+@pytest.mark.parametrize("text", ["\ud800", "\x00", "%", "'\"", "*", "NEAR(", "AND OR NOT", "x" * 100_000])
+def test_hostile_texts_are_answered_or_refused_never_internal(client: Client, text: str) -> None:
+    for query in (
+        "query($t: String!) { customers(where: { name: { eq: $t } }) { nodes { id } } }",
+        "query($t: String!) { customers(where: { name: { prefix: $t } }) { nodes { id } } }",
+        "query($t: String!) { customer(key: { number: $t }) { id } }",
+        "query($t: String!) { search(text: $t) { behind } }",
+        "query($t: String!) { customers(after: $t) { nodes { id } } }",
+        'mutation($t: JSON!) { ingestRecord(class: "Customer", properties: { number: "1", name: $t }) { errors { code } } }',
+        "mutation($t: String!) { stop(reason: $t, scope: $t) { errors { code } } }",
+    ):
+        body = json.dumps({"query": query, "variables": {"t": text}})
+        answer = client.http.post("/graphql", content=body.encode(), headers={"content-type": "application/json"})
+        assert "INTERNAL" not in answer.text, query
 
 
 def test_one_needs_an_id_or_a_key(client: Client) -> None:
