@@ -158,7 +158,7 @@ def test_an_added_row_is_found(copy: sqlite3.Connection, table: str, shift: int,
     keys = [row[1] for row in info if row[5]]
     last = copy.execute(f"SELECT * FROM {table} ORDER BY {', '.join(f'{k} DESC' for k in keys)} LIMIT 1").fetchone()
     row = dict(zip([column[1] for column in info], last, strict=True))
-    row[keys[-1]] += shift
+    row[keys[0 if current else -1]] += shift
     fresh = {"version": 1 if current else 99, "id": "added", "target": "added"}
     fresh["until"] = None if current else row.get("since", 0) - 1
     row |= {column: value for column, value in fresh.items() if column in row and column not in keys}
@@ -182,6 +182,8 @@ def test_two_swapped_rows_are_found(copy: sqlite3.Connection, table: str, one: s
     "statement",
     [
         "UPDATE version SET until = NULL WHERE until IS NOT NULL AND id = 'p' AND version = 3",
+        "INSERT INTO relation SELECT 1, 'x', 'has', 'y', NULL, salt, props FROM relation LIMIT 1",
+        "INSERT INTO version SELECT 3, 'x', 1, cls, NULL, 0, NULL, NULL, salts, props, personal, NULL FROM version LIMIT 1",
         "UPDATE version SET until = 1 WHERE until IS NULL AND id = 'p'",
         "UPDATE version SET closed = 1 - closed WHERE id = 't1' AND version = 1",
         "UPDATE relation SET until = NULL WHERE target = 't2'",
