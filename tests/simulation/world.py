@@ -130,6 +130,7 @@ class World:
         self.scheduler = Scheduler(seed, chances)
         self.random = self.scheduler.random
         self.queue: list[str] = []
+        self.ports: dict[Life, Any] = {}
         self.keyed = Outside("keyed", True, moods=self.random)
         self.keyless = Outside("keyless", False, moods=self.random)
         self.stops: list[tuple[int, int]] = []
@@ -148,7 +149,8 @@ class World:
 
     def _runtime(self, life: Life) -> Runtime:
         clock: Any = LifeClock(self.scheduler, life, self.clock)
-        store: Any = Port(self.scheduler, life, self.store)
+        # One port a worker: the compiled rules of the life before are compared with the log anyway, and cost the most.
+        store: Any = self.ports.setdefault(life, Port(self.scheduler, life, self.store))
         queue: Any = Port(self.scheduler, life, self.queue)
         effectors: Any = [Port(self.scheduler, life, self.keyed), Port(self.scheduler, life, self.keyless)]
         acting = Scripted(store, {c.name: c for c in CARDS}, ACTS)
