@@ -1,4 +1,4 @@
-"""Runs outside suites against the platform: all, or the one named. Each prints `name: passed/total` last and gives its exit code."""
+"""Runs outside suites against the platform: all, or the one named. Each prints `name: passed/total` last."""
 
 import importlib
 import sys

@@ -1,4 +1,4 @@
-"""Runs the 61 audits of the npm package graphql-http against a real server; needs node and npm. Last line: `graphql-http: passed/total`."""
+"""Runs the 61 audits of the npm package graphql-http against a real server; needs node and npm."""
 
 import shutil
 import subprocess
