@@ -37,11 +37,10 @@ class Carrier:
 
     def enqueue(self, work_id: str) -> None:
         """Send a message that carries only the work's id; raises BrokerError where the broker cannot be reached."""
-        from dramatiq.errors import BrokerError as VendorError
-
         try:
             self.actor.send(work_id)
-        except VendorError as error:
+        except Exception as error:
+            # Each broker lets its own driver's errors through, and they share no class.
             raise BrokerError(f"the broker took no message ({error}); the reconciler sends it again") from error
 
     def start(self) -> None:

@@ -1,9 +1,11 @@
 """Brokers carry ids and nothing else; the global broker stays unset; what they lose comes again."""
 
 import json
-import os
+import shutil
+import socket
+import subprocess
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -99,13 +101,41 @@ def test_a_wrong_address_is_one_sentence() -> None:
         carrier(lambda work: None, "kafka://localhost")
 
 
-@pytest.mark.parametrize("variable", ["NOESIS_REDIS_URL", "NOESIS_RABBITMQ_URL"])
-def test_a_real_broker(variable: str) -> None:
-    url = os.environ.get(variable)
-    if not url:
-        pytest.skip(f"{variable} names no broker; start one and set it")
+@pytest.fixture
+def redis() -> Iterator[str]:
+    """The address of a Redis of this test alone."""
+    program = shutil.which("redis-server")
+    if program is None:
+        pytest.skip("there is no redis-server here; install the package of that name")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        for line in server.stdout:
+            if "Ready to accept connections" in line:
+                break
+        yield f"redis://127.0.0.1:{port}/0"
+        server.terminate()
+
+
+def test_a_real_redis_carries_what_was_sent_before_the_worker_came(redis: str) -> None:
     done = threading.Event()
-    made = running(lambda work: done.set() if work == "w" else None, url)
-    made.enqueue("w")
+    sender = carrier(lambda work: None, redis)
+    sender.enqueue("w")
+    assert sender.broker.middleware == []
+    made = running(lambda work: done.set() if work == "w" else None, redis)
     assert done.wait(30)
     made.stop()
+    sender.stop()
+    assert global_broker() is None
+
+
+@pytest.mark.parametrize("scheme", ["redis", "amqp"])
+def test_a_broker_that_does_not_answer_is_one_error(scheme: str) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with pytest.raises(BrokerError, match="the reconciler sends it again"):
+        carrier(lambda work: None, f"{scheme}://127.0.0.1:{port}").enqueue("w")
