@@ -5,7 +5,7 @@ so nothing can be cited that was not known. Writes nothing and decides nothing.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import MappingProxyType
 
 from agents.agent import Agent
@@ -105,7 +105,7 @@ def _checked(agent: Agent, draft: Draft, context: Context) -> Draft:
     if unread:
         named = ", ".join(sorted(f"{item.id}@{item.version}" for item in unread)[:3])
         raise AgentError(f"agent {agent.name!r} cites {named}, which it did not read; cite what the context gave")
-    return draft if draft.priority else replace(draft, priority=agent.priority)
+    return draft
 
 
 def record(context: Context) -> ContextRecord:

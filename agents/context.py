@@ -10,12 +10,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from kg.search import Hit
-
 from agents.errors import ModelOffError
 from agents.models.model import Answer, Model, Question
 from kg.model import Direction, Edge, Entity, Input, Order, Where
 from kg.reader import Reader
+from kg.search import Hit
 from kg.values import Json, canonical
 
 #: Entities one act may read; an agent that wants more reasons too widely for one decision.

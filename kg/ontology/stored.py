@@ -29,7 +29,9 @@ def store_texts(
     ontology = load({**platform, **texts})
     writes: list[Write] = [Put(_id(name), CLASS, {"file": name, "turtle": text}) for name, text in texts.items()]
     writes.extend(Close(_id(name)) for name in stored_texts(store) if name not in texts)
-    cause = Cause(clock.id(), "ontology.load", agent, f"ontology {ontology.digest[:12]}", attributes={"digest": ontology.digest})
+    cause = Cause(
+        clock.id(), "ontology.load", agent, f"ontology {ontology.digest[:12]}", attributes={"digest": ontology.digest}
+    )
     return ontology, store.commit(writes, cause)
 
 

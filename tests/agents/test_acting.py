@@ -101,10 +101,6 @@ def test_an_operation_that_is_not_declared_is_refused(store: DictStore) -> None:
         act(store, acting(store, replace(Orders(), operation="order.delete")))
 
 
-def test_an_agents_priority_is_the_drafts_default(store: DictStore) -> None:
-    assert {draft.priority for draft in act(store, acting(store))[0]} == {3}
-
-
 @pytest.mark.parametrize(
     ("source", "says"),
     [

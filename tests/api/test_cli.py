@@ -1,4 +1,4 @@
-"""The command line on a small project: every command from init to verify, `--json`, exit codes, and one sentence for what is wrong."""
+"""The command line on a small project: from init to verify, `--json`, exit codes, and one sentence for what is wrong."""
 
 import json
 import os

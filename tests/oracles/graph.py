@@ -32,7 +32,6 @@ from kg.model import (
     Relation,
     State,
     StateWrite,
-    Unlink,
     Where,
     Write,
 )
@@ -261,9 +260,9 @@ class DictStore:
         before: Mapping[str, Value] = last.properties if last is not None and not last.closed else {}
         changed = tuple(sorted(n for n in {*before, *merged} if not same(before.get(n), merged.get(n))))
         valid = (write.valid_from, write.valid_to)
-        if last is not None and not last.closed and not changed:
-            if valid == (None, None) or valid == (last.valid_from, last.valid_to):
-                return
+        known = last is not None and not last.closed and valid in ((None, None), (last.valid_from, last.valid_to))
+        if known and not changed:
+            return
         self.schema.check(write.cls, merged)
         kind = Kind.CREATED if last is None or last.closed else Kind.UPDATED
         self._add(write.id, write.cls, merged, cause, at, made, kind, changed, write)

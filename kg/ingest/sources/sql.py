@@ -4,7 +4,9 @@ Invariant: the source is opened read-only, rows are streamed in chunks, and no m
 raw, since its declared types promise nothing; PostgreSQL's come as its driver gives them. dlt loads with the first table.
 """
 
-from collections.abc import Callable, Iterator
+import gc
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,7 @@ class SqlSource:
         self._connect = connect
         self._raw = raw
         self._engine: Any = None
+        self._unfinished = False
 
     @classmethod
     def sqlite(cls, path: Path) -> "SqlSource":
@@ -44,7 +47,8 @@ class SqlSource:
                 connection.text_factory = lambda data: data.decode("utf-8", "surrogateescape")
                 return connection
 
-            return sqlalchemy.create_engine("sqlite://", creator=open_file, poolclass=sqlalchemy.pool.NullPool)
+            # One connection that the pool keeps: an iteration left early must not outlive it.
+            return sqlalchemy.create_engine("sqlite://", creator=open_file, poolclass=sqlalchemy.pool.StaticPool)
 
         return cls(str(path), str(path), connect, raw=True)
 
@@ -71,6 +75,10 @@ class SqlSource:
 
     def close(self) -> None:
         """Return the connections."""
+        if self._unfinished:
+            # dlt keeps an iteration that was left early in a reference cycle and has no public close for it: found later, it
+            # would close its cursor after the database.
+            gc.collect()
         if self._engine is not None:
             self._engine.dispose()
             self._engine = None
@@ -103,10 +111,13 @@ class SqlSource:
         if self._engine is None:
             self._engine = self._connect()
         chunks = self._query(table, wanted) if table.query else self._table(sqlalchemy, table, wanted)
-        for number, data in enumerate(chunks, 1):
-            yield Row(number, data)
+        self._unfinished = True
+        with closing(chunks):
+            for number, data in enumerate(chunks, 1):
+                yield Row(number, data)
+        self._unfinished = False
 
-    def _query(self, table: TableMap, wanted: Wanted) -> Iterator[dict[str, Any]]:
+    def _query(self, table: TableMap, wanted: Wanted) -> Generator[dict[str, Any], None, None]:
         import sqlalchemy
 
         if wanted.cursor is not None:
@@ -119,7 +130,7 @@ class SqlSource:
             for row in result.mappings():
                 yield dict(row)
 
-    def _table(self, sqlalchemy: Any, table: TableMap, wanted: Wanted) -> Iterator[dict[str, Any]]:
+    def _table(self, sqlalchemy: Any, table: TableMap, wanted: Wanted) -> Generator[dict[str, Any], None, None]:
         import dlt
         from dlt.sources.sql_database import sql_table
 
