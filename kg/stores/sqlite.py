@@ -151,12 +151,13 @@ class SqliteStore:
     ) -> Page:
         """One page of the entities of a class and its subclasses that meet every condition."""
         with self._database.reading(snapshot=True) as connection:
-            return read.find(connection, self.schema, cls, where, order or Order(), after, first, at)
+            moment = read.moment(connection, at)
+            return read.find(connection, self.schema, cls, where, order or Order(), after, first, moment)
 
     def count(self, cls: str, where: Sequence[Where] = (), at_most: int = PAGE_MAX, at: int | None = None) -> int:
         """How many entities `find` would give, counted no further than `at_most`."""
-        with self._database.reading() as connection:
-            return read.count(connection, self.schema, cls, where, at_most, at)
+        with self._database.reading(snapshot=at is not None) as connection:
+            return read.count(connection, self.schema, cls, where, at_most, read.moment(connection, at))
 
     def expand(
         self,
@@ -169,8 +170,9 @@ class SqliteStore:
         after: str | None = None,
     ) -> dict[str, list[Edge]]:
         """For each id its edges of that name, ordered by far id."""
-        with self._database.reading(snapshot=len(ids) > 1) as connection:
-            return graph.expand(connection, ids, relation, direction, where, first, at, after)
+        with self._database.reading(snapshot=len(ids) > 1 or at is not None) as connection:
+            moment = read.moment(connection, at)
+            return graph.expand(connection, ids, relation, direction, where, first, moment, after)
 
     def relations(self, ids: Sequence[str], at: int | None = None, first: int = PAGE_MAX) -> dict[str, list[Relation]]:
         """For each id every relation that leaves or enters it."""

@@ -9,25 +9,16 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any, Final
 
-from kg.errors import InputError
 from kg.model import Cause, Change, Cursor, Entity, Input, Order, Page, State, Where
 from kg.store import PAGE_MAX, Schema
 from kg.stores import rows
+from kg.stores.keys import page_size, sort_text
 from kg.stores.rows import CHANGE_COLUMNS, ENTITY_COLUMNS
-from kg.stores.sqlite_where import conditions, sort_sql, sort_text
+from kg.stores.sqlite_where import conditions, sort_sql
 
 CURRENT: Final = "v.until IS NULL AND v.closed = 0"
 #: The version that was current at position ?1 (given twice), closed ones left out.
 _PAST: Final = "v.closed = 0 AND v.since <= ? AND (v.until IS NULL OR v.until > ?)"
-#: More entities than this in one page or one list of ids are refused.
-FIRST_MAX: Final = 100_000
-
-
-def page_size(first: int) -> int:
-    """The page size asked for; raises InputError outside its bounds."""
-    if not 0 <= first <= FIRST_MAX:
-        raise InputError(f"a page of {first:,} is outside 0 to {FIRST_MAX:,}; ask for less and follow the cursor")
-    return first
 
 
 def live(at: int | None, alias: str = "v") -> tuple[str, list[int]]:
