@@ -5,22 +5,19 @@ snapshot: a statement costs microseconds here, and its LIMIT stops in index orde
 would read every edge of a hub.
 """
 
-import itertools
 import json
 import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from kg.errors import InputError
 from kg.model import Direction, Edge, Relation, Where
-from kg.store import PATH_DEPTH_MAX
 from kg.stores import rows
+from kg.stores.keys import page_size
+from kg.stores.paths import shortest
 from kg.stores.rows import ENTITY_COLUMNS, RELATION_COLUMNS
-from kg.stores.sqlite_read import live, page_size
+from kg.stores.sqlite_read import live
 from kg.stores.sqlite_where import conditions
 
-#: Entities that one search for paths may visit.
-PATH_VISITS_MAX: Final = 200_000
 #: Pairs of entities up to which relations between two sets are sought pair by pair.
 SEEKS_MAX: Final = 64
 _WAYS: Final = (("source", "target"), ("target", "source"))
@@ -76,25 +73,6 @@ def relations(
     }
 
 
-class Levels:
-    """A breadth-first search from one end: the entities at each distance, and all that were met."""
-
-    def __init__(self, start: str) -> None:
-        self.levels: list[list[str]] = [[start]]
-        self.met = {start}
-
-    @property
-    def edge(self) -> list[str]:
-        """The entities farthest out."""
-        return self.levels[-1]
-
-    def take(self, ends: Iterable[str]) -> None:
-        """Go one further, to these far ends."""
-        fresh = [end for end in dict.fromkeys(ends) if end not in self.met]
-        self.levels.append(fresh)
-        self.met.update(fresh)
-
-
 class Search:
     """The statements of one search for paths: which relations, at which moment."""
 
@@ -121,8 +99,9 @@ class Search:
             values = (wanted, *self._names, *self._edge_values, *self._entity_values)
             yield from (end for (end,) in self._connection.execute(sql, values))
 
-    def joining(self, some: Sequence[str], others: Sequence[str], columns: str = "") -> list[tuple[Any, ...]]:
-        """(near, far, columns) of every relation between two sets of entities, in either direction."""
+    def joining(self, some: Sequence[str], others: Sequence[str], whole: bool = False) -> list[tuple[Any, ...]]:
+        """(near, far) of every relation between two sets of entities, in either direction; with `whole` its columns."""
+        columns = f", {RELATION_COLUMNS}" if whole else ""
         # Seeking each pair is best for few pairs; else each edge of `some` is looked up, which the plus sign asks for.
         seek = "" if len(some) * len(others) <= SEEKS_MAX else "+"
         found: list[tuple[Any, ...]] = []
@@ -145,55 +124,5 @@ def paths(
     first: int,
     at: int | None,
 ) -> list[list[Relation]]:
-    """Shortest paths in either direction: breadth first from both ends, always the smaller edge, until one step joins them."""
-    search, size = Search(connection, names, at), page_size(first)
-    if source == target or search.present([source, target]) < 2:
-        return []
-    one, other = Levels(source), Levels(target)
-    for length in range(1, min(depth, PATH_DEPTH_MAX) + 1):
-        joints = search.joining(one.edge, other.edge)
-        if joints:
-            return _spell(search, source, target, _layers(search, one, other, joints), size)
-        if length == min(depth, PATH_DEPTH_MAX):
-            break
-        side = one if len(one.edge) <= len(other.edge) else other
-        side.take(search.beyond(side.edge))
-        if not side.edge:
-            break
-        if len(one.met) + len(other.met) > PATH_VISITS_MAX:
-            raise InputError(
-                f"more than {PATH_VISITS_MAX:,} entities lie between {source} and {target}; name the relations or "
-                "lower the depth"
-            )
-    return []
-
-
-def _layers(search: Search, one: Levels, other: Levels, joints: Sequence[tuple[Any, ...]]) -> list[list[str]]:
-    """The entities that lie on a shortest path, by their distance from the source."""
-    ahead = [sorted({near for near, _ in joints})]
-    for level in reversed(one.levels[:-1]):
-        ahead.append(sorted({far for _, far in search.joining(ahead[-1], level)}))
-    behind = [sorted({far for _, far in joints})]
-    for level in reversed(other.levels[:-1]):
-        behind.append(sorted({far for _, far in search.joining(behind[-1], level)}))
-    return ahead[::-1] + behind
-
-
-def _spell(search: Search, source: str, target: str, layers: Sequence[list[str]], first: int) -> list[list[Relation]]:
-    """The paths in order of their relations, at most `first`."""
-    onward: list[dict[str, list[tuple[tuple[str, str, str], str, Relation]]]] = []
-    for some, others in itertools.pairwise(layers):
-        steps: dict[str, list[tuple[tuple[str, str, str], str, Relation]]] = {}
-        for row in search.joining(some, others, f", {RELATION_COLUMNS}"):
-            found = rows.relation(row[2:])
-            steps.setdefault(row[0], []).append(((found.name, found.source, found.target), row[1], found))
-        onward.append({near: sorted(ends, key=lambda step: step[0]) for near, ends in steps.items()})
-    spelled: list[list[Relation]] = []
-    stack: list[tuple[str, list[Relation]]] = [(source, [])]
-    while stack and len(spelled) < first:
-        id, path = stack.pop()
-        if id == target and len(path) == len(onward):
-            spelled.append(path)
-        else:
-            stack += [(end, [*path, relation]) for _, end, relation in reversed(onward[len(path)].get(id, ()))]
-    return spelled
+    """Shortest paths in either direction."""
+    return shortest(Search(connection, names, at), source, target, depth, page_size(first))

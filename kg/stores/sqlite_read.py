@@ -28,6 +28,14 @@ def live(at: int | None, alias: str = "v") -> tuple[str, list[int]]:
     return _PAST.replace("v.", f"{alias}."), [at, at]
 
 
+def moment(connection: sqlite3.Connection, at: int | None) -> int | None:
+    """The position to read at, None for the head or later: what is current now is found without the past."""
+    if at is None:
+        return None
+    (head,) = connection.execute("SELECT position FROM head").fetchone()
+    return None if at >= head else at
+
+
 def get(connection: sqlite3.Connection, ids: Sequence[str], at: int | None) -> dict[str, Entity]:
     """The entities with these ids, closed ones left out."""
     term, values = live(at)

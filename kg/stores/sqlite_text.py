@@ -12,9 +12,9 @@ from typing import Any, Final
 from kg.errors import InputError, StoreBusyError, StoreFullError, StoreReadOnlyError
 from kg.store import Schema
 from kg.stores import rows
+from kg.stores.keys import page_size
 from kg.stores.rows import ENTITY_COLUMNS
 from kg.stores.sqlite_file import Database
-from kg.stores.sqlite_read import page_size
 
 #: Changes taken into the index in one transaction.
 STEP: Final = 5_000

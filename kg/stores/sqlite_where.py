@@ -1,55 +1,16 @@
-"""Conditions and order of `find` as SQL over stored JSON, exact for every scalar type and equal to the oracle's order.
+"""Conditions and orders as SQL: sort texts made in SQL as `keys.sort_text` makes them in Python.
 
-Invariant: one sort text per value, made alike in Python (`sort_text`) and SQL (`sort_sql`), whose byte order is the order of
-values: the type's rank first, then the value. So equality, ranges, prefixes, cursors and expression indexes are one
-comparison of texts, and a value of another type never matches. Decimals are scaled to integers, since a double cannot
-hold the ends of the domain exactly.
+Invariant: both give the same text, so that one comparison of texts answers every condition and one expression index serves it.
 """
 
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
-from decimal import Decimal
 from typing import Any, Final
 
-from kg.errors import ShapeError, ValueDomainError
+from kg.errors import ValueDomainError
 from kg.model import Op, Where
-from kg.values import DECIMAL_PLACES, INTEGER_MAX, Money, Ref, Value, canonical, encode, instant
-
-#: Makes every integer of the domain positive, so that 17 digits sort as the numbers do.
-SHIFT: Final = INTEGER_MAX + 1
-_MONEY, _TEXT, _REF, _LIST = "6", "7", "8", "9"
-_UNUSABLE = re.compile(r'["\\\x00-\x1f]')
-_LAST_CHARACTER = "\U0010ffff"
-
-
-def _number(value: int) -> str:
-    return f"{value + SHIFT:017d}"
-
-
-def _scaled(value: Decimal) -> str:
-    return _number(int(value.scaleb(DECIMAL_PLACES)))
-
-
-_SORT_TEXTS: Final[dict[type, Callable[[Any], str]]] = {
-    bool: lambda value: "01" if value else "00",
-    int: lambda value: "1" + _number(value),
-    Decimal: lambda value: "2" + _scaled(value),
-    date: lambda value: "3" + value.isoformat(),
-    datetime: lambda value: "4" + instant(value),
-    timedelta: lambda value: "5" + _number(encode(value)["duration"]),
-    Money: lambda value: _MONEY + value.currency + _scaled(value.amount),
-    str: lambda value: _TEXT + value,
-    Ref: lambda value: _REF + value,
-}
-
-
-def sort_text(value: Value) -> str:
-    """The text whose byte order is the order of values; raises ValueDomainError outside the table of types."""
-    form = encode(value)
-    make = _SORT_TEXTS.get(type(value))
-    return make(value) if make is not None else _LIST + canonical(form)
+from kg.stores.keys import LAST_CHARACTER, LIST, MONEY, REF, SHIFT, TEXT, same_kind, searchable, sort_text
+from kg.values import DECIMAL_PLACES, canonical
 
 
 def _quoted(text: str) -> str:
@@ -58,9 +19,7 @@ def _quoted(text: str) -> str:
 
 def path(name: str) -> str:
     """The SQL literal of the JSON path of a property."""
-    if not name or _UNUSABLE.search(name):
-        raise ShapeError(f"{name[:40]!r} cannot be the name of a property to search by")
-    return _quoted(f'$."{name}"')
+    return _quoted(f'$."{searchable(name)}"')
 
 
 def _scaled_sql(text: str) -> str:
@@ -78,13 +37,13 @@ def _sort_column(column: str, name: str) -> str:
     value = f"json_extract({column}, {at})"
     number = f"printf('%017d', {value} + {SHIFT})"
     return (
-        f"CASE json_type({column}, {at}) WHEN 'text' THEN '{_TEXT}' || {value} WHEN 'integer' THEN '1' || {number} "
-        f"WHEN 'true' THEN '01' WHEN 'false' THEN '00' WHEN 'array' THEN '{_LIST}' || {value} WHEN 'object' THEN CASE "
+        f"CASE json_type({column}, {at}) WHEN 'text' THEN '{TEXT}' || {value} WHEN 'integer' THEN '1' || {number} "
+        f"WHEN 'true' THEN '01' WHEN 'false' THEN '00' WHEN 'array' THEN '{LIST}' || {value} WHEN 'object' THEN CASE "
         f"WHEN {tagged('decimal')} IS NOT NULL THEN '2' || {_scaled_sql(tagged('decimal'))} "
         f"WHEN {tagged('instant')} IS NOT NULL THEN '4' || {tagged('instant')} "
         f"WHEN {tagged('date')} IS NOT NULL THEN '3' || {tagged('date')} "
-        f"WHEN {tagged('money')} IS NOT NULL THEN '{_MONEY}' || {tagged('currency')} || {_scaled_sql(tagged('money'))} "
-        f"WHEN {tagged('ref')} IS NOT NULL THEN '{_REF}' || {tagged('ref')} "
+        f"WHEN {tagged('money')} IS NOT NULL THEN '{MONEY}' || {tagged('currency')} || {_scaled_sql(tagged('money'))} "
+        f"WHEN {tagged('ref')} IS NOT NULL THEN '{REF}' || {tagged('ref')} "
         f"ELSE '5' || printf('%017d', {tagged('duration')} + {SHIFT}) END END"
     )
 
@@ -147,22 +106,17 @@ def _condition(clause: Clause, where: Where, key: str) -> None:
 
 
 def _prefix(clause: Clause, key: str, text: str) -> None:
-    if text[0] != _TEXT:
+    if text[0] != TEXT:
         clause.add("0")
         return
-    clause.add(f"{key} >= ? AND {key} <= ?", text, text + _LAST_CHARACTER * 2)
+    clause.add(f"{key} >= ? AND {key} <= ?", text, text + LAST_CHARACTER * 2)
     clause.add(f"substr({key}, 1, ?) = ?", len(text), text)
 
 
 def _range(clause: Clause, key: str, text: str, op: Op) -> None:
-    # Only values of the same type compare, and money only within its currency.
-    same = text[:4] if text[0] == _MONEY else text[0]
+    start, end = same_kind(text)
     clause.add(f"{key} {_COMPARE[op]} ?", text)
     if op in (Op.LT, Op.LE):
-        clause.add(f"{key} >= ?", same)
+        clause.add(f"{key} >= ?", start)
     else:
-        clause.add(f"{key} < ?", _after(same))
-
-
-def _after(text: str) -> str:
-    return text[:-1] + chr(ord(text[-1]) + 1)
+        clause.add(f"{key} < ?", end)
