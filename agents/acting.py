@@ -4,13 +4,15 @@ Invariant: a draft leaves only if its operation is a declared capability and its
 so nothing can be cited that was not known. Writes nothing and decides nothing.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
+from itertools import islice
 from types import MappingProxyType
 
 from agents.agent import Agent
 from agents.context import Context, Search
-from agents.errors import AgentError
+from agents.errors import AgentError, AgentFaultError
 from agents.models.model import Answer, Model
 from coordination.acting import AgentCard, ContextRecord
 from coordination.proposals import Draft
@@ -67,13 +69,8 @@ class LocalActing:
         if seen is None:
             return (), record(context)
         context.note(seen)
-        drafts = tuple(item.agent.act(change, seen, context))
-        checked = tuple(_checked(item.agent, draft, context) for draft in drafts)
-        if len(checked) > DRAFTS_MAX:
-            raise AgentError(
-                f"agent {agent!r} made {len(checked)} proposals in one act; at most {DRAFTS_MAX} are taken"
-            )
-        return checked, record(context)
+        drafts = _drafts(item.agent, change, seen, context)
+        return tuple(_checked(item.agent, draft, context) for draft in drafts), record(context)
 
     def _context(self, agent: str, change: Change, entity: Entity, at: int, view: View) -> Context:
         last = self.store.changes(at - 1, 1)
@@ -96,7 +93,29 @@ def _card(item: Loaded) -> AgentCard:
     )
 
 
-def _checked(agent: Agent, draft: Draft, context: Context) -> Draft:
+def _drafts(agent: Agent, change: Change, entity: Entity, context: Context) -> tuple[object, ...]:
+    """What the agent hands in, which may be anything: an endless generator is read no further than the bound."""
+    try:
+        handed: object = agent.act(change, entity, context)
+    except SystemExit as error:
+        # It would end the worker's thread, and with it everybody else's work.
+        raise AgentFaultError(f"agent {agent.name!r} tried to end the process; let it return its drafts") from error
+    if not isinstance(handed, Iterable):
+        raise AgentError(f"agent {agent.name!r} handed in {type(handed).__name__}; let it return a sequence of drafts")
+    drafts = tuple(islice(handed, DRAFTS_MAX + 1))
+    if len(drafts) > DRAFTS_MAX:
+        raise AgentError(f"agent {agent.name!r} made more than {DRAFTS_MAX} proposals in one act; make fewer")
+    return drafts
+
+
+def _checked(agent: Agent, draft: object, context: Context) -> Draft:
+    if not isinstance(draft, Draft):
+        raise AgentError(f"agent {agent.name!r} handed in {type(draft).__name__} among its drafts; hand in drafts only")
+    confidence: object = draft.confidence
+    if not isinstance(confidence, Decimal):
+        raise AgentError(
+            f"agent {agent.name!r} gave a {type(confidence).__name__} as confidence; give a Decimal from 0 to 1"
+        )
     if draft.operation not in agent.capabilities:
         raise AgentError(
             f"agent {agent.name!r} proposed {draft.operation!r}, which it does not declare; add it to its capabilities"

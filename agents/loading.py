@@ -8,17 +8,29 @@ import hashlib
 import importlib.util
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
+from typing import Any, Final
 
 from agents.acting import Loaded
 from agents.agent import Agent
 from agents.errors import AgentError
+from coordination.wakes import Wake
 from kg.errors import NoesisError
+from kg.ontology.ontology import Ontology
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,62}\Z")
 _PARTS = ("name", "version", "department", "capabilities", "wakes", "priority", "act")
+_FITS: Final[Mapping[str, Callable[[Any], bool]]] = {
+    "name": lambda it: isinstance(it, str),
+    "version": lambda it: isinstance(it, str),
+    "department": lambda it: isinstance(it, str) and bool(it),
+    "capabilities": lambda it: isinstance(it, tuple) and all(isinstance(part, str) for part in it),
+    "wakes": lambda it: isinstance(it, tuple) and all(isinstance(part, Wake) for part in it),
+    "priority": lambda it: type(it) is int,
+    "act": callable,
+}
 
 
 def load_agents(paths: Sequence[Path]) -> Mapping[str, Loaded]:
@@ -57,7 +69,7 @@ def _module(path: Path) -> ModuleType:
     except NoesisError:
         sys.modules.pop(name, None)
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         sys.modules.pop(name, None)
         raise AgentError(f"{file} cannot be loaded: {type(error).__name__}: {error}") from error
     return module
@@ -72,8 +84,28 @@ def _digest(path: Path) -> str:
 
 
 def _check(agent: Agent, path: Path) -> None:
-    missing = [part for part in _PARTS if not hasattr(agent, part)]
+    try:
+        parts = {part: getattr(agent, part) for part in _PARTS if hasattr(agent, part)}
+    except Exception as error:
+        raise AgentError(f"{path}: {type(agent).__name__} cannot be read: {type(error).__name__}: {error}") from error
+    missing = [part for part in _PARTS if part not in parts]
     if missing:
         raise AgentError(f"{path}: {type(agent).__name__} lacks {', '.join(missing)}; see agents/agent.py")
+    wrong = [part for part, fits in _FITS.items() if not fits(parts[part])]
+    if wrong:
+        raise AgentError(
+            f"{path}: {', '.join(wrong)} of {type(agent).__name__} is of another type than agents/agent.py says; correct it"
+        )
     if not _NAME.match(agent.name):
         raise AgentError(f"{path}: {agent.name!r} is no agent name; use lower case letters, digits and hyphens")
+
+
+def check_wakes(loaded: Mapping[str, Loaded], ontology: Ontology) -> None:
+    """Raise AgentError where an agent wakes on a class that the ontology does not know: it would never be called."""
+    for name, item in loaded.items():
+        for wake in item.agent.wakes:
+            if wake.cls not in ontology.classes:
+                known = ", ".join(sorted(cls.name for cls in ontology.classes.values() if not cls.platform))
+                raise AgentError(
+                    f"agent {name} wakes on {wake.cls!r}, which the ontology does not know; use one of {known}"
+                )

@@ -7,6 +7,7 @@ operator's name and stay as they are once there; retiring one is a decision of i
 from dataclasses import dataclass
 from importlib import resources
 
+from agents.loading import check_wakes
 from api.bootstrap import agent_modules, open_store, platform_texts, project_texts, read_text
 from api.settings import Settings
 from governance import controls
@@ -15,6 +16,7 @@ from governance.peoplefile import read_people
 from governance.principals import Principal
 from governance.rulefiles import import_rules, read_rules, split
 from kg.clock import SystemClock
+from kg.ontology import load
 from kg.ontology.stored import store_texts
 
 OPERATOR = Principal("Service", "operator", frozenset({"admin"}))
@@ -38,6 +40,7 @@ def prepare(settings: Settings) -> Prepared:
     clock = SystemClock()
     texts = project_texts(settings)
     agents = agent_modules(settings)
+    check_wakes(agents, load({**platform_texts(), **texts}))
     people = None
     if settings.people is not None:
         people = read_people(read_text(settings.path(settings.people), "people"), settings.people)

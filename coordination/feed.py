@@ -8,6 +8,7 @@ does not act: it decides who should, comparing entities as they stood at the cur
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Final
 
 from coordination import works
@@ -27,6 +28,8 @@ LEASE: Final = ("lease", "feed")
 Reaction = Callable[[Change, Entity], Sequence[Work]]
 Listeners = Mapping[str, Sequence[tuple[AgentCard, Wake]]]
 Match = tuple[AgentCard, Wake, Change]
+#: A wake that raised, at which change, and the fault in words.
+Broken = tuple[AgentCard, Change, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +128,8 @@ class Feed:
     def _woken(self, batch: Batch, listeners: Listeners) -> list[Work]:
         """One work for each agent and subject, at the last change that matters to it."""
         matched, broken = _matches(batch, listeners)
-        made = [self._act(card, change.subject, change, batch, fault) for card, change, fault in broken]
-        subjects = self._subjects([(wake, batch.now[change.subject]) for _, wake, change in matched], batch.end)
+        subjects, astray = self._subjects(matched, batch)
+        made = [self._act(card, change.subject, change, batch, fault) for card, change, fault in (*broken, *astray)]
         merged: dict[tuple[str, str], tuple[AgentCard, Change]] = {}
         for (card, _, change), ids in zip(matched, subjects, strict=True):
             for id in ids:
@@ -146,20 +149,29 @@ class Feed:
         state = works.FAILED if fault else works.READY
         return Work(id, "act", subject, card.name, change.position, depth, state, reason=fault)
 
-    def _subjects(self, asked: Sequence[tuple[Wake, Entity]], end: int) -> list[list[str]]:
-        """For each match the ids to act on: the entity itself, or where the wake redirects to; one expand a redirect."""
-        found: list[list[str]] = [[entity.id] for _, entity in asked]
+    def _subjects(self, matched: Sequence[Match], batch: Batch) -> tuple[list[list[str]], list[Broken]]:
+        """For each match the ids to act on: the entity itself, or where the wake redirects to; and the wakes that raised.
+
+        One expand a redirect; a function is read no further than NEIGHBOURS_MAX.
+        """
+        found: list[list[str]] = [[change.subject] for _, _, change in matched]
+        broken: list[Broken] = []
         redirected: dict[Neighbour, list[int]] = defaultdict(list)
-        for index, (wake, entity) in enumerate(asked):
+        for index, (card, wake, change) in enumerate(matched):
             if isinstance(wake.subject, Neighbour):
                 redirected[wake.subject].append(index)
             elif wake.subject is not None:
-                found[index] = list(dict.fromkeys(map(str, wake.subject(entity))))[:NEIGHBOURS_MAX]
+                try:
+                    named = islice(wake.subject(batch.now[change.subject]), NEIGHBOURS_MAX)
+                    found[index] = list(dict.fromkeys(map(str, named)))
+                except Exception as error:
+                    found[index] = []
+                    broken.append((card, change, _fault("subject", card, error)))
         for neighbour, indices in redirected.items():
-            across = self._across([found[index][0] for index in indices], neighbour, end)
+            across = self._across([found[index][0] for index in indices], neighbour, batch.end)
             for index in indices:
                 found[index] = across[found[index][0]]
-        return found
+        return found, broken
 
     def _across(self, ids: Sequence[str], neighbour: Neighbour, end: int) -> dict[str, list[str]]:
         unique = list(dict.fromkeys(ids))
@@ -194,10 +206,14 @@ class Feed:
             ) from error
 
 
-def _matches(batch: Batch, listeners: Listeners) -> tuple[list[Match], list[tuple[AgentCard, Change, str]]]:
+def _fault(part: str, card: AgentCard, error: Exception) -> str:
+    return f"the {part} of a wake of {card.name} raised {type(error).__name__}: {error}"
+
+
+def _matches(batch: Batch, listeners: Listeners) -> tuple[list[Match], list[Broken]]:
     """The wakes that match, and those whose own condition raised, with the fault in words: one bad agent stops no feed."""
     matched: list[Match] = []
-    broken: list[tuple[AgentCard, Change, str]] = []
+    broken: list[Broken] = []
     last = {change.subject: change for change in batch.changes if change.relation is None}
     for change in (*last.values(), *_edges(batch.changes)):
         before, now = batch.before.get(change.subject), batch.now.get(change.subject)
@@ -208,9 +224,7 @@ def _matches(batch: Batch, listeners: Listeners) -> tuple[list[Match], list[tupl
                 if wake.matches_edge(change.kind, before, now) if wake.relation else wake.matches(before, now):
                     matched.append((card, wake, change))
             except Exception as error:
-                broken.append(
-                    (card, change, f"the condition of a wake of {card.name} raised {type(error).__name__}: {error}")
-                )
+                broken.append((card, change, _fault("condition", card, error)))
     return matched, broken
 
 

@@ -59,6 +59,8 @@ def _listen(host: str, port: int) -> socket.socket:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((host, port))
+        # Now, not when the server starts: whoever reads the address may call at once, and a second server is refused here.
+        listening.listen()
     except OSError as error:
         listening.close()
         raise SettingsError(

@@ -1,18 +1,23 @@
 """The context and the acting port: determinism, pinning, evidence, governance, loading."""
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
+from itertools import count
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from agents.acting import Loaded, LocalActing
 from agents.context import Context
-from agents.errors import AgentError
-from agents.loading import load_agents
+from agents.errors import AgentError, AgentFaultError
+from agents.loading import check_wakes, load_agents
 from coordination.proposals import Draft
 from coordination.wakes import Wake
 from kg.model import Cause, Change, Entity, Input, Link, Put
+from kg.ontology import load
 from tests.oracles.graph import DictStore
 from tests.parts import FreeSchema, ManualClock, OpenView
 
@@ -36,6 +41,19 @@ class Orders:
             Draft(self.operation, entity.id, (Put(new, "Flag", {"of": edge.entity.id}),), evidence=cited)
             for edge in edges
         ]
+
+
+@dataclass(frozen=True)
+class Handing(Orders):
+    handed: object = None
+
+    def act(self, change: Change, entity: Entity, context: Context) -> Sequence[Draft]:
+        return cast(Sequence[Draft], self.handed)
+
+
+class Exiting(Orders):
+    def act(self, change: Change, entity: Entity, context: Context) -> Sequence[Draft]:
+        sys.exit(3)
 
 
 class HidingView(OpenView):
@@ -102,12 +120,63 @@ def test_an_operation_that_is_not_declared_is_refused(store: DictStore) -> None:
 
 
 @pytest.mark.parametrize(
+    ("handed", "says"),
+    [
+        (None, "NoneType"),
+        (5, "int"),
+        (["x"], "str"),
+        ((Draft("order.flag", "c1", confidence=cast(Decimal, 0.5)) for _ in range(2)), "float as confidence"),
+        ((Draft("order.flag", "c1") for _ in count()), "more than 100"),
+    ],
+)
+def test_what_is_no_draft_is_one_sentence_and_what_never_ends_is_cut(
+    store: DictStore, handed: object, says: str
+) -> None:
+    with pytest.raises(AgentError, match=says):
+        act(store, acting(store, Handing(handed=handed)))
+
+
+def test_an_agent_cannot_end_the_process(store: DictStore) -> None:
+    with pytest.raises(AgentFaultError, match="end the process"):
+        act(store, acting(store, Exiting()))
+
+
+def test_a_wake_on_an_unknown_class_is_refused() -> None:
+    prefixes = "@prefix : <urn:x#> . @prefix owl: <http://www.w3.org/2002/07/owl#> . @prefix n: <urn:noesis:ns#> . "
+    prefixes += (
+        "@prefix rdfs: <http://www.w3.org/2000/01/rdf-schema#> . @prefix xsd: <http://www.w3.org/2001/XMLSchema#> . "
+    )
+    classes = ":Customer a owl:Class . :name a owl:DatatypeProperty ; rdfs:domain :Customer ; rdfs:range xsd:string ."
+    words = load({"o.ttl": prefixes + classes})
+    check_wakes({"orders": Loaded(Orders(), "d")}, words)
+    with pytest.raises(AgentError, match=r"'Ghost'.*Customer"):
+        check_wakes({"orders": Loaded(replace(Orders(), wakes=(Wake("Ghost"),)), "d")}, words)
+
+
+def whole(part: str) -> str:
+    """A module whose agent is in order but for one part."""
+    lines = ("name = 'a'", "version = '1'", "department = 'd'", "capabilities = ()", "wakes = ()", "priority = 0")
+    body = "\n    ".join((*lines, "act = print", part))
+    return f"class A:\n    {body}\nAGENTS = (A(),)"
+
+
+@pytest.mark.parametrize(
     ("source", "says"),
     [
         ("x = 1", "no AGENTS"),
         ("raise ValueError('boom')", "boom"),
         ("def (", "SyntaxError"),
         ("class A:\n    name = 'a'\nAGENTS = (A(),)", "lacks"),
+        ("import sys; sys.exit(3)", "SystemExit"),
+        (whole("name = 5"), "name of A"),
+        (whole("wakes = 5"), "wakes of A"),
+        (whole("wakes = ('Item',)"), "wakes of A"),
+        (whole("priority = 'high'"), "priority of A"),
+        (whole("version = 1"), "version of A"),
+        (whole("department = None"), "department of A"),
+        (whole("capabilities = 'x'"), "capabilities of A"),
+        (whole("act = None"), "act of A"),
+        (whole("@property\n    def wakes(self): raise ValueError('no')"), "cannot be read"),
     ],
 )
 def test_a_module_that_cannot_be_used_is_one_sentence(tmp_path: Path, source: str, says: str) -> None:

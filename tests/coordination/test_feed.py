@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import count
 
 import pytest
 
@@ -101,6 +102,21 @@ def test_a_condition_that_raises_is_put_aside_and_the_feed_goes_on() -> None:
     assert "condition" in failure.reason
     assert "KeyError" in failure.reason
     assert works.read(p.store, works.act_id("watcher", "t", p.store.head().position)) is not None
+
+
+def nowhere(entity: Entity) -> list[str]:
+    raise LookupError(entity.id)
+
+
+def test_a_subject_that_raises_or_never_ends_is_put_aside_and_the_feed_goes_on() -> None:
+    p = quiet(Wake("Product", subject=nowhere), Wake("Customer", subject=lambda e: map(str, count())), Wake("Ticket"))
+    p.product("a", stock=1)
+    p.put(Put("t", "Ticket", {}), Put("c", "Customer", {}))
+    p.run()
+    (failure,) = p.runtime.failures()
+    assert "subject of a wake" in failure.reason
+    assert "LookupError" in failure.reason
+    assert works.read(p.store, works.act_id("watcher", "t", p.store.head().position - 1)) is not None
 
 
 def test_relations_wake_unless_they_cancel_out() -> None:
