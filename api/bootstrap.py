@@ -34,6 +34,7 @@ from kg.committer import Committer
 from kg.embedders.cache import CachedEmbedder
 from kg.embedders.hashing import HashingEmbedder
 from kg.embedders.minilm import MiniLM
+from kg.embedders.shared import SharedEmbedder
 from kg.index import Embedder, SemanticIndex
 from kg.indexes.shared import SharedIndex
 from kg.ontology import Ontology, load
@@ -117,11 +118,12 @@ def build(settings: Settings, *, index: bool = False, acting: bool = False) -> N
         opened.callback(store.close)
         rules = _rules(store, ontology)
         embedder: Embedder | None = None
-        semantic: SemanticIndex | None = None
+        semantic: SharedIndex | None = None
         if index:
-            embedder = make_embedder(settings)
-            semantic = SharedIndex(settings.home_path / INDEX, embedder)
+            own = make_embedder(settings)
+            semantic = SharedIndex(settings.home_path / INDEX, own)
             opened.callback(semantic.close)
+            embedder = SharedEmbedder(own, semantic)
         agents = _acting(settings, store, ontology, rules, semantic, embedder) if acting else None
         worker = _worker(settings, store, clock, ontology, agents) if agents is not None else None
         closing = opened.pop_all()
@@ -175,7 +177,9 @@ def _worker(settings: Settings, store: Committer, clock: Clock, ontology: Ontolo
         runtime.handle(work_id)
 
     carrier = make_carrier(handle, url, settings.workers)
-    runtime = Runtime(store, clock, ontology, acting, make_effectors(settings, clock), carrier.enqueue)
+    runtime = Runtime(
+        store, clock, ontology, acting, make_effectors(settings, clock), carrier.enqueue, holder=clock.id()
+    )
     worker = Worker(runtime, carrier)
     store.on_commit(worker.notify)
     return worker

@@ -16,8 +16,11 @@ class Bounds:
     batch_work_max: int = 2_000
     #: How long one feed reader may be silent before another takes over.
     feed_lease_seconds: float = 2.0
-    #: How long one worker may hold a piece of work before it is given to another.
-    work_lease_seconds: float = 60.0
+    #: How long a living worker may hold a piece of work before it is given to another; a dead one's is given away at once.
+    work_lease_seconds: float = 300.0
+    #: How often a worker process gives a sign of life, and how long one counts.
+    beat_seconds: float = 1.0
+    beat_lease_seconds: float = 5.0
     #: Claims of one piece of work before it is put aside for a person.
     attempts_max: int = 6
     #: First wait after a failure; it doubles each time, with jitter, up to `backoff_max_seconds`.

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from coordination import works
+from coordination.beats import living, orphaned
 from coordination.bounds import Bounds
 from coordination.errors import GiveUp, HeldError, RetryLater
-from coordination.works import Work, micros
+from coordination.works import CLAIMED, Work, micros
 from kg.clock import Clock
 from kg.errors import ConflictError
 from kg.model import StateWrite
@@ -42,19 +43,24 @@ class Dispatch:
     clock: Clock
     bounds: Bounds
     tasks: Mapping[str, Task]
+    holder: str = ""
 
     def handle(self, id: str) -> list[str]:
         """Claim and do the work with this id where it is open; returns the ids of the work that follows."""
         work = works.read(self.store, id)
-        if work is None or not work.open_at(self._now()):
+        if work is None or not self._open(work):
             return []
-        claimed = work.claim(self._now(), self.bounds.work_lease_seconds)
+        claimed = work.claim(self._now(), self.bounds.work_lease_seconds, self.holder)
         try:
             # INVARIANT I7: of several workers one wins the revision.
             self.store.commit([], None, state=[claimed.write()])
         except ConflictError:
             return []
         return self._run(claimed.committed())
+
+    def _open(self, work: Work) -> bool:
+        now = self._now()
+        return work.open_at(now) or (work.state == CLAIMED and orphaned(work, living(self.store, now)))
 
     def _run(self, work: Work) -> list[str]:
         task = self.tasks[work.task]

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from coordination import works
+from coordination.beats import living, orphaned
 from coordination.bounds import Bounds
 from coordination.works import Work, micros
 from kg.clock import Clock
@@ -39,8 +40,9 @@ class Reconciler:
     def step(self) -> int:
         """Send what is due and was not sent of late; how many messages that were."""
         now, sent = micros(self.clock.now()), 0
+        alive = living(self.store, now)
         for work in self._soonest(self.bounds.reconcile_batch):
-            if work.open_at(now) and not self._lately(work):
+            if (work.open_at(now) or orphaned(work, alive)) and not self._lately(work):
                 self.send(work.id)
                 sent += 1
         return sent

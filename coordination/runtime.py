@@ -38,7 +38,11 @@ CHOOSERS: Final[Mapping[str, int]] = {"manager": 1}
 
 @dataclass(slots=True)
 class Runtime:
-    """Everything coordination does, wired. `enqueue` carries a work id to whoever calls `handle`."""
+    """Everything coordination does, wired. `enqueue` carries a work id to whoever calls `handle`.
+
+    `holder` names the process in its claims; one that gives beats under that name (see `worker`) is taken over soon after it
+    dies, one without a name when its claims run out.
+    """
 
     store: GraphStore
     clock: Clock
@@ -48,6 +52,7 @@ class Runtime:
     enqueue: Callable[[str], None]
     bounds: Bounds = field(default_factory=Bounds)
     choosers: Mapping[str, int] = field(default_factory=lambda: CHOOSERS)
+    holder: str = ""
     feed: Feed = field(init=False)
     dispatch: Dispatch = field(init=False)
     reconciler: Reconciler = field(init=False)
@@ -67,6 +72,7 @@ class Runtime:
                 "release": Release(store, clock, bounds),
                 "effect": Effects(store, clock, {effector.kind: effector for effector in self.effectors}),
             },
+            holder=self.holder,
         )
         self.reconciler = Reconciler(store, clock, bounds, self._send)
 

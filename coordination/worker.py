@@ -7,12 +7,16 @@ committed); it never polls faster. Stopping lets what is being handled finish.
 
 import logging
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
+from coordination import works
+from coordination.beats import beat, ended, forgotten
 from coordination.brokers import Carrier
 from coordination.runtime import Runtime
 from kg.errors import NoesisError
+from kg.model import StateWrite
 
 #: Batches pumped before the loop looks at the time again.
 BATCHES_MAX: Final = 100
@@ -28,7 +32,9 @@ class Worker:
     interval_seconds: float = 1.0
     _woken: threading.Event = field(default_factory=threading.Event)
     _ending: threading.Event = field(default_factory=threading.Event)
+    _ended: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
+    _heart: threading.Thread | None = None
 
     def notify(self, position: int) -> None:
         """Something was committed up to this position."""
@@ -38,6 +44,10 @@ class Worker:
     def start(self) -> None:
         """Start the carrier's threads and the loop."""
         if self._thread is None:
+            # The first beat comes before the first claim: work held by a process that never beat counts as orphaned.
+            self._beat()
+            self._heart = threading.Thread(target=self._live, name="noesis-beat", daemon=True)
+            self._heart.start()
             self.carrier.start()
             self._woken.set()
             self._thread = threading.Thread(target=self._run, name="noesis-worker", daemon=True)
@@ -51,6 +61,29 @@ class Worker:
             self._thread.join(STOP_SECONDS)
             self._thread = None
         self.carrier.stop()
+        self._ended.set()
+        if self._heart is not None:
+            self._heart.join(STOP_SECONDS)
+            self._heart = None
+            self._say(lambda: [ended(self.runtime.holder)])
+
+    def _beat(self) -> None:
+        bounds, clock, holder = self.runtime.bounds, self.runtime.clock, self.runtime.holder
+        self._say(lambda: [beat(clock, holder, bounds.beat_lease_seconds)])
+
+    def _live(self) -> None:
+        store, now = self.runtime.store, works.micros(self.runtime.clock.now())
+        self._say(lambda: forgotten(store, now))
+        while not self._ended.wait(self.runtime.bounds.beat_seconds):
+            self._beat()
+
+    def _say(self, rows: Callable[[], list[StateWrite]]) -> None:
+        if not self.runtime.holder:
+            return
+        try:
+            self.runtime.store.commit([], None, state=rows())
+        except NoesisError as error:
+            logging.getLogger(__name__).warning("this worker could not give its sign of life: %s", error)
 
     def _run(self) -> None:
         wait = 0.0

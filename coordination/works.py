@@ -63,6 +63,7 @@ class Work:
     unsure: bool = False
     held: bool = False
     reason: str = ""
+    holder: str = ""
     revision: int = 0
 
     def form(self) -> dict[str, Json]:
@@ -81,6 +82,7 @@ class Work:
             "unsure": self.unsure,
             "held": self.held,
             "reason": self.reason,
+            "holder": self.holder,
         }
 
     def open_at(self, now: int) -> bool:
@@ -95,12 +97,21 @@ class Work:
         fresh = replace(self, since=now, until=due)
         return StateWrite(KIND, self.id, fresh.form(), expect=ABSENT, due=due if self.state == READY else None)
 
-    def claim(self, now: int, lease_seconds: float) -> "Work":
-        """The work as this worker holds it once `write` is committed."""
+    def claim(self, now: int, lease_seconds: float, holder: str = "") -> "Work":
+        """The work as this worker, of the process `holder`, holds it once `write` is committed."""
         self._allow(CLAIMED)
         until = now + int(lease_seconds * 1_000_000)
         taken = self.taken or self.state == CLAIMED
-        return replace(self, state=CLAIMED, held=False, attempts=self.attempts + 1, since=now, until=until, taken=taken)
+        return replace(
+            self,
+            state=CLAIMED,
+            held=False,
+            attempts=self.attempts + 1,
+            since=now,
+            until=until,
+            taken=taken,
+            holder=holder,
+        )
 
     def done(self) -> "Work":
         """The work, done."""

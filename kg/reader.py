@@ -57,8 +57,17 @@ class Reader:
         return self._visible(self._store.get(ids, self.at))
 
     def _visible(self, found: Mapping[str, Entity]) -> dict[str, Entity]:
-        seen = zip(found, self.view.see(list(found.values())), strict=True)
+        seen = zip(found, self._see(list(found.values())), strict=True)
         return {id: entity for id, entity in seen if entity is not None}
+
+    def _see(self, entities: Sequence[Entity]) -> list[Entity | None]:
+        """What the View shows of these; of the past only where it shows the newest version too."""
+        seen = self.view.see(entities)
+        if self.at is None or self._store.head().position == self.at:
+            return seen
+        # INVARIANT I10: what `get` denies now is not told through an earlier position either.
+        hidden = self._hidden([entity.id for entity in seen if entity is not None])
+        return [None if entity is None or entity.id in hidden else entity for entity in seen]
 
     def find(
         self,
@@ -108,7 +117,7 @@ class Reader:
         looked = 0
         while looked < SCAN_MAX:
             page = self._store.find(cls, where, order, after, min(size, PAGE_MAX), self.at)
-            for entity in self.view.see(page.items):
+            for entity in self._see(page.items):
                 # INVARIANT I10: a row matches only on what its reader may see of it.
                 if entity is not None and not (asked & entity.masked):
                     yield entity
@@ -149,7 +158,7 @@ class Reader:
         return {id: found[:first] for id, found in edges.items()}
 
     def _edges(self, found: Sequence[Edge], asked: frozenset[str]) -> list[Edge]:
-        seen = self.view.see([edge.entity for edge in found])
+        seen = self._see([edge.entity for edge in found])
         pairs = zip(found, seen, strict=True)
         return [Edge(edge.relation, far) for edge, far in pairs if far is not None and not asked & far.masked]
 
@@ -180,11 +189,10 @@ class Reader:
 
     def history(self, id: str) -> list[Entity]:
         """The visible versions, oldest first; none at all where the newest is not visible, as `get` would deny it."""
-        versions = [v for v in self._store.history(id) if self.at is None or v.since <= self.at]
-        seen = self.view.see(versions)
-        if not seen or seen[-1] is None:
+        seen = list(zip(stored := self._store.history(id), self.view.see(stored), strict=True))
+        if not seen or seen[-1][1] is None:
             return []
-        return [version for version in seen if version is not None]
+        return [shown for version, shown in seen if shown is not None and (self.at is None or version.since <= self.at)]
 
     def versions(self, wanted: Sequence[tuple[str, int]]) -> dict[tuple[str, int], Entity]:
         """Those of these exact versions that are visible, and whose entity's current version is not hidden."""
@@ -196,9 +204,12 @@ class Reader:
         return {key: entity for key, entity in seen if entity is not None and key[0] not in hidden}
 
     def _hidden(self, ids: Sequence[str]) -> set[str]:
-        """Those ids that are current and that the View denies."""
-        current = self._store.get(list(dict.fromkeys(ids)), self.at)
-        return current.keys() - self._visible(current).keys()
+        """Those ids whose newest version the View denies; of a closed entity that is its closing version."""
+        unique = list(dict.fromkeys(ids))
+        newest = self._store.get(unique)
+        newest |= {id: versions[-1] for id in unique if id not in newest and (versions := self._store.history(id))}
+        seen = zip(newest, self.view.see(list(newest.values())), strict=True)
+        return {id for id, entity in seen if entity is None}
 
     def changes(self, after: int, first: int = PAGE_MAX) -> Feed:
         """The next visible changes after a position; `Feed.position` passes over hidden ones, so a follower never sticks."""

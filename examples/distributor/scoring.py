@@ -45,7 +45,15 @@ class Score:
     @property
     def total(self) -> Tally:
         """All kinds in one tally."""
-        tallies = self.kinds.values()
+        return self.of(tuple(self.kinds))
+
+    def only(self, kinds: tuple[str, ...]) -> dict[str, Tally]:
+        """The tallies of these kinds."""
+        return {kind: tally for kind, tally in self.kinds.items() if kind in kinds}
+
+    def of(self, kinds: tuple[str, ...]) -> Tally:
+        """These kinds in one tally."""
+        tallies = self.only(kinds).values()
         return Tally(
             tuple(target for tally in tallies for target in tally.found),
             tuple(target for tally in tallies for target in tally.missed),

@@ -6,12 +6,13 @@ Invariant: `tell` is true only if every claim it prints was checked and held; no
 
 import shutil
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
 
-from api.bootstrap import agent_modules, build
+from agents.context import Search
+from api.bootstrap import INDEX, agent_modules, build, make_embedder
 from api.graphql.ids import global_id
 from api.platform import Noesis
 from api.project import OPERATOR, prepare
@@ -22,10 +23,12 @@ from examples.distributor.generate import generate
 from examples.distributor.live import apply_live
 from examples.distributor.processes import Processes, StoryError, graphql, wait_for
 from examples.distributor.rest import at_rest, indexed, open_work
-from examples.distributor.scoring import KINDS, approval_to_show, score, why_to_show
+from examples.distributor.scoring import KINDS, Score, approval_to_show, score, why_to_show
 from examples.distributor.silo import best_alone, score_alone
 from examples.distributor.truth import Truth, read_truth
 from governance import apikeys
+from kg.embedders.shared import SharedEmbedder
+from kg.indexes.shared import SharedIndex
 from kg.ingest import ingest, load_mapping
 from kg.lineage import why
 from kg.reader import Reader
@@ -45,6 +48,8 @@ FILES = (
 )
 #: Points of recall by which all departments together must find more than the best of them alone.
 LEAD_MIN = 20
+#: The kinds of situation that no department sees whole.
+CROSS = ("replenishment", "late_delivery", "credit_hold")
 #: Proposals applied before the worker is killed, so that it dies in mid-run.
 APPLIED_BEFORE_KILL = 5
 WHY_LINES = 45
@@ -120,13 +125,13 @@ def _told(story: Story, platform: Noesis, processes: Processes, data: Path, trut
     story.say(f"   noesis serve answers at {url} and follows the graph with the semantic index")
     _load(story, platform, "The departments' systems become one graph")
     _work_killed(story, platform, processes)
+    _approve(story, platform, url, manager)
+    _why(story, platform)
     story.chapter("The business goes on: rows change in the source systems, agents sense it in the graph")
     story.say(f"   {apply_live(data)} rows changed at the sources")
     wait_for(lambda: indexed(platform.store), "the index")
     _load(story, platform, "")
     _rest(story, platform)
-    _approve(story, platform, url, manager)
-    _why(story, platform)
     _score(story, platform, truth)
     _once(story, platform)
     story.chapter("The record")
@@ -229,28 +234,41 @@ def _score(story: Story, platform: Noesis, truth: Truth) -> None:
     for kind in KINDS:
         tally = unified.kinds[kind]
         story.say(f"   {kind:16}{len(tally.found):8}{len(tally.missed):8}{len(tally.false):8}{tally.recall:9.0%}")
-    agents = [item.agent for item in agent_modules(platform.settings).values()]
-    name, best = best_alone(score_alone(platform.store, agents, truth, _searches(platform)))
+    alone = _alone(platform, truth)
+    name, best = best_alone(alone)
     story.say(
-        f"   {'best alone: ' + name:16}{len(best.total.found):4}{len(best.total.missed):8}{len(best.total.false):8}"
+        f"   {'best alone: ' + name:20}{len(best.total.found):4}{len(best.total.missed):8}{len(best.total.false):8}"
         f"{best.total.recall:9.0%}"
     )
     lead = (unified.total.recall - best.total.recall) * 100
     story.check(lead >= LEAD_MIN, f"all departments together find {lead:.0f} points more than the best alone")
+    # A ticket's team follows from the helpdesk's own past: what several departments must know is the other three kinds.
+    together = unified.of(CROSS)
+    name, best = best_alone({system: Score(found.only(CROSS)) for system, found in alone.items()})
     story.check(
-        len(unified.total.false) <= len(best.total.false),
-        f"with no more false alarms: {len(unified.total.false)} against {len(best.total.false)}",
+        (together.recall - best.total.recall) * 100 >= LEAD_MIN and len(together.false) <= len(best.total.false),
+        f"where departments must be joined: {together.recall:.0%} with {len(together.false)} false alarms against "
+        f"{best.total.recall:.0%} with {len(best.total.false)} ({name} alone)",
     )
 
 
-def _searches(platform: Noesis) -> Callable[[View], Callable[..., tuple[Hit, ...]]]:
-    def of(view: View) -> Callable[..., tuple[Hit, ...]]:
-        def find(text: str, classes: tuple[str, ...], first: int) -> tuple[Hit, ...]:
-            return search(platform.store, None, None, view, platform.ontology, text, classes, first).hits
+def _alone(platform: Noesis, truth: Truth) -> dict[str, Score]:
+    """What each department's data gives alone, with the same agents and the same semantic search."""
+    agents = [item.agent for item in agent_modules(platform.settings).values()]
+    own = make_embedder(platform.settings)
+    index = SharedIndex(platform.settings.home_path / INDEX, own)
+    embedder = SharedEmbedder(own, index)
+
+    def searches(view: View) -> Search:
+        def find(text: str, classes: Sequence[str], first: int) -> Sequence[Hit]:
+            return search(platform.store, index, embedder, view, platform.ontology, text, classes, first).hits
 
         return find
 
-    return of
+    try:
+        return score_alone(platform.store, agents, truth, searches)
+    finally:
+        index.close()
 
 
 def _once(story: Story, platform: Noesis) -> None:

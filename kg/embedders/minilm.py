@@ -81,6 +81,7 @@ def _load(folder: Path) -> Any:
     verify(folder)
     try:
         from sentence_transformers import SentenceTransformer
+        from torch import set_num_threads
         from transformers.utils import logging
     except ImportError:
         raise SearchIndexError(
@@ -89,6 +90,8 @@ def _load(folder: Path) -> Any:
     # A bar of its own on standard error would stand in the middle of the caller's output.
     silence: Callable[[], None] = logging.disable_progress_bar
     silence()
+    # Texts of a few sentences leave too little to divide: on two cores two threads take twice the processor time of one.
+    set_num_threads(1)
     loaded = SentenceTransformer(str(folder), device="cpu", local_files_only=True)
     size = len(loaded.encode("x"))
     if size != DIMENSION:

@@ -73,5 +73,10 @@ class RemoteIndex:
         """Ask the owner to start with an empty index."""
         self._ask("reset", mapping, bound)
 
+    def embed(self, texts: Sequence[str]) -> list[list[float]]:
+        """Ask the owner for the vectors of texts, so that this process need not load the model."""
+        vectors: list[list[float]] = self._ask("embed", list(texts))
+        return vectors
+
     def close(self) -> None:
         """Nothing to release."""

@@ -64,6 +64,8 @@ class SharedIndex:
 
     def _here(self, name: str, arguments: Sequence[Any]) -> Any:
         """Do a call in this process, which owns the shard."""
+        if name == "embed":
+            return self._embedder.embed(*arguments)
         with self._lock:
             if name == "reset" and self._fault is not None:
                 self._open(fresh=True)
@@ -114,6 +116,15 @@ class SharedIndex:
     def reset(self, mapping: str, bound: str) -> None:
         """Start with an empty index, here or at the owner."""
         self._call("reset", mapping, bound)
+
+    def embed(self, texts: Sequence[str]) -> list[list[float]]:
+        """The vectors of texts, by the owner's model; by this process's own where it is the owner or none answers."""
+        if self._ownership is None and not self._closed:
+            try:
+                return self._remote.embed(texts)
+            except OwnerGoneError:
+                pass
+        return self._embedder.embed(texts)
 
     def close(self) -> None:
         """Stop answering others, flush, and let another process own the folder; a second call does nothing."""

@@ -51,6 +51,7 @@ CALLS: Mapping[str, Call] = {
     ),
     "info": Call(_same, asdict, lambda form: Info(**form)),
     "reset": Call(_same, _same, _same),
+    "embed": Call(_same, _same, _same),
 }
 
 

@@ -1,7 +1,7 @@
-"""The contract of port Embedder, over every adapter: HashingEmbedder, MiniLM and CachedEmbedder over either."""
+"""The contract of port Embedder, over every adapter: hashing, MiniLM, the cache over either, and by way of an index's owner."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -9,14 +9,21 @@ import pytest
 from kg.embedders.cache import CachedEmbedder
 from kg.embedders.hashing import HashingEmbedder
 from kg.embedders.minilm import MiniLM
+from kg.embedders.shared import SharedEmbedder
 from kg.index import Embedder
+from kg.indexes.shared import SharedIndex
 
 TEXTS = ["late delivery", "die Lieferung ist zu spät", "", "a" * 5_000, "late delivery", "\n\t ", "🚚"]
 
 
-@pytest.fixture(name="embedder", params=["hashing", "minilm", "cached hashing", "cached minilm"], scope="module")
+@pytest.fixture(
+    name="embedder", params=["hashing", "minilm", "cached hashing", "cached minilm", "owner", "asking"], scope="module"
+)
 def _embedder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedder]:
     inner: Embedder = MiniLM() if "minilm" in request.param else HashingEmbedder(64)
+    if request.param in ("owner", "asking"):
+        yield from _shared(tmp_path_factory.mktemp("index"), asking=request.param == "asking")
+        return
     if "cached" not in request.param:
         yield inner
         return
@@ -24,6 +31,22 @@ def _embedder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
     cached = CachedEmbedder(inner, folder / "cache.db")
     yield cached
     cached.close()
+
+
+def _shared(folder: Path, *, asking: bool) -> Iterator[Embedder]:
+    owner = SharedIndex(folder, HashingEmbedder(64))
+    assert owner.owner
+    other = SharedIndex(folder, Unasked(64))
+    yield SharedEmbedder(Unasked(64), other) if asking else SharedEmbedder(HashingEmbedder(64), owner)
+    other.close()
+    owner.close()
+
+
+class Unasked(HashingEmbedder):
+    """The embedder of a process that asks the owner: it must not be used itself."""
+
+    def embed(self, texts: Sequence[str]) -> list[list[float]]:
+        raise AssertionError("the owner embeds")
 
 
 def test_it_says_which_model_it_is(embedder: Embedder) -> None:
@@ -48,3 +71,13 @@ def test_the_same_text_gives_the_same_vector_alone_or_among_others(embedder: Emb
 
 def test_no_texts_no_vectors(embedder: Embedder) -> None:
     assert embedder.embed([]) == []
+
+
+def test_where_the_owner_has_gone_a_process_embeds_for_itself(tmp_path: Path) -> None:
+    owner = SharedIndex(tmp_path, HashingEmbedder(64))
+    other = SharedIndex(tmp_path, HashingEmbedder(64))
+    embedder = SharedEmbedder(HashingEmbedder(64), other)
+    before = embedder.embed(TEXTS)
+    owner.close()
+    assert embedder.embed(TEXTS) == before
+    other.close()

@@ -1,0 +1,47 @@
+"""Beats: the sign of life of each worker process, so that what a dead one held is taken over within seconds, and what a living one
+holds may take as long as thinking takes.
+
+Invariant: a beat only decides when held work may be claimed anew; that a stale holder writes nothing is the work row's own fence
+(I7). A process that seems dead and is not costs a doubled try, never a doubled effect.
+"""
+
+from typing import Final
+
+from coordination.works import CLAIMED, Work, micros
+from kg.clock import Clock
+from kg.model import StateWrite
+from kg.store import GraphStore
+
+KIND: Final = "worker"
+#: Worker processes looked at; more than these need a larger bound.
+WORKERS_MAX: Final = 1_000
+#: Rows of processes that ended without saying so are dropped after this long.
+FORGOTTEN_MICROS: Final = 3_600_000_000
+
+
+def beat(clock: Clock, holder: str, seconds: float) -> StateWrite:
+    """The row that says: this process lives, and will say so again within `seconds`."""
+    now = micros(clock.now())
+    return StateWrite(KIND, holder, {"since": now, "until": now + int(seconds * 1_000_000)})
+
+
+def ended(holder: str) -> StateWrite:
+    """The row's removal: what this process still held is open at once."""
+    return StateWrite(KIND, holder, None)
+
+
+def living(store: GraphStore, now: int) -> frozenset[str]:
+    """The processes whose last beat still counts."""
+    rows = store.scan(KIND, first=WORKERS_MAX)
+    return frozenset(row.key for row in rows if row.value["since"] <= now < row.value["until"])
+
+
+def forgotten(store: GraphStore, now: int) -> list[StateWrite]:
+    """The removal of rows whose process ended long ago."""
+    rows = store.scan(KIND, first=WORKERS_MAX)
+    return [StateWrite(KIND, row.key, None) for row in rows if row.value["until"] + FORGOTTEN_MICROS < now]
+
+
+def orphaned(work: Work, alive: frozenset[str]) -> bool:
+    """Whether work is held by a process that gives no sign of life."""
+    return work.state == CLAIMED and bool(work.holder) and work.holder not in alive
