@@ -17,18 +17,25 @@ from typing import cast
 import pytest
 
 from agents.acting import LocalActing
+from agents.context import Search
 from coordination.proposals import Draft, Proposal
 from examples.incidents.agents.precedents import vote
 from examples.incidents.agents.team_router import FEW, SHOWN
 from examples.incidents.events import Event, batches, read_events
 from examples.incidents.feed import Feed, incident_id
+from examples.incidents.replay import main
 from governance.approvals import approve
 from governance.principals import load_principal
 from governance.rules import load_rules
+from kg.embedders.hashing import HashingEmbedder
+from kg.indexer import Indexer
+from kg.indexes.edge import EdgeIndex
 from kg.lineage import why
 from kg.model import Entity, Op, Put, Where
+from kg.search import search
 from kg.store import GraphStore
 from kg.values import Ref
+from kg.view import View
 from tests.flows.desk import DATA, ROOT, Desk, need
 from tests.parts import OpenView
 
@@ -217,6 +224,48 @@ def test_other_later_events_change_no_choice(desk: Desk, events: list[Event], tm
         assert "X1" in drafts_at_the_start(second, later)[0].rationale
     finally:
         second.platform.close()
+
+
+def test_where_the_graph_gives_few_the_index_gives_more(desk: Desk, events: list[Event], tmp_path: Path) -> None:
+    platform, embedder = desk.platform, HashingEmbedder()
+    index = EdgeIndex(tmp_path / "index", embedder)
+
+    def searches(view: View) -> Search:
+        return lambda text, classes, first: (
+            search(platform.store, index, embedder, view, platform.ontology, text, classes, first).hits
+        )
+
+    try:
+        Indexer(platform.store, index, embedder, platform.ontology).run()
+        indexed = replace(cast(LocalActing, platform.acting), searches=searches)
+        more = 0
+        for event in [event for event in events if event.first][-200:]:
+            (alone,) = drafts_at_the_start(desk, event.incident)
+            created = platform.store.history(incident_id(event.incident))[0]
+            change = platform.store.changes(created.since - 1, 1)[0]
+            (draft,), _ = indexed.act("team-router", change, created, created.since)
+            if considered(alone) >= FEW:
+                assert draft == alone
+            else:
+                assert considered(draft) >= considered(alone)
+                more += considered(draft) > considered(alone)
+        assert more >= 10
+    finally:
+        index.close()
+
+
+def test_the_replay_command_says_what_was_proposed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], events: list[Event]
+) -> None:
+    del events
+    assert main([str(LOG), "--events", "400", "--home", str(tmp_path)]) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert {(words[0], words[1]) for words in lines} >= {
+        ("incident.escalate", "applied"),
+        ("incident.route", "applied"),
+    }
+    assert main([str(tmp_path / "none.csv")]) == 2
+    assert "bpic2013_incidents.csv" in capsys.readouterr().err
 
 
 def test_a_killed_feed_goes_on_where_it_was(events: list[Event], tmp_path: Path) -> None:

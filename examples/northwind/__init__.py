@@ -1,0 +1,1 @@
+"""Northwind: the sample database of a food trader, whole."""
