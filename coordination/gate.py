@@ -22,7 +22,7 @@ from governance.rulebook import RuleBook
 from governance.rules import BOOK, load_rules
 from governance.verdict import Approved, Request, Requirement, Resource, Verdict, strictest
 from kg.clock import Clock
-from kg.model import Close, Entity, Input, Link, Put, Write
+from kg.model import ABSENT, Close, Entity, Input, Link, Put, Write
 from kg.ontology import Ontology
 from kg.store import GraphStore
 from kg.values import Money, Value
@@ -31,6 +31,8 @@ from kg.values import Money, Value
 DECISIONS_MAX: Final = 100
 #: Entities beyond the target that one proposal may touch.
 TOUCHED_MAX: Final = 200
+#: Ids that the platform makes from names; whoever took one first would keep a rule, a switch or an answer from being.
+RESERVED: Final = ("approval-", "control-", "ontology-", "rule-")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,8 @@ class Gate:
             expects[target] = resource.version
         gone = _gone(proposal, there, resource)
         touched, platform = self._touched(proposal)
+        # INVARIANT I4: what is decided on in passing is held too, and what was to be new is new.
+        expects |= {it.id: it.version if isinstance(it, Entity) else ABSENT for it in touched}
         held = "" if runs else _held(agent)
         refused = refused or platform
         return Basis(rules, principal, resource or Resource("", target), expects, touched, refused, gone, held)
@@ -113,7 +117,7 @@ class Gate:
     def judge(self, proposal: Proposal, basis: Basis, approvals: Sequence[Approved]) -> Verdict:
         """The verdict on the proposal; the strictest where its writes touch more than its target.
 
-        The target needs a permit; the other entities need none, but a forbid that speaks of them counts.
+        The target needs a permit, and so does every other entity that is there already; for new ones a forbid counts.
         """
         if basis.refused:
             return Verdict("deny", reason=basis.refused)
@@ -121,7 +125,8 @@ class Gate:
         verdict = decide(request, basis.rules, approvals)
         for resource in basis.touched:
             other = decide(replace(request, resource=resource), basis.rules, approvals)
-            if other.outcome != "allow" and (other.rules or other.errors):
+            # What is new needs no permit of its own: it comes to the target. What is there already is not changed in passing.
+            if other.outcome != "allow" and (isinstance(resource, Entity) or other.rules or other.errors):
                 verdict = _stricter(verdict, other)
         return verdict
 
@@ -221,6 +226,9 @@ class Gate:
             known = self.ontology.classes.get(thing.cls)
             if known is not None and known.platform:
                 return [], f"an agent writes no {thing.cls}: it belongs to the platform"
+        for id in made.keys() - found.keys():
+            if id.startswith(RESERVED):
+                return [], f"the id {id[:80]} is made by the platform; take one from the context"
         if len(touched) > TOUCHED_MAX:
             return [], f"it would change {len(touched):,} entities beside its target; the bound is {TOUCHED_MAX}"
         return touched, ""

@@ -66,7 +66,8 @@ class Reader:
         if self.at is None or self._store.head().position == self.at:
             return seen
         # INVARIANT I10: what `get` denies now is not told through an earlier position either.
-        hidden = self._hidden([entity.id for entity in seen if entity is not None])
+        ids = [entity.id for entity in seen if entity is not None]
+        hidden = self._hidden(ids) | self._hidden_closed(ids)
         return [None if entity is None or entity.id in hidden else entity for entity in seen]
 
     def find(
@@ -204,12 +205,17 @@ class Reader:
         return {key: entity for key, entity in seen if entity is not None and key[0] not in hidden}
 
     def _hidden(self, ids: Sequence[str]) -> set[str]:
-        """Those ids whose newest version the View denies; of a closed entity that is its closing version."""
-        unique = list(dict.fromkeys(ids))
-        newest = self._store.get(unique)
-        newest |= {id: versions[-1] for id in unique if id not in newest and (versions := self._store.history(id))}
-        seen = zip(newest, self.view.see(list(newest.values())), strict=True)
+        """Those ids that are current and that the View denies."""
+        current = self._store.get(list(dict.fromkeys(ids)))
+        seen = zip(current, self.view.see(list(current.values())), strict=True)
         return {id for id, entity in seen if entity is None}
+
+    def _hidden_closed(self, ids: Sequence[str]) -> set[str]:
+        """Those ids that are closed and whose closing version the View denies."""
+        current = self._store.get(list(dict.fromkeys(ids)))
+        gone = [id for id in dict.fromkeys(ids) if id not in current]
+        last = [versions[-1] for id in gone if (versions := self._store.history(id))]
+        return {entity.id for entity, seen in zip(last, self.view.see(last), strict=True) if seen is None}
 
     def changes(self, after: int, first: int = PAGE_MAX) -> Feed:
         """The next visible changes after a position; `Feed.position` passes over hidden ones, so a follower never sticks."""

@@ -110,6 +110,15 @@ def test_snapshots_are_seen_by_the_rules_of_now(shop: Client, platform: Noesis) 
     assert all(node["email"] is None for node in nodes)
 
 
+def test_a_snapshot_does_not_show_what_is_hidden_now(shop: Client, platform: Noesis) -> None:
+    position = platform.store.head().position
+    write(platform.store, platform.clock, Put("customer0001", "Customer", {"number": "H-2"}))
+    past = f'query @asOf(position: {position}) {{ customer(id: "customer0001") {{ name }} customers {{ nodes {{ number }} }} }}'
+    found = shop.data(past)
+    assert found["customer"] is None
+    assert [node["number"] for node in found["customers"]["nodes"]] == ["C-0000", "C-0002"]
+
+
 def test_nothing_under_graphql_reads_entities_from_the_store_itself() -> None:
     """Reads of entities go through the Reader; what else touches the store is listed here with its reason."""
     allowed = {

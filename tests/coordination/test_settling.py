@@ -11,6 +11,7 @@ from coordination.bounds import Bounds
 from coordination.errors import StateError
 from coordination.proposals import MOVES, Draft, Proposal
 from coordination.wakes import Wake
+from governance.controls import control_id
 from governance.errors import ApprovalError
 from governance.rules import add, retire
 from kg.model import Change, Close, Entity, Kind, Link, Put
@@ -357,6 +358,25 @@ def test_a_forbid_on_anything_that_is_touched_counts() -> None:
     p.run()
     assert p.one()["state"] == "denied"
     assert "no-orders" in str(p.one()["reason"])
+
+
+def test_what_is_there_already_is_not_changed_without_a_permit() -> None:
+    only = '@id("products-only") permit(principal is Agent, action == Action::"apply", resource is Product);'
+    p = plant(rules=[only], acts={"buyer": proposing(Draft("trick", "p", (Put("c", "Customer", {"name": "x"}),)))})
+    p.put(Put("c", "Customer", {"name": "c"}))
+    fall(p)
+    p.run()
+    assert p.one()["state"] == "denied"
+    assert p.store.get(["c"])["c"]["name"] == "c"
+
+
+def test_no_agent_takes_the_id_of_a_control_that_is_still_to_come() -> None:
+    id = control_id("agent:newcomer")
+    p = plant(acts={"buyer": proposing(Draft("trick", "p", (Put(id, "Product", {"stock": 1}),)))})
+    fall(p)
+    p.run()
+    assert p.one()["state"] == "denied"
+    assert id not in p.store.get([id])
 
 
 def test_what_the_graph_refuses_fails_with_the_reason() -> None:

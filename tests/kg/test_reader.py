@@ -183,6 +183,23 @@ def test_following_in_small_pages_gives_every_visible_change_once(store: GraphSt
     assert after == store.head().position
 
 
+@pytest.mark.parametrize("closed", [False, True])
+def test_the_past_of_what_is_hidden_now_is_not_told(store: GraphStore, closed: bool) -> None:
+    before = store.head().position
+    store.commit([Put("c01", "Customer", {"secret": True})], cause("b"))
+    if closed:
+        store.commit([Close("c01")], cause("c"))
+    past = Reader(store, SECRET, at=before)
+    assert past.get(["c01"]) == {}
+    assert "c01" not in {entity.id for entity in past.find("Customer").items}
+    assert "c01" not in {edge.entity.id for edge in past.expand(["hub"], "knows")["hub"]}
+    assert "c01" not in {relation.target for relation in past.relations(["hub"])["hub"]}
+    assert past.history("c01") == []
+    assert past.versions([("c01", 1)]) == {} or closed
+    assert past.count("Customer") == len(visible(store)) - 1
+    assert list(past.get(["c02"])) == ["c02"]
+
+
 def test_at_reads_the_past_through_the_same_view(store: GraphStore) -> None:
     before = store.head().position
     store.commit(
