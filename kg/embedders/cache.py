@@ -9,7 +9,7 @@ import sqlite3
 import threading
 from array import array
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from kg.errors import SearchIndexError
@@ -64,7 +64,9 @@ class CachedEmbedder:
         if missing:
             made = self._embedder.embed(list(missing.values()))
             fresh = {key: array("f", vector) for key, vector in zip(missing, made, strict=True)}
-            self._keep(fresh)
+            # What cannot be kept (a full disk, another writer) costs the time to make it again, never the answer.
+            with suppress(SearchIndexError):
+                self._keep(fresh)
             kept |= fresh
         return [kept[key].tolist() for key in keys]
 
@@ -94,13 +96,17 @@ class CachedEmbedder:
 
     def _keep(self, fresh: "dict[bytes, array[float]]") -> None:
         with self._lock, self._translated():
-            self._database.execute("BEGIN IMMEDIATE")
             rows = [(key, vector.tobytes()) for key, vector in fresh.items()]
-            self._database.executemany("INSERT OR REPLACE INTO embedding (key, vector) VALUES (?, ?)", rows)
-            self._database.execute(
-                "DELETE FROM embedding WHERE place <= (SELECT max(place) FROM embedding) - ?", (KEPT_MAX,)
-            )
-            self._database.execute("COMMIT")
+            self._database.execute("BEGIN IMMEDIATE")
+            try:
+                self._database.executemany("INSERT OR REPLACE INTO embedding (key, vector) VALUES (?, ?)", rows)
+                self._database.execute(
+                    "DELETE FROM embedding WHERE place <= (SELECT max(place) FROM embedding) - ?", (KEPT_MAX,)
+                )
+                self._database.execute("COMMIT")
+            finally:
+                if self._database.in_transaction:
+                    self._database.execute("ROLLBACK")
 
     @contextmanager
     def _translated(self) -> Iterator[None]:

@@ -5,15 +5,22 @@ this process's own embedder does. Keeps nothing; the cache lies behind the owner
 """
 
 from collections.abc import Sequence
+from typing import Protocol
 
 from kg.index import Embedder
-from kg.indexes.shared import SharedIndex
+
+
+class Owned(Protocol):
+    """An index that one of several processes owns."""
+
+    def embed(self, texts: Sequence[str]) -> list[list[float]]:
+        """The vectors of texts, made by the owner."""
 
 
 class SharedEmbedder:
     """Port Embedder by way of a shared index."""
 
-    def __init__(self, embedder: Embedder, index: SharedIndex) -> None:
+    def __init__(self, embedder: Embedder, index: Owned) -> None:
         self._embedder = embedder
         self._index = index
 
