@@ -52,7 +52,7 @@ LEAD_MIN = 20
 CROSS = ("replenishment", "late_delivery", "credit_hold")
 #: Proposals applied before the worker is killed, so that it dies in mid-run.
 APPLIED_BEFORE_KILL = 5
-WHY_LINES = 45
+WHY_LINES = 150
 
 WAITING = """query($after: String) { proposals(where: {state: {eq: "waiting_approval"}}, first: 100, after: $after) {
   edges { node { id operation rationale decidedBy { edges { node { id outcome required } } } } } } }"""

@@ -1,16 +1,15 @@
-"""Tells what kind of source a location names, and shows locations without credentials."""
+"""Tells what kind of source a location names, and opens it."""
 
-import re
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from kg.errors import SourceError
+from kg.ingest.sources.credentials import SCHEME, redact
 from kg.ingest.sources.row import Source
 
 SUFFIXES_SQLITE = {".db", ".sqlite", ".sqlite3"}
 SUFFIXES_FILE = {".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson", ".parquet"}
 _SQLITE_HEADER = b"SQLite format 3\x00"
-_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 
 
 def open_source(location: str | Path, *, single: bool = False) -> Source:
@@ -22,7 +21,7 @@ def open_source(location: str | Path, *, single: bool = False) -> Source:
     from kg.ingest.sources.sql import SqlSource
 
     text = str(location)
-    scheme = _SCHEME.match(text)
+    scheme = SCHEME.match(text)
     if scheme:
         kind = scheme.group(1).lower().partition("+")[0]
         if kind == "sqlite":
@@ -46,38 +45,3 @@ def open_source(location: str | Path, *, single: bool = False) -> Source:
         known = ", ".join(sorted(SUFFIXES_FILE | SUFFIXES_SQLITE))
         raise SourceError(f"{path} is of an unknown kind; its name must end in one of {known}")
     return FileSource(path.parent, path.name, single=single)
-
-
-def redact(location: str) -> str:
-    """The location without user, password and options."""
-    if not _SCHEME.match(location):
-        return location
-    try:
-        parts = urlsplit(location)
-        port = f":{parts.port}" if parts.port else ""
-        host = parts.hostname or ""
-    except ValueError:
-        return location.partition("://")[0] + "://…"
-    return f"{parts.scheme}://{host}{port}{parts.path}"
-
-
-def secrets(location: str) -> list[str]:
-    """Every spelling of the secrets inside a location, longest first, so that messages can be scrubbed of them."""
-    found: set[str] = set()
-    authority = location.partition("://")[2]
-    if "@" in authority:
-        login = authority.rpartition("@")[0]
-        password = login.partition(":")[2]
-        found |= {password, unquote(password), login}
-    for part in location.partition("?")[2].split("&"):
-        name, _, value = part.partition("=")
-        if name.lower() in {"password", "passfile", "sslpassword", "sslkey", "user"}:
-            found |= {value, unquote(value)}
-    return sorted((secret for secret in found if secret), key=len, reverse=True)
-
-
-def scrub(message: str, location: str) -> str:
-    """The message without any secret of the location."""
-    for secret in secrets(location):
-        message = message.replace(secret, "…")
-    return message

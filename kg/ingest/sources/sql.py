@@ -12,7 +12,7 @@ from typing import Any
 
 from kg.errors import SourceError
 from kg.ingest.mapping import TableMap
-from kg.ingest.sources.location import redact, scrub
+from kg.ingest.sources.credentials import redact, scrub
 from kg.ingest.sources.row import CHUNK_ROWS, Row, Wanted, check_columns
 
 CAUSES_MAX = 10

@@ -13,7 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kg.errors import MappingError, SourceError
-from kg.ingest.sources.location import open_source, redact, scrub
+from kg.ingest.sources.credentials import redact, scrub
+from kg.ingest.sources.location import open_source
 from tests.kg.ingest.parts import ORDERS, Desk, company, write_csv, write_database
 from tests.oracles.graph import DictStore
 from tests.parts import ManualClock
