@@ -195,10 +195,14 @@ def load_settings(**given: Any) -> Settings:
     _known((name for name in os.environ if name.startswith(PREFIX)), "the environment", PREFIX)
     _known(given, "arguments", "")
     try:
-        return Settings(**given)
+        settings = Settings(**given)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         name = ".".join(str(part) for part in first["loc"])
         raise SettingsError(f"setting {name}: {first['msg']}; correct it in {FILE} or {PREFIX}{name.upper()}") from None
     except SourceSettingsError as error:
         raise SettingsError(f"{error}; write it as JSON") from None
+    for name, value in settings:
+        if "\x00" in str(value):
+            raise SettingsError(f"setting {name} holds a NUL character; correct it in {FILE} or {PREFIX}{name.upper()}")
+    return settings

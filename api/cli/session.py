@@ -38,10 +38,14 @@ class Session:
     def platform(self, *, index: bool = False, acting: bool = False, **more: Any) -> Iterator[Noesis]:
         """The platform, closed at the end; SettingsError where nothing was set up yet."""
         settings = self.settings(**more)
-        if not (settings.home_path / DATABASE).exists():
+        database = settings.home_path / DATABASE
+        if not database.exists():
             raise SettingsError(
                 f"there is no graph in {settings.home_path}; run `noesis init` first, or name another --project"
             )
+        if database.is_file() and database.stat().st_size == 0:
+            # SQLite takes an emptied file for a new one, and a lost graph would look like one in which nothing happened.
+            raise SettingsError(f"{database} is empty; restore a backup, or delete it and run `noesis init`")
         platform = build(settings, index=index, acting=acting)
         try:
             yield platform

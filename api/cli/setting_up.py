@@ -68,8 +68,11 @@ def doctor(context: typer.Context, json: Json = False) -> None:
                 platform.close()
         except NoesisError as error:
             checks.append(("graph", False, str(error)))
-        embedder = make_embedder(settings)
-        checks.append(("embedding model", True, f"{embedder.model} ({embedder.revision[:19]})"))
+        try:
+            embedder = make_embedder(settings)
+            checks.append(("embedding model", True, f"{embedder.model} ({embedder.revision[:19]})"))
+        except NoesisError as error:
+            checks.append(("embedding model", False, str(error)))
     checks.append(("broker", True, "in this process" if settings.broker_url is None else "external"))
     checks.append(("language model", True, settings.llm_model or "none (not needed)"))
     terminal = Terminal()

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -93,6 +94,24 @@ def test_the_cache_serves_threads_and_is_bounded(tmp_path: Path, monkeypatch: py
     with sqlite3.connect(tmp_path / "cache.db") as database:
         assert database.execute("SELECT count(*) FROM embedding").fetchone()[0] <= 20
     database.close()
+
+
+def test_a_cache_that_cannot_keep_still_answers_and_keeps_again_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kg.embedders.cache._BUSY", 0.05)
+    cached = CachedEmbedder(HashingEmbedder(32), tmp_path / "cache.db")
+    with closing(sqlite3.connect(tmp_path / "cache.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        assert cached.embed(["a"])[0] == pytest.approx(HashingEmbedder(32).embed(["a"])[0], abs=1e-7)
+        other.execute("ROLLBACK")
+        cached._database.execute("PRAGMA max_page_count = 4")
+        texts = [f"text {n}" for n in range(500)]
+        assert len(cached.embed(texts)) == len(texts)
+        cached._database.execute("PRAGMA max_page_count = 100000")
+        cached.embed(["b"])
+        assert other.execute("SELECT count(*) FROM embedding").fetchone() == (1,)
+    cached.close()
 
 
 def test_a_broken_cache_is_one_sentence(tmp_path: Path) -> None:
