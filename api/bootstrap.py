@@ -123,7 +123,7 @@ def build(settings: Settings, *, index: bool = False, acting: bool = False) -> N
             own = make_embedder(settings)
             semantic = SharedIndex(settings.home_path / INDEX, own)
             opened.callback(semantic.close)
-            embedder = SharedEmbedder(own, semantic)
+            embedder = SharedEmbedder(own, semantic.embed)
         agents = _acting(settings, store, ontology, rules, semantic, embedder) if acting else None
         worker = _worker(settings, store, clock, ontology, agents) if agents is not None else None
         closing = opened.pop_all()

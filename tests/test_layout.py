@@ -39,6 +39,7 @@ VENDORS: dict[str, tuple[str, ...]] = {
     "pydantic": ("*",),
     "pydantic_core": ("kg/ontology/*.py",),
     "pydantic_ai": ("agents/models/*.py",),
+    "openai": ("agents/models/openai.py",),
     "pydantic_settings": ("api/settings.py",),
     "graphql": ("api/graphql/*.py",),
     "qdrant_client": (),

@@ -4,7 +4,10 @@ Invariant: bounded in time, tokens and requests; the vendor's errors leave as Mo
 without the `llm` extra never pays for it.
 """
 
+import asyncio
 from dataclasses import dataclass
+
+from pydantic import BaseModel
 
 from agents.errors import ModelError
 from agents.models.model import Answer, Question
@@ -34,23 +37,29 @@ class OpenAIModel:
     def ask(self, question: Question) -> Answer:
         """One structured answer; what does not fit the schema is sent back to the model within REQUESTS_MAX."""
         try:
-            from pydantic_ai import Agent, UsageLimits
+            from openai import AsyncOpenAI
+            from pydantic_ai import Agent, AgentRunResult, UsageLimits
             from pydantic_ai.exceptions import AgentRunError, UserError
             from pydantic_ai.models.openai import OpenAIChatModel
             from pydantic_ai.providers.openai import OpenAIProvider
         except ImportError:
             raise ModelError("the `llm` extra is not installed; install noesis[llm]") from None
-        provider = OpenAIProvider(base_url=self.url, api_key=self.key or "none")
-        agent = Agent(
-            OpenAIChatModel(self.name, provider=provider),
-            output_type=question.output,
-            instructions=f"{question.instructions}\n\n{_FRAME}",
-            retries=REQUESTS_MAX - 1,
-            model_settings={"timeout": self.timeout_s, "temperature": 0.0},
-        )
         limits = UsageLimits(request_limit=REQUESTS_MAX, total_tokens_limit=TOKENS_MAX)
+
+        async def ask() -> AgentRunResult[BaseModel]:
+            # A client for each question: one shared across questions would belong to an event loop that has ended.
+            async with AsyncOpenAI(base_url=self.url, api_key=self.key or "none", timeout=self.timeout_s) as client:
+                agent = Agent(
+                    OpenAIChatModel(self.name, provider=OpenAIProvider(openai_client=client)),
+                    output_type=question.output,
+                    instructions=f"{question.instructions}\n\n{_FRAME}",
+                    retries=REQUESTS_MAX - 1,
+                    model_settings={"timeout": self.timeout_s, "temperature": 0.0},
+                )
+                return await agent.run(question.material, usage_limits=limits)
+
         try:
-            result = agent.run_sync(question.material, usage_limits=limits)
+            result = asyncio.run(ask())
         except (AgentRunError, UserError) as error:
             raise ModelError(f"model {self.name!r} gave no usable answer: {str(error)[:200]}") from error
         except Exception as error:

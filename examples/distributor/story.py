@@ -257,7 +257,7 @@ def _alone(platform: Noesis, truth: Truth) -> dict[str, Score]:
     agents = [item.agent for item in agent_modules(platform.settings).values()]
     own = make_embedder(platform.settings)
     index = SharedIndex(platform.settings.home_path / INDEX, own)
-    embedder = SharedEmbedder(own, index)
+    embedder = SharedEmbedder(own, index.embed)
 
     def searches(view: View) -> Search:
         def find(text: str, classes: Sequence[str], first: int) -> Sequence[Hit]:

@@ -4,25 +4,17 @@ Invariant: the vectors are those of the same model and revision, whichever proce
 this process's own embedder does. Keeps nothing; the cache lies behind the owner's embedder.
 """
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
 
 from kg.index import Embedder
 
 
-class Owned(Protocol):
-    """An index that one of several processes owns."""
-
-    def embed(self, texts: Sequence[str]) -> list[list[float]]:
-        """The vectors of texts, made by the owner."""
-
-
 class SharedEmbedder:
-    """Port Embedder by way of a shared index."""
+    """Port Embedder that says which model it is, and has `embed` (a shared index's) make the vectors."""
 
-    def __init__(self, embedder: Embedder, index: Owned) -> None:
+    def __init__(self, embedder: Embedder, embed: Callable[[Sequence[str]], list[list[float]]]) -> None:
         self._embedder = embedder
-        self._index = index
+        self._embed = embed
 
     @property
     def model(self) -> str:
@@ -41,4 +33,4 @@ class SharedEmbedder:
 
     def embed(self, texts: Sequence[str]) -> list[list[float]]:
         """A vector for each text, made by the index's owner."""
-        return self._index.embed(texts) if texts else []
+        return self._embed(texts) if texts else []

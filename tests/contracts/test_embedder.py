@@ -37,7 +37,7 @@ def _shared(folder: Path, *, asking: bool) -> Iterator[Embedder]:
     owner = SharedIndex(folder, HashingEmbedder(64))
     assert owner.owner
     other = SharedIndex(folder, Unasked(64))
-    yield SharedEmbedder(Unasked(64), other) if asking else SharedEmbedder(HashingEmbedder(64), owner)
+    yield SharedEmbedder(Unasked(64), other.embed) if asking else SharedEmbedder(HashingEmbedder(64), owner.embed)
     other.close()
     owner.close()
 
@@ -76,7 +76,7 @@ def test_no_texts_no_vectors(embedder: Embedder) -> None:
 def test_where_the_owner_has_gone_a_process_embeds_for_itself(tmp_path: Path) -> None:
     owner = SharedIndex(tmp_path, HashingEmbedder(64))
     other = SharedIndex(tmp_path, HashingEmbedder(64))
-    embedder = SharedEmbedder(HashingEmbedder(64), other)
+    embedder = SharedEmbedder(HashingEmbedder(64), other.embed)
     before = embedder.embed(TEXTS)
     owner.close()
     assert embedder.embed(TEXTS) == before
