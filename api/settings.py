@@ -190,6 +190,14 @@ def _known(names: Iterable[str], where: str, prefix: str) -> None:
             raise SettingsError(f"{where}: unknown setting {name}; {hint}")
 
 
+def _nul(value: Any) -> bool:
+    """Whether a value or a part of it holds a NUL, which no path and no name may."""
+    if isinstance(value, tuple | BaseModel):
+        parts = value if isinstance(value, tuple) else [part for _, part in value]
+        return any(map(_nul, parts))
+    return "\x00" in str(value)
+
+
 def load_settings(**given: Any) -> Settings:
     """The settings of this process; SettingsError in one sentence where one cannot be used."""
     _known((name for name in os.environ if name.startswith(PREFIX)), "the environment", PREFIX)
@@ -203,6 +211,6 @@ def load_settings(**given: Any) -> Settings:
     except SourceSettingsError as error:
         raise SettingsError(f"{error}; write it as JSON") from None
     for name, value in settings:
-        if "\x00" in str(value):
+        if _nul(value):
             raise SettingsError(f"setting {name} holds a NUL character; correct it in {FILE} or {PREFIX}{name.upper()}")
     return settings
