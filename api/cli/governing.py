@@ -11,6 +11,7 @@ from governance import apikeys
 from governance import controls as switches
 from governance.approvals import Answer
 from governance.approvals import approve as answer
+from governance.configuring import permit
 from kg.model import Entity, Op, Order, Where
 
 WAITING = ("waiting_approval", "conflicted", "in_doubt")
@@ -212,9 +213,9 @@ def keys_add(
     with session.platform() as platform:
         expires = platform.clock.now() + timedelta(days=days)
         uid = subject if "::" in subject else f"User::{subject}"
-        text, entity = apikeys.create(
-            platform.store, platform.clock, name, uid, session.principal(platform), roles=role, expires=expires
-        )
+        who = session.principal(platform)
+        permit(platform.store, platform.clock, platform.rules(), who, "key.add", apikeys.CLASS, name)
+        text, entity = apikeys.create(platform.store, platform.clock, name, uid, who, roles=role, expires=expires)
     terminal = Terminal()
     if json:
         terminal.document({"key": text, "id": entity.id, "expires": expires})
@@ -232,7 +233,9 @@ def keys_revoke(
     """Make a key useless from now on."""
     session = session_of(context)
     with session.platform() as platform:
-        apikeys.revoke(platform.store, platform.clock, id, session.principal(platform), reason)
+        who = session.principal(platform)
+        permit(platform.store, platform.clock, platform.rules(), who, "key.revoke", apikeys.CLASS, id)
+        apikeys.revoke(platform.store, platform.clock, id, who, reason)
     Terminal().line(f"Key {id} is revoked.")
 
 

@@ -8,6 +8,7 @@ import typer
 from api.cli.session import session_of
 from api.cli.terminal import Json, Terminal, entity_form
 from governance.cases import read_cases, run_cases
+from governance.configuring import permit
 from governance.rulefiles import import_rules, read_rules
 from governance.rules import find_rule, list_rules, retire
 from kg.errors import InputError
@@ -64,6 +65,7 @@ def rules_add(
     sources = read_rules(path)
     with session.platform() as platform:
         principal = session.principal(platform)
+        permit(platform.store, platform.clock, platform.rules(), principal, "rule.add", "Rule", path.name)
         added = import_rules(platform.store, platform.clock, platform.ontology, sources, principal, reason)
     terminal = Terminal()
     if json:
@@ -82,7 +84,9 @@ def rules_retire(
     """Take a rule out of force; it stays on record."""
     session = session_of(context)
     with session.platform() as platform:
-        retire(platform.store, platform.clock, platform.ontology, name, session.principal(platform), reason)
+        principal = session.principal(platform)
+        permit(platform.store, platform.clock, platform.rules(), principal, "rule.retire", "Rule", name)
+        retire(platform.store, platform.clock, platform.ontology, name, principal, reason)
     Terminal().line(f"{name} is retired.")
 
 

@@ -414,6 +414,22 @@ def handled(platform: Any) -> None:
                 runtime.handle(row.key)
 
 
+def test_nobody_grants_himself_more_on_the_command_line(call: Call, project: Path) -> None:
+    (project / "people.yaml").write_text(PEOPLE + "  - { name: carl, roles: [] }\n")
+    assert call("init")[0] == 0
+    (project / "mine.cedar").write_text('@id("mine") permit(principal == User::"carl", action, resource);')
+    for command in (
+        ["rules", "add", str(project / "mine.cedar")],
+        ["rules", "retire", "bosses-approve"],
+        ["keys", "add", "k", "--for", "local"],
+        ["keys", "revoke", "k"],
+        ["controls", "stop"],
+    ):
+        refused(call("--as", "carl", *command), "no rule permits it")
+    _, out, _ = call("decisions", "--outcome", "deny", "--json")
+    assert len(json.loads(out)) == 5
+
+
 # -- a server -------------------------------------------------------------------------------------------------------
 
 
