@@ -44,7 +44,7 @@ class RelationMap:
 
 @dataclass(frozen=True, slots=True)
 class TableMap:
-    """One table of a source and the class its rows become."""
+    """One table of a source and the class its rows become. The rows of a log are states of an entity at `valid_from`."""
 
     line: int
     table: str
@@ -60,6 +60,7 @@ class TableMap:
     close_at_most: float = 0.2
     cursor: Pick | None = None
     valid_from: PropertyMap | None = None
+    log: bool = False
     delimiter: str | None = None
     encoding: str = "utf-8"
 

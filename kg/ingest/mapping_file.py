@@ -29,6 +29,7 @@ _TABLE_FIELDS = (
     "close_at_most",
     "cursor",
     "valid_from",
+    "log",
     "delimiter",
     "encoding",
 )
@@ -136,6 +137,7 @@ def _table(item: Item) -> TableMap:
         close_at_most=_share(fields.get("close_at_most")),
         cursor=cursor,
         valid_from=_property(fields["valid_from"], "valid_from") if "valid_from" in fields else None,
+        log=_log(fields),
         delimiter=_delimiter(fields.get("delimiter")),
         encoding=_encoding(fields.get("encoding")),
     )
@@ -152,6 +154,24 @@ def _share(item: Item | None) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
         raise item.error("close_at_most must be a share between 0 and 1, e.g. 0.2")
     return float(value)
+
+
+def _log(fields: Mapping[str, Item]) -> bool:
+    if "log" not in fields or not _boolean(fields["log"], "log"):
+        return False
+    if "valid_from" not in fields:
+        raise fields["log"].error(
+            "the rows of a log are states in time; say by `valid_from` which column tells the time"
+        )
+    if other := next((name for name in ("snapshot", "close_at_most", "cursor", "match") if name in fields), None):
+        raise fields[other].error(f"a log only tells what happened, so `{other}` means nothing; remove it, or `log`")
+    return True
+
+
+def _boolean(item: Item, what: str) -> bool:
+    if not isinstance(item.value, bool):
+        raise item.error(f"{what} must be true or false")
+    return item.value
 
 
 def _delimiter(item: Item | None) -> str | None:
@@ -183,10 +203,7 @@ def _pick(item: Item, what: str) -> Pick:
 def _source_of(item: Item, fields: Mapping[str, Item], what: str) -> Pick:
     if ("column" in fields) == ("jq" in fields):
         raise item.error(f"{what} needs either `column` or `jq`; write one of them")
-    optional = fields.get("optional")
-    if optional is not None and not isinstance(optional.value, bool):
-        raise optional.error("optional must be true or false")
-    allowed = optional is not None and bool(optional.value)
+    allowed = "optional" in fields and _boolean(fields["optional"], "optional")
     if "jq" in fields:
         return Pick(fields["jq"].line, jq=fields["jq"].text("jq"))
     return Pick(fields["column"].line, column=fields["column"].text("column"), optional=allowed)

@@ -36,6 +36,7 @@ class _Relation:
     readers: tuple[Reader, ...]
     space: KeySpace
     many: bool
+    by: tuple[str, ...]
 
 
 class Plan:
@@ -174,7 +175,7 @@ class Plan:
         types = [cls.properties[key].type if key in cls.properties else "string" for key in by]
         readers = tuple(converter(kind, Options(zone=self._zone)) for kind in types)
         space = KeySpace(self.ontology, target, tuple(by))
-        return _Relation(name, tuple(self._raw(pick) for pick in item.picks), readers, space, relation.many)
+        return _Relation(name, tuple(self._raw(pick) for pick in item.picks), readers, space, relation.many, tuple(by))
 
     # -- reading ----------------------------------------------------------------------------------------------------
 
@@ -225,8 +226,16 @@ class Plan:
             value = self._value(row, at, alias, raw, read)
             if value is not None:
                 aliases[alias] = space.key([key_text(value)])
-        links = {relation.name: self._targets(row, at, relation) for relation in self._relations}
+        links: dict[str, tuple[str, ...]] = {}
+        targets: dict[str, tuple[dict[str, Value], ...]] = {}
+        for relation in self._relations:
+            found = self._targets(row, at, relation)
+            links[relation.name] = tuple(found)
+            if self.table.log:
+                targets[relation.name] = tuple(dict(zip(relation.by, values, strict=True)) for values in found.values())
         valid_from = self._value(row, at, "valid_from", *self._valid_from) if self._valid_from else None
+        if self.table.log and valid_from is None:
+            raise Unfit("valid_from is empty; a row of a log needs its time")
         key = self._keys.key(keys)
         said = [key, aliases, encode_properties(properties), links, str(valid_from or "")]
         return Record(
@@ -239,26 +248,26 @@ class Plan:
             links,
             valid_from if isinstance(valid_from, datetime) else None,
             self._cursor(row, at) if self._cursor else None,
+            targets,
         )
 
-    def _targets(self, row: Row, at: int, relation: _Relation) -> tuple[str, ...]:
+    def _targets(self, row: Row, at: int, relation: _Relation) -> dict[str, list[Value]]:
+        """The key of each target's state row, and the values it is made of."""
         try:
             raws = [raw(row, at) for raw in relation.picks]
             if any(absent(raw) for raw in raws):
-                return ()
+                return {}
             rows = [[item] for item in raws[0]] if len(raws) == 1 and isinstance(raws[0], list) else [raws]
             if len(rows) > (LINKS_MAX if relation.many else 1):
                 raise Unfit(f"has {len(rows)} targets; at most {LINKS_MAX if relation.many else 1} fit")
-            found = [
-                relation.space.key(
-                    [key_text(_some(read(item))) for read, item in zip(relation.readers, items, strict=True)]
-                )
+            values = [
+                [_some(read(item)) for read, item in zip(relation.readers, items, strict=True)]
                 for items in rows
                 if not any(absent(item) for item in items)
             ]
+            return {relation.space.key([key_text(value) for value in key]): key for key in values}
         except (Unfit, ValueDomainError) as error:
             raise Unfit(f"{self.cls.name}.{relation.name}: {error}") from None
-        return tuple(dict.fromkeys(found))
 
 
 def _some(value: Value | None) -> Value:

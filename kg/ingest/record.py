@@ -14,6 +14,7 @@ class Record:
     """What a row says. `key`, `aliases` and the targets in `links` are keys of state rows of kind "key".
 
     `name` tells the row within its table. `hash` covers all that the row says, so an equal hash means nothing is new.
+    `targets` are the key properties of what the links of a log's row lead to; of other tables it stays empty.
     """
 
     row: Row
@@ -25,6 +26,7 @@ class Record:
     links: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     valid_from: datetime | None = None
     cursor: Any = None
+    targets: Mapping[str, tuple[Mapping[str, Value], ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,11 +47,18 @@ def ingest(
 ) -> IngestReport:
     """Bring the source at a location into the graph; with `retry_rejects` run only the kept rejects again.
 
+    A log is refused: its rows are states of one entity in time, and here a key has one row; `read_log` serves feeds.
     Raises MappingError and SourceError; bad rows raise nothing, they become rejects.
     """
     started = clock.monotonic()
     tally = Tally()
     plans = [Plan(mapping, table, ontology) for table in mapping.tables]
+    for table in mapping.tables:
+        if table.log:
+            raise mapping.error(
+                table.line,
+                f"{table.table!r} is a log, which a feed brings in event by event; run the project's feed (its README)",
+            )
     source = open_source(location, single=len(plans) == 1)
     try:
         with Jq() as jq:

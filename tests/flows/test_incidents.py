@@ -22,14 +22,17 @@ from coordination.proposals import Draft, Proposal
 from examples.incidents.agents.precedents import vote
 from examples.incidents.agents.team_router import FEW, SHOWN
 from examples.incidents.events import Event, batches, read_events
-from examples.incidents.feed import Feed, incident_id
+from examples.incidents.feed import SOURCE, Feed, incident_id
 from examples.incidents.replay import main
 from governance.approvals import approve
 from governance.principals import load_principal
 from governance.rules import load_rules
 from kg.embedders.hashing import HashingEmbedder
+from kg.errors import SourceError
 from kg.indexer import Indexer
 from kg.indexes.edge import EdgeIndex
+from kg.ingest import load_mapping
+from kg.ingest.mapping_file import all_picks
 from kg.lineage import why
 from kg.model import Entity, Op, Put, Where
 from kg.search import search
@@ -113,6 +116,45 @@ def per_incident(desk: Desk, operation: str) -> Counter[str]:
 
 def by_id(counts: Mapping[str, int]) -> dict[str, int]:
     return {incident_id(number): count for number, count in counts.items()}
+
+
+def test_the_mapping_says_how_the_log_reads(events: list[Event]) -> None:
+    """Against the log read with nothing of the example's code; only the leaking column and what nobody asks for stay out."""
+    mapping = load_mapping(PROJECT / "mapping.yaml")
+    (table,) = mapping.tables
+    assert (mapping.source, table.table) == (SOURCE, "events")
+    with LOG.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    columns = {pick.column for pick in all_picks(table)}
+    assert set(rows[0]) - columns == {"organization country", "organization involved", "org:role"}
+    for event in events[::7]:
+        row = rows[event.row - 1]
+        assert event.at == datetime.fromisoformat(row["time:timestamp"])
+        assert (event.incident, event.team, event.person, event.country, event.product) == (
+            row["case:concept:name"],
+            row["org:group"],
+            row["org:resource"],
+            row["resource country"],
+            row["product"],
+        )
+        assert (event.status, event.transition, event.impact) == (
+            row["concept:name"],
+            row["lifecycle:transition"],
+            row["impact"],
+        )
+
+
+def test_a_log_with_a_bad_row_is_not_fed(events: list[Event], tmp_path: Path) -> None:
+    del events
+    lines = LOG.read_text(encoding="utf-8").splitlines()[:4]
+    bad = tmp_path / "log.csv"
+    bad.write_text("\n".join([*lines, lines[-1].rpartition(",")[0] + ",soon"]))
+    with pytest.raises(SourceError, match=r"the first is row 4: .*'soon' is not an ISO 8601 date"):
+        read_events(bad)
+    incident, _, rest = lines[-1].split(",", 2)
+    bad.write_text("\n".join([*lines, f"{incident},,{rest}"]))
+    with pytest.raises(SourceError, match=r"row 4 of the log says no team"):
+        read_events(bad)
 
 
 def test_every_event_is_a_version_of_its_incident(desk: Desk, events: list[Event], told: Told) -> None:
