@@ -45,6 +45,6 @@ def read_log(mapping: Mapping_, ontology: Ontology, location: str | Path) -> Ite
         source.close()
     if first is not None:
         raise SourceError(
-            f"{refused:,} rows of the log {source.name} do not fit, the first is row {first.row.number}: {first.reason}; "
-            "a feed takes all or nothing, so correct them, or leave them out by `where`"
+            f"{source.name}: {refused:,} of the log's rows do not fit, the first is row {first.row.number}: {first.reason}; "
+            "a feed takes all or nothing, so correct them all, or leave them out by `where`"
         )

@@ -73,8 +73,8 @@ def test_a_row_that_does_not_fit_ends_the_reading_with_its_number_and_reason(
     with pytest.raises(SourceError) as caught:
         read(tmp_path, [*ROWS, bad, *ROWS, bad])
     message = str(caught.value)
-    assert f"2 rows of the log {tmp_path / 'desk.csv'} do not fit, the first is row 4: {reason}" in message
-    assert "correct them" in message
+    assert f"{tmp_path / 'desk.csv'}: 2 of the log's rows do not fit, the first is row 4: {reason}" in message
+    assert "correct them all" in message
 
 
 def test_a_missing_column_is_named(tmp_path: Path) -> None:
