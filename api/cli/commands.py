@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from api.cli import filling, governing, keeping, looking, playing, ruling, running, setting_up
+from api.cli import doubting, filling, governing, keeping, looking, playing, ruling, running, setting_up
 from api.cli.session import Session
 
 _PANELS = (
@@ -26,6 +26,7 @@ _PANELS = (
             ("inbox", governing.inbox),
             ("approve", governing.approve),
             ("reject", governing.reject),
+            ("resolve", doubting.settle_doubt),
             ("decisions", governing.decisions),
             ("verify", keeping.verify),
         ),

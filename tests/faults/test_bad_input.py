@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,13 @@ from api.bootstrap import DATABASE, build
 from api.cli.main import run
 from api.settings import load_settings
 from coordination import works
+from coordination.effects import effect_id
+from coordination.proposals import Proposal
 from kg.embedders.hashing import HashingEmbedder
 from kg.jq import Jq
+from kg.model import Cause, Link, Put
 from kg.stores.sqlite import SqliteStore
+from kg.values import Ref, Value
 from tests.api.test_cli import AGENTS, ONTOLOGY, PEOPLE, RULES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -428,6 +433,28 @@ def test_nobody_grants_himself_more_on_the_command_line(call: Call, project: Pat
         refused(call("--as", "carl", *command), "no rule permits it")
     _, out, _ = call("decisions", "--outcome", "deny", "--json")
     assert len(json.loads(out)) == 5
+
+
+def test_an_effect_in_doubt_waits_for_a_person_who_knows(call: Call, project: Path) -> None:
+    made: dict[str, Value] = {
+        "agent": "counter", "agentVersion": "1", "operation": "item.count", "target": Ref("x"), "effector": "webhook",
+        "state": "in_doubt", "confidence": Decimal(1), "priority": 0, "work": "w", "depth": 1, "intent": "i",
+        "rationale": "r", "contextHash": "h", "contextPosition": 1,
+    }  # fmt: skip
+    doubt: dict[str, Value] = {"operation": "item.count", "target": Ref("x"), "effector": "webhook", "idempotencyKey": "k",
+             "agent": "counter", "status": "in_doubt"}  # fmt: skip
+    with _platform(project) as platform:
+        store = platform.store
+        store.commit([Put("pr", "Proposal", made)], Cause("made", "test", 'Service::"test"'))
+        id = effect_id(Proposal(store.get(["pr"])["pr"]))
+        store.commit([Put(id, "Effect", doubt), Link(id, "performs", "pr")], Cause("doubt", "test", 'Service::"test"'))
+    assert json.loads(call("inbox", "--json")[1])[0]["id"] == "pr"
+    refused(call("--as", 'Agent::"counter"', "resolve", "pr", "--happened", "-m", "x"), "no rule permits it")
+    refused(call("resolve", "nothing", "--happened", "-m", "x"), "no effect")
+    assert call("resolve", "pr", "--happened", "-m", "the shop shows it")[0] == 0
+    refused(call("resolve", "pr", "--not-happened", "-m", "x"), "not in doubt")
+    assert json.loads(call("inbox", "--json")[1]) == []
+    assert "the shop shows it" in call("why", id)[1]
 
 
 # -- a server -------------------------------------------------------------------------------------------------------
