@@ -26,25 +26,39 @@ app = typer.Typer(
 join(app)
 
 
+#: Exit code after Ctrl-C.
+INTERRUPTED = 130
+
+
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run one command line and give its exit code."""
     terminal = Terminal()
+
+    def refuse(sentence: str, code: int) -> int:
+        terminal.err.print(f"noesis: {sentence}", markup=False, style="red", soft_wrap=True)
+        return code
+
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if any("\ud800" <= letter <= "\udfff" for argument in given for letter in argument):
+        return refuse("an argument is not UTF-8; write it in UTF-8, or rename the file", 2)
     try:
-        outcome = app(args=list(arguments) if arguments is not None else None, standalone_mode=False)
+        outcome = app(args=given, standalone_mode=False)
     except NoesisError as error:
-        terminal.err.print(f"noesis: {error}", markup=False, style="red", soft_wrap=True)
-        return 1
+        outcome = refuse(str(error), 1)
     except typer.Exit as stop:
-        return stop.exit_code
+        outcome = stop.exit_code
     except (typer.Abort, KeyboardInterrupt):
-        terminal.err.print("noesis: interrupted", markup=False)
-        return 130
+        outcome = INTERRUPTED
     except TyperException as error:
-        terminal.err.print(f"noesis: {error.format_message()} (see `noesis --help`)", markup=False, soft_wrap=True)
-        return error.exit_code
+        outcome = refuse(f"{error.format_message()} (see `noesis --help`)", error.exit_code)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        outcome = 0
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename is not None else ""
+        outcome = refuse(f"{where}{error.strerror or error}; check the path and its permissions", 1)
+    if outcome == INTERRUPTED:
+        refuse("interrupted", INTERRUPTED)
     return outcome if isinstance(outcome, int) else 0
 
 

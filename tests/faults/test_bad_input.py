@@ -457,6 +457,22 @@ def test_an_effect_in_doubt_waits_for_a_person_who_knows(call: Call, project: Pa
     assert "the shop shows it" in call("why", id)[1]
 
 
+def test_what_cannot_be_written_or_read_as_text_is_one_sentence(call: Call, project: Path) -> None:
+    refused(call("schema", "--output", str(project)), "check the path")
+    refused(call("schema", "--output", str(project / "none" / "x.graphql")), "check the path")
+    code, _, said = call("why", "a\udcff")
+    assert (code, said.count("\n"), "UTF-8" in said) == (2, 1, True)
+
+
+def test_ctrl_c_is_said_and_nothing_is_half_done(call: Call, monkeypatch: pytest.MonkeyPatch, whole: int) -> None:
+    def interrupted(*arguments: object, **more: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("api.cli.filling.bring_in", interrupted)
+    assert call("ingest")[::2] == (130, "noesis: interrupted\n")
+    assert changes(call) == whole
+
+
 # -- a server -------------------------------------------------------------------------------------------------------
 
 
