@@ -78,6 +78,7 @@ def truth(events: Sequence[Event]) -> Truth:
         by_product[first[number].product][last[number].team] += 1
     usual = Counter(last[number].team for number in learn).most_common(1)[0][0]
     guess = {product: teams.most_common(1)[0][0] for product, teams in by_product.items()}
+    end = max(event.at for event in events)
     return Truth(
         first,
         last,
@@ -85,7 +86,7 @@ def truth(events: Sequence[Event]) -> Truth:
         100 * sum(last[n].team == first[n].team for n in test) / len(test),
         100 * sum(last[n].team == guess.get(first[n].product, usual) for n in test) / len(test),
         sum(_turns(many) for many in own.values()),
-        sum(_long_waits(many, max(event.at for event in events)) for many in own.values()),
+        sum(_long_waits(many, end) for many in own.values()),
     )
 
 
