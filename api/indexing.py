@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from api.platform import Noesis
-from kg.errors import NoesisError
 from kg.indexer import Indexer
 from kg.indexes.shared import SharedIndex
 
@@ -59,5 +58,6 @@ class Indexing:
             try:
                 while not self._ending.is_set() and indexer.run_once():
                     pass
-            except NoesisError as error:
+            except Exception as error:
+                # A thread that ended unseen would leave the process alive and its index behind for ever.
                 logging.getLogger(__name__).warning("indexing waits and tries again: %s", error)

@@ -12,12 +12,14 @@ from coordination import proposals, works
 from coordination.acting import Acting, AgentCard, ContextRecord
 from coordination.codec import derive
 from coordination.errors import DraftError, GiveUp, HeldError
+from coordination.labels import labels_of
 from coordination.proposals import Draft, Origin
 from coordination.works import Work, micros
 from kg.clock import Clock
 from kg.errors import InputError
 from kg.model import ABSENT, Cause, Change, Entity, Input, Kind, Put
-from kg.store import GraphStore, Schema
+from kg.ontology import Ontology
+from kg.store import GraphStore
 
 DRAFTS_MAX: Final = 100
 #: What the cause of an act names as used: the evidence, or, where an agent names none, the entity it acted on.
@@ -34,7 +36,7 @@ class Acts:
     store: GraphStore
     clock: Clock
     acting: Acting
-    schema: Schema
+    schema: Ontology
     held: Held
 
     def run(self, work: Work) -> Sequence[str]:
@@ -75,7 +77,10 @@ class Acts:
         try:
             puts = [
                 proposals.put(
-                    replace(draft, priority=draft.priority + card.priority), _origin(work, card, record), index
+                    replace(draft, priority=draft.priority + card.priority),
+                    _origin(work, card, record),
+                    index,
+                    labels_of(self.store, self.schema, draft),
                 )
                 for index, draft in enumerate(self._checked(card, drafts))
             ]

@@ -5,6 +5,7 @@ twice; I7 that commit also rewrites the reader's lease at the revision it read, 
 does not act: it decides who should, comparing entities as they stood at the cursor with how they stand at the batch's end.
 """
 
+import logging
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ from coordination.bounds import Bounds
 from coordination.wakes import NEIGHBOURS_MAX, RELATION_KINDS, Neighbour, Wake
 from coordination.works import Work, micros
 from kg.clock import Clock
-from kg.errors import ConflictError, InputError, ShapeError
+from kg.errors import ConflictError, ShapeError
 from kg.model import ABSENT, Change, Entity, Kind, State, StateWrite
 from kg.store import GraphStore, Schema
 
@@ -201,9 +202,9 @@ class Feed:
         try:
             return self.schema.subclasses(wake.cls)
         except ShapeError as error:
-            raise InputError(
-                f"agent {card.name} wakes on {wake.cls}, which the ontology does not know: {error}"
-            ) from error
+            # One agent that listens for what is not there any more must not deafen the others.
+            logging.getLogger(__name__).error("agent %s sleeps: it wakes on %s (%s)", card.name, wake.cls, error)
+            return ()
 
 
 def _fault(part: str, card: AgentCard, error: Exception) -> str:

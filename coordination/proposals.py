@@ -113,8 +113,8 @@ def proposal_id(work: str, index: int) -> str:
     return derive("proposal", work, index)
 
 
-def put(draft: Draft, origin: Origin, index: int) -> Put:
-    """The write that makes a draft a proposal; raises DraftError where the draft breaks a bound."""
+def put(draft: Draft, origin: Origin, index: int, labels: Sequence[str] = ()) -> Put:
+    """The write that makes a draft a proposal; `labels` (label@class) guard what it repeats. Raises DraftError beyond a bound."""
     _check(draft)
     properties: dict[str, Value] = {
         "agent": origin.agent,
@@ -138,6 +138,7 @@ def put(draft: Draft, origin: Origin, index: int) -> Put:
         "evidence": tuple(f"{item.id}@{item.version}" for item in draft.evidence),
         "alternatives": draft.alternatives,
         "compatible": draft.compatible,
+        "labels": tuple(labels),
         "expects": canonical(dict(draft.expects)) if draft.expects else "",
         "model": canonical(dict(origin.model)) if origin.model else "",
         "department": origin.department or "",

@@ -99,8 +99,9 @@ class Worker:
                 if monotonic() >= look_again:
                     self.runtime.reconcile()
                     look_again = monotonic() + self._rest()
-            except NoesisError as error:
-                # The store may be busy or full for a while; nothing is lost by looking again later.
+            except Exception as error:
+                # The store may be busy or full for a while, or a part may be at fault: nothing is lost by looking again later,
+                # and a thread that ended unseen would leave the process alive and deaf.
                 logging.getLogger(__name__).warning("the worker could not go on, it tries again: %s", error)
                 look_again = monotonic() + self.interval_seconds
             wait = max(0.0, look_again - monotonic())

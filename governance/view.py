@@ -21,6 +21,8 @@ from kg.ontology import Class, Ontology
 DECISIONS_MAX: Final = 10_000
 #: Labels that no rule can lift: API key hashes and the like.
 NEVER_SHOWN: Final = frozenset({"secret"})
+#: Classes whose property `labels` says (as label@class) what these of their properties repeat.
+REPEATING: Final = {"Proposal": frozenset({"writes", "payload", "rationale", "alternatives"})}
 
 
 @dataclass(slots=True)
@@ -36,13 +38,14 @@ class _Plan:
 class GovernedView:
     """Port kg.view.View for one principal under one RuleBook; make a new one for each request, since rules and roles change."""
 
-    __slots__ = ("_ontology", "_plans", "_principal", "_rules")
+    __slots__ = ("_ontology", "_plans", "_principal", "_repeats", "_rules")
 
     def __init__(self, principal: Principal, rules: RuleBook, ontology: Ontology) -> None:
         self._principal = principal
         self._rules = rules
         self._ontology = ontology
         self._plans: dict[str, _Plan | None] = {}
+        self._repeats: dict[str, bool] = {}
 
     @property
     def principal(self) -> str:
@@ -63,10 +66,28 @@ class GovernedView:
         plan = self._plans.get(entity.cls) if entity.cls in self._plans else self._planned(entity.cls)
         if plan is None or not self._may_read(plan, entity):
             return None
-        if not plan.masked and entity.properties.keys() <= plan.visible:
+        carried = self._carried(entity)
+        if not plan.masked and not carried and entity.properties.keys() <= plan.visible:
             return entity
-        shown = {name: value for name, value in entity.properties.items() if name in plan.visible}
-        return replace(entity, properties=shown, masked=entity.masked | plan.masked)
+        visible = plan.visible - carried
+        shown = {name: value for name, value in entity.properties.items() if name in visible}
+        return replace(entity, properties=shown, masked=entity.masked | plan.masked | carried)
+
+    def _carried(self, entity: Entity) -> frozenset[str]:
+        """The properties that repeat values of other entities under a label that this principal may not read."""
+        repeating = REPEATING.get(entity.cls)
+        labels = entity.get("labels") if repeating is not None else None
+        if repeating is None or not isinstance(labels, tuple):
+            return frozenset()
+        # INVARIANT I10: what repeats a value is masked like the value itself.
+        open_to_all = all(self._may_repeat(str(label)) for label in labels)
+        return frozenset() if open_to_all else repeating
+
+    def _may_repeat(self, text: str) -> bool:
+        if text not in self._repeats:
+            label, _, cls = text.partition("@")
+            self._repeats[text] = self._may_read_label(label, cls)
+        return self._repeats[text]
 
     def _may_read(self, plan: _Plan, entity: Entity) -> bool:
         key: object

@@ -203,14 +203,16 @@ class Plant:
         resume(self.store, self.clock, AUTHOR, scope, "test")
 
 
-def populate(store: GraphStore, clock: Clock, agents: Sequence[str], rules: Sequence[str] = RULES) -> None:
+def populate(
+    store: GraphStore, clock: Clock, agents: Sequence[str], rules: Sequence[str] = RULES, words: Ontology | None = None
+) -> None:
     """People and rules."""
     for name in agents:
         ensure_principal(store, clock, "Agent", name, AUTHOR, roles=["agents"])
     ensure_principal(store, clock, "User", "anna", AUTHOR, roles=["managers"])
     ensure_principal(store, clock, "User", "ben", AUTHOR)
     for text in rules:
-        add(store, clock, ontology(), text, AUTHOR, "test")
+        add(store, clock, words or ontology(), text, AUTHOR, "test")
 
 
 def plant(
@@ -222,14 +224,15 @@ def plant(
     bounds: Bounds | None = None,
     rules: Sequence[str] = RULES,
     seed: int = 7,
+    words: Ontology | None = None,
 ) -> Plant:
     """A plant with these agents; `acts` defaults to reordering."""
     clock = ManualClock(seed=seed)
-    store = store(clock) if store else DictStore(ontology(), clock)
-    populate(store, clock, [c.name for c in cards], rules)
+    store = store(clock) if store else DictStore(words or ontology(), clock)
+    populate(store, clock, [c.name for c in cards], rules, words)
     queue: deque[str] = deque()
     acting = Scripted(store, {c.name: c for c in cards}, acts or {c.name: reorder for c in cards})
-    runtime = Runtime(store, clock, ontology(), acting, effectors, queue.append, bounds or Bounds())
+    runtime = Runtime(store, clock, words or ontology(), acting, effectors, queue.append, bounds or Bounds())
     made = Plant(store, clock, runtime, queue)
     made.run()
     return made

@@ -1,11 +1,9 @@
 """Brokers carry ids and nothing else; the global broker stays unset; what they lose comes again."""
 
 import json
-import shutil
 import socket
-import subprocess
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -13,6 +11,7 @@ from coordination.brokers import QUEUE, Carrier, carrier
 from coordination.errors import BrokerError
 from kg.errors import StoreBusyError
 from tests.coordination.plant import plant
+from tests.services import server
 
 
 def global_broker() -> object:
@@ -101,31 +100,14 @@ def test_a_wrong_address_is_one_sentence() -> None:
         carrier(lambda work: None, "kafka://localhost")
 
 
-@pytest.fixture
-def redis() -> Iterator[str]:
-    """The address of a Redis of this test alone."""
-    program = shutil.which("redis-server")
-    if program is None:
-        pytest.skip("there is no redis-server here; install the package of that name")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
-        assert server.stdout is not None
-        for line in server.stdout:
-            if "Ready to accept connections" in line:
-                break
-        yield f"redis://127.0.0.1:{port}/0"
-        server.terminate()
-
-
-def test_a_real_redis_carries_what_was_sent_before_the_worker_came(redis: str) -> None:
+@pytest.mark.parametrize("name", ["redis", "rabbitmq"])
+def test_a_real_broker_carries_what_was_sent_before_the_worker_came(name: str) -> None:
+    url = server.running(name).url
     done = threading.Event()
-    sender = carrier(lambda work: None, redis)
+    sender = carrier(lambda work: None, url)
     sender.enqueue("w")
     assert sender.broker.middleware == []
-    made = running(lambda work: done.set() if work == "w" else None, redis)
+    made = running(lambda work: done.set() if work == "w" else None, url)
     assert done.wait(30)
     made.stop()
     sender.stop()

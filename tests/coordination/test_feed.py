@@ -164,13 +164,14 @@ def test_a_wake_that_can_never_match_is_refused(on: set[str]) -> None:
         Wake("Product", on=frozenset(on))
 
 
-def test_an_unknown_class_is_named_with_its_agent() -> None:
+def test_an_agent_that_listens_for_an_unknown_class_sleeps_and_deafens_nobody(caplog: pytest.LogCaptureFixture) -> None:
     p = plant()
-    cards = {"lost": card("lost", Wake("Nowhere"))}
+    cards = {**p.runtime.acting.agents(), "lost": card("lost", Wake("Nowhere"))}
     p.runtime.feed.acting = replace(p.runtime.acting, cards=cards)  # type: ignore[type-var]
     p.product("a", stock=1)
-    with pytest.raises(InputError, match="agent lost wakes on Nowhere"):
-        p.runtime.pump()
+    p.run()
+    assert p.one()["agent"] == "buyer"
+    assert "agent lost sleeps: it wakes on Nowhere" in caplog.text
 
 
 def test_batches_are_bounded_and_the_cursor_is_durable() -> None:
