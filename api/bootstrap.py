@@ -4,6 +4,7 @@ Invariant: a process of Noesis is built by `build` and ended by `Noesis.close`; 
 or a model. What a lower layer needs from above (Views for agents, acting for coordination) is handed down here.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from importlib import resources
@@ -36,6 +37,8 @@ from kg.embedders.hashing import HashingEmbedder
 from kg.embedders.minilm import MiniLM
 from kg.embedders.shared import SharedEmbedder
 from kg.index import Embedder, SemanticIndex
+from kg.indexes.qdrant import Layout, QdrantIndex
+from kg.indexes.qdrant_server import QdrantServer
 from kg.indexes.shared import SharedIndex
 from kg.ontology import Ontology, load
 from kg.ontology.stored import stored_texts
@@ -86,6 +89,22 @@ def make_embedder(settings: Settings) -> Embedder:
     return CachedEmbedder(embedder, settings.home_path / EMBEDDINGS)
 
 
+def make_index(settings: Settings) -> tuple[SemanticIndex, Embedder]:
+    """The index of these settings and the embedder that fills it: on a server each process embeds for itself."""
+    own = make_embedder(settings)
+    if settings.qdrant_url is None:
+        shared = SharedIndex(settings.home_path / INDEX, own)
+        return shared, SharedEmbedder(own, shared.embed)
+    if not re.match(r"https?://[^/\s]", settings.qdrant_url):
+        raise SettingsError("qdrant_url is no address; write it as https://index.example.com:6333")
+    if find_spec("qdrant_client") is None:
+        raise SettingsError("qdrant_url needs the package qdrant-client; install noesis[servers], or leave it out")
+    key = settings.qdrant_key.get_secret_value() if settings.qdrant_key is not None else None
+    layout = Layout(on_disk=settings.qdrant_on_disk, quantised=settings.qdrant_quantised)
+    server = QdrantServer(settings.qdrant_url, key, settings.qdrant_seconds_max)
+    return QdrantIndex(server, own, settings.qdrant_collection, layout), own
+
+
 def make_model(settings: Settings) -> Model | None:
     """The language model of these settings, None where none is configured."""
     if settings.llm_url is None and settings.llm_model is None:
@@ -118,12 +137,10 @@ def build(settings: Settings, *, index: bool = False, acting: bool = False) -> N
         opened.callback(store.close)
         rules = _rules(store, ontology)
         embedder: Embedder | None = None
-        semantic: SharedIndex | None = None
+        semantic: SemanticIndex | None = None
         if index:
-            own = make_embedder(settings)
-            semantic = SharedIndex(settings.home_path / INDEX, own)
+            semantic, embedder = make_index(settings)
             opened.callback(semantic.close)
-            embedder = SharedEmbedder(own, semantic.embed)
         agents = _acting(settings, store, ontology, rules, semantic, embedder) if acting else None
         worker = _worker(settings, store, clock, ontology, agents) if agents is not None else None
         closing = opened.pop_all()

@@ -120,6 +120,14 @@ class Settings(BaseSettings):
     """Address of a Qdrant server; none: the engine inside this process."""
     qdrant_key: SecretStr | None = None
     """Key of the Qdrant server."""
+    qdrant_collection: str = Field("noesis", pattern="^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$")
+    """Name of the index on the Qdrant server; each graph needs its own."""
+    qdrant_seconds_max: int = Field(5, ge=1, le=600)
+    """Seconds that one call to the Qdrant server may take."""
+    qdrant_on_disk: bool = False
+    """Whether a new index on the server keeps vectors and payload on disk; takes effect at `noesis index rebuild`."""
+    qdrant_quantised: bool = False
+    """Whether a new index on the server also holds vectors as bytes, a quarter of the memory; as above."""
     model_dir: Path | None = None
     """Folder of a sentence-transformers model; none: the packaged all-MiniLM-L6-v2."""
     webhook_secret: SecretStr | None = None

@@ -10,6 +10,7 @@ from api.cli.session import session_of
 from api.cli.terminal import First, Json, Terminal
 from api.errors import SettingsError
 from api.settings import Settings
+from governance.configuring import permit
 from kg.ingest import IngestReport, check_mapping, load_mapping
 from kg.ingest import ingest as bring_in
 from kg.ingest.rejects import KIND_REJECT
@@ -43,6 +44,8 @@ def ingest(
         ]
         for _, plan, _ in plans:
             check_mapping(plan, platform.ontology)
+        if not check:
+            permit(*session.asking(platform), "ingest", "Service", "ingest")
         for name, plan, place in [] if check else plans:
             with terminal.progress(name) as progress:
                 report = bring_in(
@@ -111,7 +114,10 @@ def _tell(terminal: Terminal, done: Sequence[tuple[str, IngestReport]], plans: i
 @rejects.command("list")
 def rejects_list(context: typer.Context, first: First = 50, json: Json = False) -> None:
     """List rows and relations that did not go in."""
-    with session_of(context).platform() as platform:
+    session = session_of(context)
+    with session.platform() as platform:
+        # Rejected rows are shown as they came, so whoever looks needs the right to configure.
+        permit(*session.asking(platform), "rejects.list", "Service", "ingest")
         rows = [dict(row.value) for row in platform.store.scan(KIND_REJECT, first=first)]
     terminal = Terminal()
     if json:

@@ -13,6 +13,7 @@ from api.cli.terminal import First, Json, Terminal
 from api.errors import SettingsError
 from api.process import at_work, outlived, until_told
 from api.serving import configured
+from governance.configuring import permit
 
 agents = typer.Typer(no_args_is_help=True, help="The agents of this project and the work they left for a person.")
 
@@ -116,6 +117,8 @@ def agents_failures(context: typer.Context, first: First = 50, json: Json = Fals
 @agents.command("retry")
 def agents_retry(context: typer.Context, work_id: Annotated[str, typer.Argument(help="Id of the work.")]) -> None:
     """Take up work again that was put aside."""
-    with session_of(context).platform(acting=True) as platform:
+    session = session_of(context)
+    with session.platform(acting=True) as platform:
+        permit(*session.asking(platform), "work.retry", "Service", "work")
         platform.runtime.retry(work_id)
     sys.stdout.write(f"{work_id} is open again.\n")

@@ -18,7 +18,10 @@ from api.errors import SettingsError
 from api.platform import Noesis
 from api.settings import Settings, load_settings
 from governance.principals import Principal, load_principal
+from governance.rulebook import RuleBook
+from kg.clock import Clock
 from kg.reader import Reader
+from kg.store import GraphStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,10 @@ class Session:
             return local_principal(platform)
         uid = self.acting_as if "::" in self.acting_as else Principal("User", self.acting_as).uid
         return load_principal(platform.store, uid)
+
+    def asking(self, platform: Noesis) -> tuple[GraphStore, Clock, RuleBook, Principal]:
+        """What a decision about this command needs, in the order of `governance.configuring.permit`."""
+        return platform.store, platform.clock, platform.rules(), self.principal(platform)
 
     def reader(self, platform: Noesis) -> Reader:
         """The graph as whoever acts may see it."""

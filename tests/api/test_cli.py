@@ -59,7 +59,7 @@ class Counter:
 
 AGENTS = (Counter(),)
 """
-PEOPLE = "roles: [boss]\nusers:\n  - { name: bea, roles: [boss] }\n"
+PEOPLE = "roles: [boss]\nusers:\n  - { name: bea, roles: [boss] }\n  - { name: bea2 }\n"
 
 Noesis = Callable[..., Any]
 
@@ -227,6 +227,14 @@ def test_bad_input_is_one_sentence_with_the_remedy(noesis: Noesis, arguments: tu
     said = noesis(*arguments, code=1)
     assert says in said
     assert said.startswith("noesis: ")
+
+
+@pytest.mark.parametrize("arguments", [("ingest",), ("rejects", "list"), ("agents", "retry", "w")])
+def test_somebody_without_the_right_is_refused_and_it_is_on_record(noesis: Noesis, arguments: tuple[str, ...]) -> None:
+    noesis("init")
+    assert "may not" in noesis("--as", "bea2", *arguments, code=1)
+    denied = noesis("decisions", "--outcome", "deny", "--json")
+    assert denied[0]["properties"]["principal"] == 'User::"bea2"'
 
 
 def test_an_unknown_command_is_a_wrong_command_line(noesis: Noesis) -> None:
