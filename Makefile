@@ -4,7 +4,7 @@ PY := .venv/bin/python
 ONLY ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lint types layers docs serve bench conformance lock clean
+.PHONY: help setup demo test check lint types layers docs serve bench conformance services services-stop lock clean
 
 help: ## what can be typed here
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -41,6 +41,12 @@ bench: setup ## every benchmark beside its floor (ONLY=name for one)
 
 conformance: setup ## every outside suite (ONLY=name for one)
 	@$(PY) -m tests.conformance $(ONLY)
+
+services: setup ## the real servers of the tests (Neo4j, Redis, RabbitMQ), kept up for a desk
+	@$(PY) -m tests.services start
+
+services-stop: setup ## stop them
+	@$(PY) -m tests.services stop
 
 lock: setup ## write requirements.lock anew from pyproject.toml
 	@bash scripts/lock.sh

@@ -2,6 +2,7 @@
 
 Invariants: I7, a stale expectation plans nothing; a refused request leaves no trace, since its draft is thrown away and its
 positions are given to the next one. What a request sees is what the requests before it in the batch left.
+Invariant I9: every store plans here, so that they cannot differ in what a commit means.
 """
 
 import json

@@ -6,8 +6,10 @@ from pathlib import Path
 from kg.clock import Clock
 from kg.committer import Committer
 from kg.store import GraphStore, Schema
+from kg.stores.neo4j import Neo4jStore
 from kg.stores.sqlite import SqliteStore
 from tests.oracles.graph import DictStore
+from tests.services.graph import fresh
 
 Make = Callable[[Path, Schema, Clock], GraphStore]
 
@@ -24,4 +26,8 @@ def _oracle(folder: Path, schema: Schema, clock: Clock) -> GraphStore:
     return DictStore(schema, clock)
 
 
-STORES: dict[str, Make] = {"sqlite": _sqlite, "committer": _committer, "oracle": _oracle}
+def _neo4j(folder: Path, schema: Schema, clock: Clock) -> Neo4jStore:
+    return fresh(folder, schema, clock)
+
+
+STORES: dict[str, Make] = {"sqlite": _sqlite, "committer": _committer, "neo4j": _neo4j, "oracle": _oracle}

@@ -1,4 +1,4 @@
-"""The SQLite store against the oracle (I9): random commits, conflicts, repeats, crashes, reopening, clock jumps, all reads."""
+"""Each store against the oracle (I9): random commits, conflicts, repeats, crashes, reopening, clock jumps, all reads."""
 
 import shutil
 import tempfile
@@ -9,7 +9,7 @@ from typing import Any
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
 from kg.errors import NoesisError
 from kg.model import ABSENT, Cause, Commit, Direction, Input, StateWrite, Where, Write
@@ -19,6 +19,8 @@ from kg.values import Value
 from tests.oracles.graph import DictStore
 from tests.parts import FreeSchema, ManualClock
 from tests.properties import values
+from tests.services.graph import empty, open_store
+from tests.services.server import running
 
 
 class Crash(BaseException):
@@ -50,7 +52,7 @@ class Stores(RuleBasedStateMachine):
             if not self.crash_in:
                 raise Crash
 
-    def open(self) -> SqliteStore:
+    def open(self) -> GraphStore:
         return SqliteStore(self.folder / "graph.db", self.schema, self.clocks[1], durable=False)
 
     def teardown(self) -> None:
@@ -230,9 +232,34 @@ class Stores(RuleBasedStateMachine):
         assert [position for position, _ in self.store.ledger()] == list(range(1, self.oracle.head().position + 1))
 
 
+class ServerStores(Stores):
+    """The same over a Neo4j server, each example on an empty graph."""
+
+    def __init__(self) -> None:
+        empty(running("neo4j"))
+        super().__init__()
+
+    def open(self) -> GraphStore:
+        return open_store(self.schema, self.clocks[1])
+
+
 TestStores = Stores.TestCase
 TestStores.settings = settings(
     max_examples=60, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
 )
+
+
+def test_neo4j_agrees_with_the_oracle() -> None:
+    running("neo4j")
+    # A server answers in milliseconds where a file takes microseconds, so there are fewer examples.
+    few = settings(
+        max_examples=10,
+        stateful_step_count=20,
+        deadline=None,
+        derandomize=True,
+        suppress_health_check=list(HealthCheck),
+    )
+    run_state_machine_as_test(ServerStores, settings=few)
+
 
 assert ABSENT == 0

@@ -1,0 +1,134 @@
+// What a commit asks and writes. Positions are given under the lock of the one Head, which is taken by writing it first.
+
+// name: lock
+MATCH (h:Head {one: 1}) SET h.turn = $token
+
+// name: head
+MATCH (h:Head {one: 1}) RETURN h.position AS position, h.at AS at, h.causes AS causes, h.seal AS seal
+
+// name: receipt
+MERGE (w:Writer {id: $writer}) SET w.token = $token
+
+// name: received
+MATCH (w:Writer {id: $writer}) RETURN w.token AS token
+
+// name: forget_writer
+MATCH (w:Writer {id: $writer}) DELETE w
+
+// name: latest
+UNWIND $ids AS id
+MATCH (e:Entity {id: id})
+MATCH (v:Change {position: e.since})
+RETURN v.position, v.subject, v.version, v.cls, v.until, v.closed, v.valid_from, v.valid_to, v.salts, v.props,
+       v.personal, v.erased
+
+// name: links_of_pairs
+UNWIND $keys AS key
+MATCH (l:CurrentLink {subject: key[0], relation: key[1]}) WHERE l.target IS NOT NULL
+RETURN l.position AS position, l.subject, l.relation, l.target, l.until, l.salt, l.props ORDER BY position
+
+// name: links_of_triples
+UNWIND $keys AS key
+MATCH (l:CurrentLink {subject: key[0], relation: key[1], target: key[2]})
+RETURN l.position AS position, l.subject, l.relation, l.target, l.until, l.salt, l.props ORDER BY position
+
+// name: state_rows
+UNWIND $keys AS key
+MATCH (s:State {kind: key[0], key: key[1]})
+RETURN s.kind, s.key, s.revision, s.due, s.value
+
+// name: seen
+UNWIND $ids AS id
+MATCH (u:Cause {id: id})
+RETURN u.id, u.at, u.first, u.last, u.salt, u.request
+
+// name: made
+MATCH (c:Change) WHERE c.position >= $first AND c.position <= $last AND c.version > 0
+RETURN c.subject, max(c.version)
+
+// name: subtrees
+UNWIND $positions AS position
+MATCH (c:Change {position: position})
+RETURN c.position, c.leaf, c.subtrees
+
+// name: save_causes
+UNWIND $rows AS row
+CREATE (u:Cause) SET u = row
+
+// name: save_inputs
+UNWIND $rows AS row
+MATCH (u:Cause {number: row[0]})
+MATCH (v:Version {subject: row[1], version: row[2]})
+CREATE (u)-[:USED]->(v)
+
+// name: end_versions
+UNWIND $rows AS row
+MATCH (v:Change {position: row[0]})
+SET v.until = row[1] REMOVE v:Current, v.text
+
+// name: end_links
+UNWIND $rows AS row
+MATCH (l:Change {position: row[0]})
+SET l.until = row[1] REMOVE l:CurrentLink
+
+// name: cut_relationships
+UNWIND $rows AS row
+MATCH (:Entity {id: row[1]})-[r {since: row[0]}]->(:Entity {id: row[2]})
+DELETE r
+
+// name: save_current
+UNWIND $rows AS row
+MATCH (u:Cause {number: row.node.cause})
+MERGE (e:Entity {id: row.node.subject}) SET e = row.shown SET e:$(row.label)
+CREATE (v:Change:Version:Current) SET v = row.node
+CREATE (v)-[:VERSION_OF]->(e) CREATE (v)-[:CAUSED_BY]->(u)
+
+// name: save_past
+UNWIND $rows AS row
+MATCH (u:Cause {number: row.node.cause})
+MERGE (e:Entity {id: row.node.subject})
+CREATE (v:Change:Version) SET v = row.node
+CREATE (v)-[:VERSION_OF]->(e) CREATE (v)-[:CAUSED_BY]->(u)
+
+// name: show_closed
+UNWIND $rows AS row
+MATCH (e:Entity {id: row.id})
+SET e = row.shown REMOVE e:$(row.label)
+
+// name: save_links
+UNWIND $rows AS row
+MATCH (u:Cause {number: row.node.cause})
+MATCH (s:Entity {id: row.node.subject})
+MERGE (t:Entity {id: row.node.target})
+CREATE (l:Change:Link) SET l = row.node SET l:$(row.labels)
+CREATE (l)-[:SOURCE]->(s) CREATE (l)-[:TARGET]->(t) CREATE (l)-[:CAUSED_BY]->(u)
+
+// name: save_relationships
+UNWIND $rows AS row
+MATCH (s:Entity {id: row.source})
+MATCH (t:Entity {id: row.target})
+CREATE (s)-[r:$(row.type)]->(t) SET r = row.shown
+
+// name: save_ends
+UNWIND $rows AS row
+MATCH (u:Cause {number: row.cause})
+CREATE (c:Change) SET c = row
+CREATE (c)-[:CAUSED_BY]->(u)
+
+// name: save_head
+MATCH (h:Head {one: 1})
+SET h.settled = h.position, h.position = $position, h.at = $at, h.causes = $causes, h.seal = $seal
+
+// name: delete_state
+UNWIND $keys AS key
+MATCH (s:State {kind: key[0], key: key[1]})
+DELETE s
+
+// name: save_state
+UNWIND $rows AS row
+MERGE (s:State {kind: row.kind, key: row.key})
+SET s.revision = row.revision, s.due = row.due, s.value = row.value
+
+// name: note_texts
+UNWIND $rows AS row
+MERGE (t:TextClass {cls: row[0]}) ON CREATE SET t.properties = row[1]

@@ -1,0 +1,197 @@
+"""The connection to a Neo4j server: sessions, managed transactions with retry, and the driver's errors as ours.
+
+Invariant: every error of the driver that leaves a store passes `meaning`, one sentence each. Work handed in may run more than
+once and must have no effect outside its transaction. Holds no query of the port.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from kg.errors import (
+    InputError,
+    NoesisError,
+    StoreBusyError,
+    StoreCorruptError,
+    StoreError,
+    StoreFullError,
+    StoreReadOnlyError,
+)
+
+if TYPE_CHECKING:
+    from neo4j import Driver, ManagedTransaction, Session, Transaction
+
+Made = TypeVar("Made")
+#: Seconds to wait for the turn to write, for one transaction, and for a server that is starting again.
+PATIENCE: Final = 30.0
+#: Seconds to wait for a connection to be made.
+CONNECT_SECONDS: Final = 10.0
+#: Connections of one process at most.
+CONNECTIONS_MAX: Final = 64
+SCHEMES: Final = tuple(f"{scheme}{more}" for scheme in ("neo4j", "bolt") for more in ("", "+s", "+ssc"))
+
+#: Beginnings of the server's error codes, the first that fits counts.
+_CODES: Final[tuple[tuple[str, type[NoesisError], str], ...]] = (
+    (
+        "Neo.ClientError.Security.Forbidden",
+        StoreReadOnlyError,
+        "the graph server lets this user do too little; grant it",
+    ),
+    ("Neo.ClientError.Security", StoreError, "the graph server refused the login; set store_user and store_password"),
+    (
+        "Neo.ClientError.Database.DatabaseNotFound",
+        StoreError,
+        "the graph server has no such database; set store_database",
+    ),
+    ("Neo.ClientError.General.ForbiddenOnReadOnly", StoreReadOnlyError, "the database is read-only; make it writable"),
+    (
+        "Neo.ClientError.Cluster.NotALeader",
+        StoreReadOnlyError,
+        "this member of the cluster may not write; use neo4j://",
+    ),
+    ("Neo.ClientError.Transaction.TransactionTimedOut", StoreBusyError, "another process holds the graph; try again"),
+    ("Neo.ClientError.Transaction.LockClientStopped", StoreBusyError, "another process holds the graph; try again"),
+    (
+        "Neo.ClientError.Statement.ArgumentError",
+        InputError,
+        "the graph server cannot hold a value; shorten or leave it out",
+    ),
+    ("Neo.ClientError.Schema", StoreCorruptError, "rows of the graph contradict each other; run `noesis verify`"),
+    (
+        "Neo.TransientError.General.MemoryPool",
+        StoreFullError,
+        "the graph server ran out of memory; commit less at once",
+    ),
+    (
+        "Neo.TransientError.General.OutOfMemory",
+        StoreFullError,
+        "the graph server ran out of memory; commit less at once",
+    ),
+    ("Neo.TransientError", StoreBusyError, "the graph server is busy; try again"),
+    ("Neo.DatabaseError.General.IndexCorruption", StoreCorruptError, "an index of the graph is damaged; make it anew"),
+)
+_CLOSED: Final = "the store is closed; open it again"
+_AWAY: Final = "the graph server cannot be reached; check that it runs and that store_url is right"
+
+
+class UnsureError(StoreError):
+    """The connection broke while the commit was confirmed, so whether it was done is unknown; retry with the same cause."""
+
+
+def meaning(error: Exception) -> NoesisError:
+    """Our error for one of the driver's."""
+    from neo4j import exceptions as vendor
+
+    if isinstance(error, vendor.Neo4jError):
+        return _refused(error.code or "", error.message or "")
+    if isinstance(error, vendor.IncompleteCommit):
+        return UnsureError()
+    away = (vendor.ServiceUnavailable, vendor.SessionExpired, vendor.ConnectionAcquisitionTimeoutError)
+    sentence = f"the graph server cannot be used ({type(error).__name__}); run `noesis doctor`"
+    if isinstance(error, vendor.ConfigurationError):
+        sentence = "the graph server cannot be used with these settings; check store_url"
+    elif isinstance(error, away):
+        sentence = _AWAY
+    elif "closed" in str(error).lower():
+        sentence = _CLOSED
+    return StoreError(sentence)
+
+
+def _refused(code: str, message: str) -> NoesisError:
+    """Our error for one that the server sent."""
+    if "too large to index" in message:
+        return InputError("an id, a name or a value is too long for the graph server to index; shorten it")
+    for start, kind, sentence in _CODES:
+        if code.startswith(start):
+            return kind(sentence)
+    return StoreError(f"the graph server refused the work ({code or 'no code'}); run `noesis doctor`")
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn the driver's errors into errors of `kg.errors`."""
+    from neo4j import exceptions as vendor
+
+    try:
+        yield
+    except (vendor.Neo4jError, vendor.DriverError) as error:
+        raise meaning(error) from error
+    except OSError as error:
+        raise StoreError(_AWAY) from error
+
+
+class Server:
+    """One database of a Neo4j server or cluster."""
+
+    def __init__(
+        self, url: str, user: str, password: str, database: str | None = None, patience: float = PATIENCE
+    ) -> None:
+        from neo4j import GraphDatabase
+
+        if url.split("://", 1)[0] not in SCHEMES:
+            raise InputError(f"{url[:40]!r} is no address of a graph server; use neo4j://… or bolt://…")
+        self.patience = patience
+        self._database = database
+        with translated():
+            self._driver: Driver = GraphDatabase.driver(
+                url,
+                auth=(user, password),
+                connection_timeout=CONNECT_SECONDS,
+                connection_acquisition_timeout=patience,
+                max_connection_pool_size=CONNECTIONS_MAX,
+                max_transaction_retry_time=patience,
+                keep_alive=True,
+                notifications_min_severity="OFF",
+                user_agent="noesis",
+            )
+        self._closed = False
+
+    @contextmanager
+    def _session(self) -> Iterator["Session"]:
+        if self._closed:
+            raise StoreError(_CLOSED)
+        with translated(), self._driver.session(database=self._database, fetch_size=1_000) as session:
+            yield session
+
+    def write(self, work: Callable[["ManagedTransaction"], Made]) -> Made:
+        """Do the work in one transaction, again where the server says that this may help."""
+        from neo4j import unit_of_work
+
+        with self._session() as session:
+            return session.execute_write(unit_of_work(timeout=self.patience)(work))
+
+    def read(self, work: Callable[["ManagedTransaction"], Made]) -> Made:
+        """Read in one transaction, again where the server says that this may help."""
+        from neo4j import unit_of_work
+
+        with self._session() as session:
+            return session.execute_read(unit_of_work(timeout=self.patience)(work))
+
+    def rows(self, text: str, /, **values: Any) -> list[list[Any]]:
+        """The rows of one reading query."""
+        return self.read(lambda tx: fetch(tx, text, values))
+
+    @contextmanager
+    def attempt(self, seconds: float) -> Iterator["Transaction"]:
+        """A transaction that is always rolled back and ends after some seconds."""
+        with self._session() as session, session.begin_transaction(timeout=seconds) as transaction:
+            yield transaction
+            transaction.rollback()
+
+    def define(self, text: str) -> None:
+        """Run one statement that makes or drops an index or constraint."""
+        with self._session() as session:
+            session.run(text).consume()
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._closed = True
+        with translated():
+            self._driver.close()
+
+
+def fetch(
+    tx: "ManagedTransaction | Transaction", text: str, values: Mapping[str, Any] | None = None
+) -> list[list[Any]]:
+    """The rows of a query inside a transaction."""
+    return tx.run(text, dict(values or {})).values()

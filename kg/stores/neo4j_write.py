@@ -1,0 +1,239 @@
+"""Writes planned commits to Neo4j: locks the head, loads what a batch touches, plans it, saves the plan, in one transaction.
+
+Invariants: I1 no write without a Cause; I2 positions are taken under the lock of the one Head node, which is held to the
+commit, and are free of gaps. What a commit means is decided in `plan`, not here. May run again from the start.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from kg import ledger
+from kg.clock import Clock
+from kg.errors import InputError
+from kg.model import Commit, Put
+from kg.store import Schema
+from kg.stores import neo4j_show as show
+from kg.stores.neo4j_queries import query
+from kg.stores.neo4j_server import fetch
+from kg.stores.plan import Loaded, Pair, Plan
+from kg.stores.prepare import Prepared
+from kg.stores.rows import ChangeRow, HeadRow, RelationRow, Seen, StateRow, VersionRow, at_time, properties
+from kg.values import Value
+
+if TYPE_CHECKING:
+    from neo4j import ManagedTransaction
+
+Frontier = tuple[int, dict[int, bytes]]
+_HASH_BYTES = 32
+
+
+def head_row(tx: "ManagedTransaction") -> HeadRow:
+    """The end of the log."""
+    ((position, at, causes, sealed),) = fetch(tx, query("head"))
+    return HeadRow(position, at, causes, bytes(sealed))
+
+
+def frontier(tx: "ManagedTransaction", size: int) -> dict[int, bytes]:
+    """The roots of the complete subtrees that hold the first `size` leaves, by level; the last change of each holds its root."""
+    wanted = {(place + 1) << level: level for level, place in ledger.edge(size)}
+    found: dict[int, bytes] = {}
+    for position, leaf, subtrees in fetch(tx, query("subtrees"), {"positions": list(wanted)}):
+        level = wanted[position]
+        found[level] = bytes(subtrees[(level - 1) * _HASH_BYTES : level * _HASH_BYTES]) if level else bytes(leaf)
+    return found
+
+
+def write(
+    tx: "ManagedTransaction",
+    batch: Sequence[Prepared],
+    schema: Schema,
+    clock: Clock,
+    known: Frontier | None,
+    receipt: Mapping[str, Any],
+) -> tuple[list[Commit | Exception], Frontier]:
+    """Plan and save a batch; `known` is the ledger's edge as this process last saw it, `receipt` names writer and token."""
+    # INVARIANT I2: writing to the head first locks it until this transaction is done.
+    tx.run(query("lock"), token=receipt["token"]).consume()
+    loaded = load(tx, batch)
+    start = loaded.head.position
+    plan = Plan(schema, clock, loaded)
+    results: list[Commit | Exception] = []
+    for prepared in batch:
+        try:
+            results.append(plan.apply(prepared))
+        except Exception as error:
+            results.append(error)
+    pending = dict(known[1]) if known is not None and known[0] == start else frontier(tx, start)
+    nodes = ledger.append(pending, start, [change.leaf for change in plan.changes])
+    save(tx, plan, nodes, schema)
+    tx.run(query("receipt"), dict(receipt)).consume()
+    return results, (plan.head.position, pending)
+
+
+def load(tx: "ManagedTransaction", batch: Sequence[Prepared]) -> Loaded:
+    """Read what the batch touches, a few queries for all of it."""
+    ids = {id for prepared in batch for id in prepared.ids}
+    pairs = {pair for prepared in batch for pair in prepared.pairs}
+    triples = {triple for prepared in batch for triple in prepared.triples if triple[:2] not in pairs}
+    keys = {(row.kind, row.key) for prepared in batch for row in prepared.request.state}
+    causes = {prepared.cause.id for prepared in batch if prepared.cause is not None}
+    latest = {row[1]: version_row(row) for row in _asked(tx, "latest", "ids", ids)}
+    links: dict[Pair, dict[str, RelationRow]] = {}
+    for name, wanted in (("links_of_pairs", pairs), ("links_of_triples", triples)):
+        for row in _asked(tx, name, "keys", map(list, wanted)):
+            since, source, relation, target, until, salt, props = row
+            found = RelationRow(since, source, relation, target, until, bytes(salt), props)
+            links.setdefault((found.source, found.name), {})[found.target] = found
+    state: dict[Pair, StateRow | None] = {
+        (row[0], row[1]): StateRow(*row) for row in _asked(tx, "state_rows", "keys", map(list, keys))
+    }
+    seen: dict[str, Seen] = {}
+    for id, at, first, last, salt, request in _asked(tx, "seen", "ids", causes):
+        made = dict(fetch(tx, query("made"), {"first": first, "last": last}))
+        seen[id] = Seen(bytes(salt), request, Commit(id, first, last, at_time(at), made, repeated=True))
+    return Loaded(head_row(tx), latest, links, state, seen)
+
+
+def _asked(tx: "ManagedTransaction", name: str, parameter: str, wanted: Iterable[Any]) -> list[list[Any]]:
+    listed = list(wanted)
+    return fetch(tx, query(name), {parameter: listed}) if listed else []
+
+
+def version_row(row: Sequence[Any]) -> VersionRow:
+    """The VersionRow of twelve columns as the driver gives them."""
+    since, id, version, cls, until, closed, valid_from, valid_to, salts, *texts = row
+    return VersionRow(since, id, version, cls, until, int(closed), valid_from, valid_to, bytes(salts), *texts)
+
+
+def save(tx: "ManagedTransaction", plan: Plan, nodes: Sequence[ledger.Node], schema: Schema) -> None:
+    """Write the plan's rows."""
+
+    def run(name: str, rows: Sequence[Any], parameter: str = "rows") -> None:
+        if rows:
+            tx.run(query(name), {parameter: rows}).consume()
+
+    run("save_causes", [_cause(row) for row in plan.causes])
+    run("end_versions", [[since, until] for since, until in plan.ended.items() if since not in plan.versions])
+    older = {since: until for since, until in plan.cut.items() if since not in plan.relations}
+    run("end_links", [[since, until] for since, until in older.items()])
+    if older:
+        ended = {(c.subject, c.relation, c.target): c for c in plan.changes if c.position in set(older.values())}
+        since_of = {until: since for since, until in older.items()}
+        run("cut_relationships", [[since_of[c.position], c.subject, c.target] for c in ended.values()])
+    _save_versions(run, plan, _subtrees(nodes), schema)
+    run("save_inputs", [[c.number, id, version] for c in plan.causes for id, version in c.inputs])
+    if plan.causes:
+        head = plan.head
+        values = {"position": head.position, "at": head.at, "causes": head.causes, "seal": head.seal}
+        tx.run(query("save_head"), values).consume()
+    run("delete_state", [list(key) for key, row in plan.state.items() if row is None], "keys")
+    run(
+        "save_state",
+        [
+            {"kind": row.kind, "key": row.key, "revision": row.revision, "due": row.due, "value": row.value}
+            for row in plan.state.values()
+            if row is not None
+        ],
+    )
+
+
+def _subtrees(nodes: Sequence[ledger.Node]) -> dict[int, bytes]:
+    """The roots of the subtrees that each change completes, lowest level first, by position."""
+    found: dict[int, bytes] = {}
+    for level, place, root in nodes:
+        position = (place + 1) << level
+        found[position] = found.get(position, b"") + root
+    return found
+
+
+def _cause(row: Any) -> dict[str, Any]:
+    names = ("number", "id", "at", "first", "last", "activity", "agent", "reason", "on_behalf_of", "attributes")
+    return {name: getattr(row, name) for name in (*names, "salt", "request", "seal")} | {
+        "input_ids": [id for id, _ in row.inputs],
+        "input_versions": [version for _, version in row.inputs],
+    }
+
+
+def change_node(change: ChangeRow, subtrees: Mapping[int, bytes]) -> dict[str, Any]:
+    """The properties of a Change node."""
+    names = (
+        "position",
+        "cause",
+        "kind",
+        "cls",
+        "subject",
+        "version",
+        "changed",
+        "relation",
+        "target",
+        "origin",
+        "leaf",
+    )
+    found = {name: getattr(change, name) for name in names} | {"subtrees": subtrees.get(change.position)}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def text_of(schema: Schema, cls: str, values: Mapping[str, Value]) -> str | None:
+    """What text search may read of an entity, None where that is nothing."""
+    found = [values[name] for name in texts(schema, cls) if name in values]
+    return " \n".join(" ".join(map(str, one)) if isinstance(one, tuple) else str(one) for one in found) or None
+
+
+def texts(schema: Schema, cls: str) -> tuple[str, ...]:
+    """The searchable properties of a class, none where the ontology no longer knows it."""
+    try:
+        return tuple(schema.text(cls))
+    except InputError:
+        return ()
+
+
+def _save_versions(run: Any, plan: Plan, subtrees: Mapping[int, bytes], schema: Schema) -> None:
+    current, past, closed, links, shown, ends = [], [], [], [], [], []
+    for change in plan.changes:
+        node = change_node(change, subtrees)
+        if (row := plan.versions.get(change.position)) is not None:
+            until = plan.ended.get(row.since)
+            values = properties(row.props, row.personal)
+            parts = {
+                "until": until, "closed": row.closed == 1, "valid_from": row.valid_from, "valid_to": row.valid_to,
+                "salts": row.salts, "props": row.props, "personal": row.personal, "erased": row.erased,
+            }  # fmt: skip
+            node |= show.keys(values)
+            # An absent property and one that is null are the same to Neo4j; what is absent need not travel.
+            node |= {name: value for name, value in parts.items() if value is not None}
+            entry: dict[str, Any] = {"node": node, "id": row.id, "label": show.label(row.cls)}
+            if until is None and not row.closed:
+                node["text"] = text_of(schema, row.cls, values)
+                current.append(entry | {"shown": show.entity(row)})
+                continue
+            past.append(entry)
+            if until is None:
+                closed.append(entry | {"shown": show.entity(row)})
+        elif (link := plan.relations.get(change.position)) is not None:
+            until = plan.cut.get(link.since)
+            node |= {"until": until, "salt": link.salt, "props": link.props}
+            links.append({"node": node, "labels": ["CurrentLink"] if until is None else []})
+            if until is None:
+                kind, seen = show.relationship(link.name), show.relation(link)
+                shown.append({"source": link.source, "target": link.target, "type": kind, "shown": seen})
+        else:
+            ends.append(node)
+    for name, rows in (
+        ("save_past", past), ("save_current", current), ("show_closed", closed), ("save_links", links),
+        ("save_relationships", shown), ("save_ends", ends),
+    ):  # fmt: skip
+        run(name, rows)
+    classes = sorted({entry["node"]["cls"] for entry in current})
+    run("note_texts", [[cls, "\n".join(texts(schema, cls))] for cls in classes])
+
+
+def indexed(schema: Schema, batch: Sequence[Prepared]) -> set[str]:
+    """The properties that `find` should answer by index, of the classes that a batch writes."""
+    found: set[str] = set()
+    for cls in {write.cls for prepared in batch for write in prepared.request.writes if isinstance(write, Put)}:
+        try:
+            found.update(schema.indexed(cls))
+        except InputError:
+            # The commit itself is refused for this.
+            continue
+    return found

@@ -1,0 +1,85 @@
+"""Neo4j Community from its jars: fetched once from Maven Central into the user's cache, run by a small launcher."""
+
+import secrets
+import shutil
+import subprocess
+from pathlib import Path
+
+from tests.services import ports
+from tests.services.server import Server, cache, install
+
+HERE = Path(__file__).resolve().parent
+FETCH_SECONDS_MAX = 600
+_OPENS = [f"--add-opens=java.base/{name}=ALL-UNNAMED" for name in ("java.nio", "java.io", "sun.nio.ch")]
+
+
+def jars() -> Path:
+    """The folder of the jars; fetched where they are not there yet."""
+    version = (HERE / "pom.xml").read_text().split("<version>5")[1].split("<")[0]
+    folder = cache() / f"neo4j-5{version}"
+    if not (folder / "complete").exists():
+        if shutil.which("java") is None:
+            install("openjdk-17-jdk-headless")
+        if shutil.which("mvn") is None:
+            install("maven")
+        subprocess.run(
+            ["mvn", "-q", "-B", "-f", HERE / "pom.xml", "dependency:copy-dependencies", f"-DoutputDirectory={folder}"],
+            check=True,
+            timeout=FETCH_SECONDS_MAX,
+        )
+        (folder / "complete").touch()
+    return folder
+
+
+def launch(folder: Path, port: int) -> "subprocess.Popen[bytes]":
+    """Start the server on a folder that may hold a graph already."""
+    folder.mkdir(parents=True, exist_ok=True)
+    memory = ["-Xms256m", "-Xmx768m", "-XX:+UseSerialGC"]
+    command = ["java", *memory, *_OPENS, "-cp", f"{jars()}/*", str(HERE / "Neo4jServer.java"), str(folder), str(port)]
+    return ports.launch(command, folder / "server.log")
+
+
+def wait(folder: Path, process: "subprocess.Popen[bytes] | None", port: int, user: str, password: str) -> None:
+    """Return when the server answers a query."""
+    from neo4j import GraphDatabase
+    from neo4j.exceptions import DriverError, Neo4jError
+
+    def ready() -> bool:
+        if not ports.listens(port):
+            return False
+        try:
+            with GraphDatabase.driver(f"bolt://127.0.0.1:{port}", auth=(user, password)) as driver:
+                driver.execute_query("RETURN 1")
+        except (DriverError, Neo4jError):
+            return False
+        return True
+
+    ports.until(ready, process, folder / "server.log")
+
+
+def start(folder: Path) -> Server:
+    """A new server with a password of its own."""
+    from neo4j import GraphDatabase
+    from neo4j.exceptions import DriverError, Neo4jError
+
+    port, password = ports.free(), secrets.token_urlsafe(18)
+    process = launch(folder, port)
+
+    def ready() -> bool:
+        if not ports.listens(port):
+            return False
+        try:
+            # The first login is only good for changing its password.
+            with (
+                GraphDatabase.driver(f"bolt://127.0.0.1:{port}", auth=("neo4j", "neo4j")) as driver,
+                driver.session(database="system") as session,
+            ):
+                change = "ALTER CURRENT USER SET PASSWORD FROM 'neo4j' TO $password"
+                session.run(change, password=password).consume()
+        except (DriverError, Neo4jError):
+            return False
+        return True
+
+    ports.until(ready, process, folder / "server.log")
+    wait(folder, process, port, "neo4j", password)
+    return Server("neo4j", f"bolt://127.0.0.1:{port}", process.pid, "neo4j", password, str(folder))
