@@ -18,12 +18,12 @@ from uuid import UUID, uuid5
 
 from kg.errors import ModelMismatchError, SearchIndexError
 from kg.index import HITS_MAX, POINTS_MAX, Embedder, Held, Info, Point, Scored
+from kg.indexes.edge_bm25 import make_bm25
 
 #: Points up to which every vector is compared; 1 ms at 12,000.
 EXACT_MAX = 50_000
 #: Hits asked for beyond the wanted ones, so that equal scores at the end are ordered by id and not by chance.
 TIES = 16
-LANGUAGE = "english"
 #: Version of the folder's layout.
 FORMAT = 1
 _META = "meta.json"
@@ -42,7 +42,7 @@ class EdgeIndex:
         self._folder = folder
         self._lock = threading.Lock()
         self._shard: Any = None
-        self._bm25 = qdrant_edge.Bm25(qdrant_edge.Bm25Config(language=LANGUAGE))
+        self._bm25 = make_bm25()
         wanted = Info(embedder.model, embedder.revision, embedder.dimension, "", "")
         with self._translated():
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)

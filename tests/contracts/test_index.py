@@ -1,9 +1,11 @@
 """The contract of port SemanticIndex, over every adapter and the oracle."""
 
+import os
 import random
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
@@ -11,6 +13,8 @@ from kg.embedders.hashing import HashingEmbedder
 from kg.errors import SearchIndexError
 from kg.index import Held, Point, SemanticIndex
 from kg.indexes.edge import EdgeIndex
+from kg.indexes.qdrant import QdrantIndex
+from kg.indexes.qdrant_server import MEMORY, QdrantServer
 from kg.indexes.remote import RemoteIndex
 from kg.indexes.shared import SharedIndex
 from tests.oracles.index import MemoryIndex
@@ -62,9 +66,34 @@ def _remote(folder: Path) -> Iterator[SemanticIndex]:
     owner.close()
 
 
+def _qdrant(server: QdrantServer) -> Iterator[SemanticIndex]:
+    alias = f"noesis-test-{uuid4().hex}"
+    index = QdrantIndex(server, EMBEDDER, alias)
+    yield index
+    index.close()
+    client = server.connect()
+    for collection in client.get_collections().collections:
+        if collection.name.startswith(alias):
+            client.delete_collection(collection.name)
+    client.close()
+
+
+def _qdrant_memory(_: Path) -> Iterator[SemanticIndex]:
+    yield from _qdrant(QdrantServer(MEMORY))
+
+
+def _qdrant_server(_: Path) -> Iterator[SemanticIndex]:
+    yield from _qdrant(QdrantServer(os.environ[SERVER], os.environ.get("NOESIS_QDRANT_KEY")))
+
+
+#: Where it is set, the suite also runs on the real server there.
+SERVER = "NOESIS_QDRANT_URL"
 ADAPTERS: dict[str, Callable[[Path], Iterator[SemanticIndex]]] = {
     "oracle": _memory, "edge": _edge, "shared-owner": _shared, "shared-asking": _asking, "remote": _remote,
+    "qdrant-memory": _qdrant_memory, **({"qdrant-server": _qdrant_server} if SERVER in os.environ else {}),
 }  # fmt: skip
+#: Adapters for one thread only: the client's own engine is for tests and breaks under several.
+ONE_THREAD = frozenset({"qdrant-memory"})
 
 
 @pytest.fixture(params=ADAPTERS)
@@ -194,6 +223,7 @@ def test_ids_and_texts_may_hold_anything(index: SemanticIndex) -> None:
     assert dense(index, "", first=3)
 
 
+@pytest.mark.parametrize("index", sorted(ADAPTERS.keys() - ONE_THREAD), indirect=True)
 def test_writers_and_readers_in_threads_lose_nothing(index: SemanticIndex) -> None:
     errors: list[BaseException] = []
 
