@@ -43,7 +43,8 @@ from kg.indexes.shared import SharedIndex
 from kg.ontology import Ontology, load
 from kg.ontology.stored import stored_texts
 from kg.search import Hit, search
-from kg.store import GraphStore
+from kg.store import GraphStore, Schema
+from kg.stores.neo4j import Neo4jStore
 from kg.stores.sqlite import SqliteStore
 from kg.view import View
 
@@ -62,7 +63,7 @@ def platform_texts() -> dict[str, str]:
     }
 
 
-def open_store(settings: Settings, clock: Clock) -> tuple[Committer, SqliteStore, Ontology]:
+def open_store(settings: Settings, clock: Clock) -> tuple[Committer, SqliteStore | Neo4jStore, Ontology]:
     """The graph of these settings with the ontology that it holds; made where there is none yet."""
     home = settings.home_path
     try:
@@ -72,7 +73,7 @@ def open_store(settings: Settings, clock: Clock) -> tuple[Committer, SqliteStore
             f"the home folder {home} cannot be made ({error.strerror}); set NOESIS_HOME to another"
         ) from None
     texts = platform_texts()
-    store = SqliteStore(home / DATABASE, load(texts), clock, durable=settings.durable)
+    store = make_store(settings, load(texts), clock)
     try:
         ontology = load({**texts, **stored_texts(store)})
         store.use(ontology)
@@ -80,6 +81,18 @@ def open_store(settings: Settings, clock: Clock) -> tuple[Committer, SqliteStore
         store.close()
         raise
     return Committer(store), store, ontology
+
+
+def make_store(settings: Settings, schema: Schema, clock: Clock) -> SqliteStore | Neo4jStore:
+    """The store of these settings: a file in the home folder, or a database of a Neo4j server."""
+    if settings.store_url is None:
+        return SqliteStore(settings.home_path / DATABASE, schema, clock, durable=settings.durable)
+    if settings.store_password is None:
+        raise SettingsError("store_url needs store_password; set NOESIS_STORE_PASSWORD")
+    if find_spec("neo4j") is None:
+        raise SettingsError("store_url needs the package neo4j; install noesis[servers], or leave it out")
+    password, user = settings.store_password.get_secret_value(), settings.store_user
+    return Neo4jStore(settings.store_url, schema, clock, user=user, password=password, database=settings.store_database)
 
 
 def make_embedder(settings: Settings) -> Embedder:

@@ -112,6 +112,14 @@ class Settings(BaseSettings):
     # -- the parts behind -------------------------------------------------------------------------------------------
     durable: bool = True
     """Whether each commit waits for the disk; false only for throw-away data."""
+    store_url: str | None = None
+    """neo4j:// or bolt:// address of a Neo4j server (+s for TLS); none: a file in the home folder."""
+    store_user: str = "neo4j"
+    """User of the Neo4j server."""
+    store_password: SecretStr | None = None
+    """Password of `store_user`."""
+    store_database: str | None = None
+    """Database of the Neo4j server; none: the user's own."""
     broker_url: SecretStr | None = None
     """redis:// or amqp:// address of the message broker; none: threads of this process."""
     workers: int = Field(4, ge=1, le=64)
