@@ -87,7 +87,9 @@ class _Document:
 
     def _change(self, name: str, details: Mapping[str, Json], node: Why) -> None:
         time = {} if node.withheld else {"prov:time": node.details["at"]}
-        made = self._hidden() if node.withheld else self._version(details["id"], node.details["version"], details["cls"])
+        made = (
+            self._hidden() if node.withheld else self._version(details["id"], node.details["version"], details["cls"])
+        )
         if made != name:
             revision = {"prov:type": _typed("prov:Revision")}
             self._state("wasDerivedFrom", {"prov:generatedEntity": name, "prov:usedEntity": made, **revision})
