@@ -41,6 +41,5 @@ def start(folder: Path) -> Server:
     }
     process = ports.launch(["rabbitmq-server"], folder / "server.log", environment)
     ports.until(lambda: ports.listens(port), process, folder / "server.log")
-    return Server(
-        "rabbitmq", f"amqp://noesis:{password}@127.0.0.1:{port}", process.pid, "noesis", password, str(folder)
-    )
+    node = int((folder / "data" / "pid").read_text())
+    return Server("rabbitmq", f"amqp://noesis:{password}@127.0.0.1:{port}", node, "noesis", password, str(folder))

@@ -70,13 +70,15 @@ def stop(server: Server) -> None:
     """End a server's process group and remove its folder."""
     end = time.monotonic() + STOP_SECONDS_MAX
     try:
-        os.killpg(server.pid, signal.SIGTERM)
+        # The process may have been given a group by a script that changed the user.
+        group = os.getpgid(server.pid)
+        os.killpg(group, signal.SIGTERM)
         while time.monotonic() < end:
             if (process := ports.STARTED.get(server.pid)) is not None:
                 process.poll()
-            os.killpg(server.pid, 0)
+            os.killpg(group, 0)
             time.sleep(0.05)
-        os.killpg(server.pid, signal.SIGKILL)
+        os.killpg(group, signal.SIGKILL)
     except ProcessLookupError:
         pass
     shutil.rmtree(server.folder, ignore_errors=True)
@@ -89,7 +91,7 @@ def kept(name: str) -> Server | None:
         return None
     server = Server(**json.loads(file.read_text()))
     try:
-        os.killpg(server.pid, 0)
+        os.kill(server.pid, 0)
     except ProcessLookupError:
         file.unlink()
         return None
