@@ -5,6 +5,7 @@ shows something else than the record says, e.g. after an edit by hand. Reads pag
 """
 
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from kg.store import Progress
@@ -143,4 +144,7 @@ def plain(value: Any) -> Any:
         return [plain(item) for item in value]
     if hasattr(value, "to_native"):
         return value.to_native()
+    if hasattr(value, "nanoseconds") and hasattr(value, "months"):
+        # A duration of the driver knows no timedelta; we write no months.
+        return timedelta(days=value.days, seconds=value.seconds, microseconds=value.nanoseconds // 1_000)
     return value
