@@ -83,6 +83,23 @@ def test_no_write_without_a_cause(store: GraphStore) -> None:
     assert store.head().position == 0
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(timedelta(seconds=90), timedelta(days=-1, microseconds=1), timedelta(days=400, microseconds=-1)),
+        *(datetime(2026, 3, 2, 9, 0, 0, 5, tzinfo=UTC), datetime(2026, 3, 2).date(), Decimal("-0.0001")),
+        *(Money(Decimal("12.5"), "EUR"), Ref("b"), True, 2**53 - 1, "ü\n", ("a", "b"), (1, "a"), ()),
+        (timedelta(1), timedelta(2)),
+    ],
+    ids=repr,
+)
+def test_a_value_of_every_type_comes_back_and_verifies(store: GraphStore, value: Value) -> None:
+    store.commit([put("a", v=value), Link("a", "knows", "a", {"v": value})], cause("1"))
+    assert store.get(["a"])["a"]["v"] == value
+    assert store.expand(["a"], "knows")["a"][0].relation.properties["v"] == value
+    assert store.verify() == 2
+
+
 def test_a_put_changes_only_what_it_names(store: GraphStore) -> None:
     store.commit([put("a", name="x", size=1)], cause("1"))
     store.commit([Put("a", "Thing", {"size": 2}, unset=frozenset({"none"}))], cause("2"))
