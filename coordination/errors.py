@@ -2,7 +2,8 @@
 
     NoesisError (kg.errors)
     ├── InputError
-    │   └── DraftError          an agent handed in a draft that cannot become a proposal
+    │   ├── DraftError          an agent handed in a draft that cannot become a proposal
+    │   └── WorkflowError       a workflow document cannot be used, with line and column
     ├── StateError              a proposal or effect cannot move from where it is to where it was sent
     ├── HeldError               a control holds the agent; the work waits for it
     ├── BrokerError             the message broker cannot be used
@@ -18,6 +19,10 @@ from kg.errors import InputError, NoesisError
 
 class DraftError(InputError):
     """The draft cannot become a proposal; correct the agent that made it."""
+
+
+class WorkflowError(InputError):
+    """The workflow cannot be used; correct the named line."""
 
 
 class StateError(NoesisError):
