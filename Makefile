@@ -4,16 +4,19 @@ PY := .venv/bin/python
 ONLY ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lint types layers docs serve bench conformance services services-stop lock clean
+.PHONY: help setup demo demo-servers test check lint types layers docs serve bench conformance services services-stop lock clean
 
 help: ## what can be typed here
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 setup: ## make .venv (the other targets do it on first use)
 	@bash scripts/setup.sh
 
 demo: setup ## the main job, end to end, on a made-up distributor; exit code 0 only if the whole story held
 	@$(PY) -m api.cli.main demo
+
+demo-servers: setup ## the same story with the graph in Neo4j and the messages in RabbitMQ, real servers that it starts
+	@$(PY) -m tests.services run neo4j rabbitmq -- $(PY) -m api.cli.main demo --servers --folder .noesis/demo-servers
 
 test: setup ## every test
 	@$(PY) -m pytest

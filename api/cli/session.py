@@ -41,16 +41,12 @@ class Session:
     def platform(self, *, index: bool = False, acting: bool = False, **more: Any) -> Iterator[Noesis]:
         """The platform, closed at the end; SettingsError where nothing was set up yet."""
         settings = self.settings(**more)
-        database = settings.home_path / DATABASE
-        if not database.exists():
-            raise SettingsError(
-                f"there is no graph in {settings.home_path}; run `noesis init` first, or name another --project"
-            )
-        if database.is_file() and database.stat().st_size == 0:
-            # SQLite takes an emptied file for a new one, and a lost graph would look like one in which nothing happened.
-            raise SettingsError(f"{database} is empty; restore a backup, or delete it and run `noesis init`")
+        if settings.store_url is None:
+            _expect_file(settings.home_path)
         platform = build(settings, index=index, acting=acting)
         try:
+            if settings.store_url is not None and platform.store.head().position == 0:
+                raise SettingsError(f"there is no graph at {settings.store_url}; run `noesis init` first")
             yield platform
         finally:
             platform.close()
@@ -69,6 +65,16 @@ class Session:
     def reader(self, platform: Noesis) -> Reader:
         """The graph as whoever acts may see it."""
         return Reader(platform.store, platform.view(self.principal(platform)))
+
+
+def _expect_file(home: Path) -> None:
+    """Raise SettingsError where the embedded graph was never made, or was emptied."""
+    database = home / DATABASE
+    if not database.exists():
+        raise SettingsError(f"there is no graph in {home}; run `noesis init` first, or name another --project")
+    if database.is_file() and database.stat().st_size == 0:
+        # SQLite takes an emptied file for a new one, and a lost graph would look like one in which nothing happened.
+        raise SettingsError(f"{database} is empty; restore a backup, or delete it and run `noesis init`")
 
 
 def session_of(context: typer.Context) -> Session:

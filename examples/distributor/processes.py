@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -43,6 +43,8 @@ class Processes:
     """Starts and ends the processes of one project."""
 
     project: Path
+    #: Settings that every process gets beside the project's own.
+    settings: Mapping[str, str] = field(default_factory=dict)
     running: list[Process] = field(default_factory=list)
 
     def start(self, *arguments: str, until: str) -> tuple[Process, str]:
@@ -50,6 +52,7 @@ class Processes:
         log = self.project / f"{arguments[0]}-{len(self.running) + 1}.log"
         command = [sys.executable, "-m", "api.cli.main", "--project", str(self.project), *arguments]
         environment = {name: value for name, value in os.environ.items() if not name.startswith("NOESIS_")}
+        environment |= {f"NOESIS_{name.upper()}": value for name, value in self.settings.items()}
         with log.open("wb") as out:
             popen = subprocess.Popen(command, stdout=out, stderr=out, stdin=subprocess.DEVNULL, env=environment)
         process = Process(popen, log)

@@ -6,17 +6,17 @@ Invariant: `tell` is true only if every claim it prints was checked and held; no
 
 import shutil
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
 
 from agents.context import Search
-from api.bootstrap import INDEX, agent_modules, build, make_embedder
+from api.bootstrap import INDEX, agent_modules, build, make_embedder, open_store
 from api.graphql.ids import global_id
 from api.platform import Noesis
 from api.project import OPERATOR, prepare
-from api.settings import load_settings
+from api.settings import Settings, load_settings
 from coordination.proposals import Proposal
 from examples.distributor.claims import of_proposals, proposals
 from examples.distributor.generate import generate
@@ -27,7 +27,9 @@ from examples.distributor.scoring import KINDS, Score, approval_to_show, score, 
 from examples.distributor.silo import best_alone, score_alone
 from examples.distributor.truth import Truth, read_truth
 from governance import apikeys
+from kg.clock import SystemClock
 from kg.embedders.shared import SharedEmbedder
+from kg.errors import InputError
 from kg.indexes.shared import SharedIndex
 from kg.ingest import ingest, load_mapping
 from kg.lineage import why
@@ -45,6 +47,11 @@ FILES = (
     "logistics.yaml",
     "helpdesk.yaml",
     "calendar.yaml",
+)
+#: Settings that may put the story on servers.
+SERVERS = (
+    *("store_url", "store_user", "store_password", "store_database"),
+    *("broker_url", "qdrant_url", "qdrant_key"),
 )
 #: Points of recall by which all departments together must find more than the best of them alone.
 LEAD_MIN = 20
@@ -81,20 +88,25 @@ class Story:
             self.failed.append(claim)
 
 
-def tell(folder: Path, say: Callable[[str], None], seed: int = 7) -> bool:
-    """Tell the whole story in a folder, which is emptied first; whether all of it held."""
+def tell(folder: Path, say: Callable[[str], None], seed: int = 7, servers: Mapping[str, str] | None = None) -> bool:
+    """Tell the whole story in a folder, which is emptied first; whether all of it held.
+
+    `servers` are settings that name servers (those of `SERVERS`); what is not among them runs embedded.
+    """
     story = Story(folder, say)
     data = _project(folder, seed)
     truth = read_truth(data / "truth.json")
     story.chapter(
         f"Four departments' systems, with {len(truth.situations)} planted situations and decoys (seed {seed})"
     )
-    prepared = prepare(load_settings(project=folder))
+    settings = load_settings(project=folder, **{**dict.fromkeys(SERVERS), "store_user": "neo4j", **(servers or {})})
+    _expect_empty(settings)
+    prepared = prepare(settings)
     say(
         f"   {prepared.classes} classes, {len(prepared.agents)} agents, {prepared.rules} rules, {prepared.people} people and roles"
     )
-    processes = Processes(folder)
-    platform = build(load_settings(project=folder))
+    processes = Processes(folder, servers or {})
+    platform = build(settings)
     try:
         _told(story, platform, processes, data, truth)
     except StoryError as error:
@@ -103,6 +115,20 @@ def tell(folder: Path, say: Callable[[str], None], seed: int = 7) -> bool:
         platform.close()
         story.check(processes.end(), "every process ended by itself when asked to")
     return not story.failed
+
+
+def _expect_empty(settings: Settings) -> None:
+    """Raise InputError where the server holds a graph already: the story would be told on top of it."""
+    if settings.store_url is None:
+        return
+    _, raw, _ = open_store(settings, SystemClock())
+    try:
+        if raw.head().position:
+            raise InputError(
+                f"the graph at {settings.store_url} is not empty; name an empty database in store_database"
+            )
+    finally:
+        raw.close()
 
 
 def _project(folder: Path, seed: int) -> Path:
