@@ -100,5 +100,17 @@ class SemanticIndex(Protocol):
     def reset(self, mapping: str, bound: str) -> None:
         """Drop every point and mark, and note the mapping and run that fill it from now on."""
 
+    def begin(self, mapping: str, bound: str) -> Info:
+        """Start an empty successor beside this index, which goes on answering; an earlier successor is dropped.
+
+        Returns what the successor is built with.
+        """
+
+    def fill(self, bound: str, points: Sequence[Point]) -> None:
+        """Write points into the successor of this run; SearchIndexError where another took its place."""
+
+    def finish(self, bound: str) -> None:
+        """Answer from the successor of this run from now on, at once, and drop what answered before."""
+
     def close(self) -> None:
         """Write everything to disk and release it; later calls raise SearchIndexError."""

@@ -2,13 +2,16 @@
 
 Invariants: the cursor moves only after the index has taken the batch, so a crash repeats a batch and loses none; two indexers
 never move the cursor twice for one batch (compare-and-set); an index that was not filled by this cursor (new, emptied, or of
-another text mapping) is filled again from the start. It never blocks a commit.
+another text mapping) is filled again from the start. A rebuild fills a successor while the index goes on answering, and the
+cursor names the successor before the index turns to it, so whoever looks finds the place that belongs to what it sees. It
+never blocks a commit.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from kg.errors import ConflictError, ModelMismatchError
+from kg.errors import ConflictError, ModelMismatchError, SearchIndexError
 from kg.index import Embedder, Info, Point, SemanticIndex
 from kg.model import ABSENT, Change, Cursor, Entity, State, StateWrite
 from kg.store import PAGE_MAX, GraphStore, Progress
@@ -18,6 +21,8 @@ CURSOR_KIND = "cursor"
 CURSOR_KEY = "indexer"
 #: Entities embedded and written in one batch: about a second of a small model on two cores.
 BATCH_MAX = 128
+#: Tries of a rebuild's end against a running indexer that moves the cursor meanwhile.
+TURNS_MAX = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +54,10 @@ class Indexer:
 
         Also 0 where another indexer was faster. Raises SearchIndexError; then the same batch is taken again next time.
         """
-        cursor = self._cursor()
+        cursor, place = self._cursor()
         if cursor is None:
             return 0
-        position: int = cursor.value["position"]
+        position: int = place["position"]
         head = self._store.head().position
         changes = self._batch(self._store.changes(position, PAGE_MAX))
         latest = {change.subject: change for change in changes if self._matters(change)}
@@ -64,8 +69,8 @@ class Indexer:
         due = [e for e in current.values() if not last < e.since <= head]
         gone = {change.subject: change.version for change in latest.values() if change.subject not in current}
         self._write(due, gone)
-        filled = cursor.value["filled"] or last >= head
-        return len(changes) if self._move(cursor, last, cursor.value["bound"], filled) else 0
+        filled = place["filled"] or last >= head
+        return len(changes) if self._move(cursor, last, place["bound"], filled) else 0
 
     def run(self) -> int:
         """Take every change that is there now; returns how many."""
@@ -75,18 +80,24 @@ class Indexer:
         return total
 
     def rebuild(self, progress: Progress | None = None) -> int:
-        """Empty the index and fill it from the current graph; returns the entities read. Only the newest versions are embedded."""
-        cursor = _row(self._store)
-        bound = self._bind(cursor)
+        """Fill a successor from the current graph, then turn to it; returns the entities read. Only newest versions are embedded.
+
+        Raises SearchIndexError where another rebuild began meanwhile.
+        """
+        bound = self._bound(_row(self._store))
         head = self._store.head().position
+        if not self._same_mapping():
+            # INVARIANT I10: what another mapping let be found may not be findable any more.
+            self._index.reset(self._mapping, "")
+        self._same_model(self._index.begin(self._mapping, bound))
         total = sum(self._store.count(cls, at_most=10**9) for cls in indexed(self._texts)) if progress else 0
         done = 0
         for entities in self._current():
-            self._write(entities, {})
+            self._index.fill(bound, self._points([entity for entity in entities if self._has_text(entity)]))
             done += len(entities)
             if progress is not None:
                 progress(done, max(total, done))
-        self._move(cursor, head, bound, True)
+        self._turn(head, bound)
         return done
 
     def check(self) -> Parity:
@@ -121,35 +132,71 @@ class Indexer:
 
     # -- the cursor -------------------------------------------------------------------------------------------------
 
-    def _cursor(self) -> State | None:
-        """The cursor that belongs to this index; None where another indexer has just begun anew."""
+    def _cursor(self) -> tuple[State | None, Mapping[str, Any]]:
+        """The cursor and the place in it that belongs to this index; None where another indexer has just begun anew."""
         info = self._index.info()
         self._same_model(info)
         row = _row(self._store)
-        if row is not None and row.value["bound"] == info.bound and info.mapping == self._mapping:
-            return row
+        place = _place(row, info.bound) if row is not None else {}
+        if place and info.mapping == self._mapping:
+            return row, place
         bound = self._bind(row)
-        return _row(self._store) if self._move(row, 0, bound, self._store.head().position == 0) else None
+        row = _row(self._store) if self._move(row, 0, bound, self._store.head().position == 0) else None
+        return row, row.value if row is not None else {}
+
+    def _same_mapping(self) -> bool:
+        try:
+            return self._index.info().mapping == self._mapping
+        except SearchIndexError:
+            return False
 
     def _same_model(self, info: Info) -> None:
         mine = (self._embedder.model, self._embedder.revision, self._embedder.dimension)
         if (info.model, info.revision, info.dimension) != mine:
             raise ModelMismatchError
 
+    def _bound(self, row: State | None) -> str:
+        """A name for a filling that begins at this revision of the cursor."""
+        return f"{row.revision if row else 0}-{self._store.head().root.hex()[:16]}"
+
+    def _turn(self, position: int, bound: str) -> None:
+        """Announce the successor in the cursor, turn the index to it, and make its place the cursor's own."""
+        following = {"position": position, "bound": bound, "filled": True}
+        for announced in (True, False):
+            for _ in range(TURNS_MAX):
+                row = _row(self._store)
+                value: dict[str, Any] = dict(row.value) if row is not None and announced else {}
+                if announced:
+                    value = {"position": 0, "bound": "", "filled": False, **value, "next": following}
+                elif row is None or row.value["bound"] == bound:
+                    break  # A running indexer has gone on from it already.
+                if self._put(row, value or following):
+                    break
+            else:
+                raise SearchIndexError("the cursor of the index moved each time; run the rebuild again")
+            if announced:
+                self._index.finish(bound)
+
     def _bind(self, row: State | None) -> str:
         """Empty the index and tie it to the cursor's next revision, so that neither is ever used with another."""
-        bound = f"{row.revision if row else 0}-{self._store.head().root.hex()[:16]}"
+        bound = self._bound(row)
         # INVARIANT I8: nothing of before is left, so what is filled in now depends on the graph alone.
         self._index.reset(self._mapping, bound)
         self._same_model(self._index.info())
         return bound
 
     def _move(self, row: State | None, position: int, bound: str, filled: bool) -> bool:
-        value = {"position": position, "bound": bound, "filled": filled}
+        value: dict[str, Any] = {"position": position, "bound": bound, "filled": filled}
+        following = row.value.get("next") if row is not None else None
+        if following is not None and following["bound"] != bound:
+            value["next"] = following
+        return self._put(row, value)
+
+    def _put(self, row: State | None, value: Mapping[str, Any]) -> bool:
         expect = row.revision if row else ABSENT
         try:
             # INVARIANT I7: whoever read an older cursor does not move it.
-            self._store.commit([], None, state=[StateWrite(CURSOR_KIND, CURSOR_KEY, value, expect)])
+            self._store.commit([], None, state=[StateWrite(CURSOR_KIND, CURSOR_KEY, dict(value), expect)])
         except ConflictError:
             return False
         return True
@@ -175,16 +222,18 @@ class Indexer:
     def _write(self, entities: Collection[Entity], gone: Mapping[str, int]) -> None:
         chosen = [entity for entity in entities if self._has_text(entity)]
         emptied = {e.id: e.version for e in entities if not self._has_text(e)}
-        texts = [self._texts.text_of(entity) for entity in chosen]
-        vectors = self._embedder.embed(texts) if texts else []
-        points = [
-            Point(e.id, e.cls, e.version, text, vector, department(self._texts, e.cls))
-            for e, text, vector in zip(chosen, texts, vectors, strict=True)
-        ]
-        if points:
-            self._index.upsert(points)
+        if chosen:
+            self._index.upsert(self._points(chosen))
         if gone or emptied:
             self._index.remove({**gone, **emptied})
+
+    def _points(self, entities: Sequence[Entity]) -> list[Point]:
+        texts = [self._texts.text_of(entity) for entity in entities]
+        vectors = self._embedder.embed(texts) if texts else []
+        return [
+            Point(e.id, e.cls, e.version, text, vector, department(self._texts, e.cls))
+            for e, text, vector in zip(entities, texts, vectors, strict=True)
+        ]
 
     def _current(self) -> Iterator[list[Entity]]:
         """Every current entity of a searchable class, in batches."""
@@ -209,13 +258,28 @@ class Standing:
 def standing(store: GraphStore, texts: TextSource, info: Info) -> Standing:
     """How far the index of this info is; `behind` is exact up to PAGE_MAX changes back."""
     row = _row(store)
-    mine = row is not None and row.value["bound"] == info.bound
-    position: int = row.value["position"] if row is not None and mine else 0
+    place = _place(row, info.bound) if row is not None else {}
+    position: int = place.get("position", 0)
     left = store.head().position - position
     if 0 < left <= PAGE_MAX:
         changes = store.changes(position, PAGE_MAX)
         left = sum(1 for change in changes if change.relation is None and is_indexed(texts, change.cls))
-    return Standing(row is not None and mine and bool(row.value["filled"]), max(left, 0))
+    return Standing(bool(place.get("filled")), max(left, 0))
+
+
+def lag(store: GraphStore) -> int:
+    """How many changes the index had not taken when last heard of; it needs no index, which may be away."""
+    row = _row(store)
+    return max(0, store.head().position - (row.value["position"] if row is not None else 0))
+
+
+def _place(row: State, bound: str) -> Mapping[str, Any]:
+    """What the cursor says of the index of this run: of the one that answers, or of its successor; empty where of neither."""
+    following = row.value.get("next")
+    if row.value["bound"] == bound:
+        place: Mapping[str, Any] = row.value
+        return place
+    return following if following is not None and following["bound"] == bound else {}
 
 
 def _row(store: GraphStore) -> State | None:

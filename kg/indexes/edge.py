@@ -27,7 +27,8 @@ TIES = 16
 #: Version of the folder's layout.
 FORMAT = 1
 _META = "meta.json"
-_SHARD = "shard"
+#: The shard that answers stands in one of these, its successor in the other.
+_SHARDS = ("shard", "shard-next")
 _POINTS = UUID("0b8f6a1e-6f0c-5a53-9d5b-6d2d0f6c2a11")
 
 
@@ -42,20 +43,22 @@ class EdgeIndex:
         self._folder = folder
         self._lock = threading.Lock()
         self._shard: Any = None
+        self._place = _SHARDS[0]
+        self._next: tuple[Info, Any] | None = None
         self._bm25 = make_bm25()
         wanted = Info(embedder.model, embedder.revision, embedder.dimension, "", "")
         with self._translated():
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            found = None if fresh else _read_meta(folder)
+            found, self._place = (None, _SHARDS[0]) if fresh else _read_meta(folder)
             if found is not None and replace(found, mapping="", bound="") != wanted:
                 raise ModelMismatchError(
                     f"the index was built with {found.model} ({found.revision[:19]}, {found.dimension} numbers), not with "
                     f"{wanted.model} ({wanted.revision[:19]}, {wanted.dimension}); run `noesis index rebuild` or set the "
                     "earlier model"
                 )
-            if found is not None and (folder / _SHARD).is_dir():
+            if found is not None and (folder / self._place).is_dir():
                 self._info = found
-                self._shard = qdrant_edge.EdgeShard.load(str(folder / _SHARD), self._config())
+                self._shard = qdrant_edge.EdgeShard.load(str(folder / self._place), self._config())
             else:
                 self._info = wanted
                 self._create("", "")
@@ -63,6 +66,12 @@ class EdgeIndex:
 
     def upsert(self, points: Sequence[Point]) -> None:
         """Write points, each only where the shard holds an older version of its entity, or none."""
+        made = self._made(points)
+        with self._lock, self._translated():
+            self._write(self._shard, made)
+            self._count = self._shard.count(self._vendor.CountRequest(exact=False))
+
+    def _made(self, points: Sequence[Point]) -> list[tuple[int, Any]]:
         made: list[tuple[int, Any]] = []
         for point in points:
             if len(point.vector) != self._info.dimension:
@@ -70,30 +79,27 @@ class EdgeIndex:
             vectors = {"dense": list(point.vector), "bm25": self._bm25.embed_document(point.text)}
             payload = {"id": point.id, "cls": point.cls, "v": point.version, "department": point.department}
             made.append((point.version, self._vendor.Point(_uuid(point.id), vectors, payload)))
-        self._write(made)
+        return made
 
     def remove(self, gone: Mapping[str, int]) -> None:
         """Replace points by marks without vectors, which no search can hit."""
-        self._write(
-            [
-                (version, self._vendor.Point(_uuid(id), {}, {"id": id, "v": version, "gone": True}))
-                for id, version in gone.items()
-            ]
-        )
-
-    def _write(self, points: Sequence[tuple[int, Any]]) -> None:
-        vendor = self._vendor
+        made = [
+            (version, self._vendor.Point(_uuid(id), {}, {"id": id, "v": version, "gone": True}))
+            for id, version in gone.items()
+        ]
         with self._lock, self._translated():
-            for version in sorted({version for version, _ in points}):
-                # INVARIANT I7: the engine itself compares, so a late writer cannot slip between reading and writing.
-                older = vendor.FieldCondition(key="v", range=vendor.RangeFloat(lt=version))
-                some = [point for v, point in points if v == version]
-                for start in range(0, len(some), POINTS_MAX):
-                    part = some[start : start + POINTS_MAX]
-                    self._shard.update(
-                        vendor.UpdateOperation.upsert_points(part, condition=vendor.Filter(must=[older]))
-                    )
-            self._count = self._shard.count(vendor.CountRequest(exact=False))
+            self._write(self._shard, made)
+            self._count = self._shard.count(self._vendor.CountRequest(exact=False))
+
+    def _write(self, shard: Any, points: Sequence[tuple[int, Any]]) -> None:
+        vendor = self._vendor
+        for version in sorted({version for version, _ in points}):
+            # INVARIANT I7: the engine itself compares, so a late writer cannot slip between reading and writing.
+            older = vendor.FieldCondition(key="v", range=vendor.RangeFloat(lt=version))
+            some = [point for v, point in points if v == version]
+            for start in range(0, len(some), POINTS_MAX):
+                part = some[start : start + POINTS_MAX]
+                shard.update(vendor.UpdateOperation.upsert_points(part, condition=vendor.Filter(must=[older])))
 
     def search_dense(self, vector: Sequence[float], classes: Sequence[str] | None, first: int) -> list[Scored]:
         """The nearest points by cosine."""
@@ -142,9 +148,56 @@ class EdgeIndex:
         with self._lock, self._translated():
             self._create(mapping, bound)
 
+    def begin(self, mapping: str, bound: str) -> Info:
+        """Start an empty shard beside this one."""
+        with self._lock, self._translated():
+            self._still_open()
+            self._drop_next()
+            info = replace(self._info, mapping=mapping, bound=bound)
+            self._next = info, self._made_shard(self._other)
+            return info
+
+    def fill(self, bound: str, points: Sequence[Point]) -> None:
+        """Write points into the shard beside this one."""
+        made = self._made(points)
+        with self._lock, self._translated():
+            self._write(self._successor(bound)[1], made)
+
+    def finish(self, bound: str) -> None:
+        """Answer from the shard beside this one: the meta file turns to it in one step, then the earlier one goes."""
+        with self._lock, self._translated():
+            info, shard = self._successor(bound)
+            shard.flush()
+            earlier, before = self._shard, self._place
+            _write_meta(self._folder, info, self._other)
+            self._info, self._shard, self._place, self._next = info, shard, self._other, None
+            self._count = shard.count(self._vendor.CountRequest(exact=True))
+            earlier.close()
+            shutil.rmtree(self._folder / before, ignore_errors=True)
+
+    @property
+    def _other(self) -> str:
+        return _SHARDS[1 - _SHARDS.index(self._place)]
+
+    def _still_open(self) -> None:
+        if self._shard is None:
+            raise SearchIndexError("the semantic index is closed; open it again")
+
+    def _successor(self, bound: str) -> tuple[Info, Any]:
+        self._still_open()
+        if self._next is None or self._next[0].bound != bound:
+            raise SearchIndexError("another rebuild took the place of this one; look whether it has ended")
+        return self._next
+
+    def _drop_next(self) -> None:
+        if self._next is not None:
+            self._next[1].close()
+            self._next = None
+
     def close(self) -> None:
         """Flush and release the shard; a second call does nothing."""
         with self._lock, self._translated():
+            self._drop_next()
             if self._shard is not None:
                 self._shard.flush()
                 self._shard.close()
@@ -153,18 +206,24 @@ class EdgeIndex:
     def _create(self, mapping: str, bound: str) -> None:
         # The unbound meta file goes first: a crash on the way leaves an index that the indexer knows it must fill.
         self._info = replace(self._info, mapping="", bound="")
-        _write_meta(self._folder, self._info)
+        _write_meta(self._folder, self._info, self._place)
+        self._drop_next()
         if self._shard is not None:
             self._shard.close()
-        shutil.rmtree(self._folder / _SHARD, ignore_errors=True)
-        (self._folder / _SHARD).mkdir(mode=0o700)
-        self._shard = self._vendor.EdgeShard.create(str(self._folder / _SHARD), self._config())
-        schema = self._vendor.PayloadSchemaType
-        for name, kind in (("v", schema.Integer), ("cls", schema.Keyword)):
-            self._shard.update(self._vendor.UpdateOperation.create_field_index(name, kind))
+        self._shard = self._made_shard(self._place)
         self._info = replace(self._info, mapping=mapping, bound=bound)
         self._count = 0
-        _write_meta(self._folder, self._info)
+        _write_meta(self._folder, self._info, self._place)
+
+    def _made_shard(self, place: str) -> Any:
+        """An empty shard in that folder; what was there, or was left by a crash, goes."""
+        shutil.rmtree(self._folder / place, ignore_errors=True)
+        (self._folder / place).mkdir(mode=0o700)
+        shard = self._vendor.EdgeShard.create(str(self._folder / place), self._config())
+        schema = self._vendor.PayloadSchemaType
+        for name, kind in (("v", schema.Integer), ("cls", schema.Keyword)):
+            shard.update(self._vendor.UpdateOperation.create_field_index(name, kind))
+        return shard
 
     def _config(self) -> Any:
         vendor = self._vendor
@@ -191,22 +250,23 @@ def _uuid(id: str) -> str:
     return str(uuid5(_POINTS, id))
 
 
-def _read_meta(folder: Path) -> Info | None:
+def _read_meta(folder: Path) -> tuple[Info | None, str]:
+    """What the shard was built with, None where nobody knows, and the folder it stands in."""
     try:
         form = json.loads((folder / _META).read_text())
         if form.pop("format") != FORMAT:
             raise ModelMismatchError("the index was made by another version of Noesis; run `noesis index rebuild`")
-        return Info(**form)
-    except FileNotFoundError:
-        return None
-    except (ValueError, TypeError, KeyError, AttributeError):
-        return None
+        place = form.pop("shard", _SHARDS[0])
+        _SHARDS.index(place)
+        return Info(**form), place
+    except (FileNotFoundError, ValueError, TypeError, KeyError, AttributeError):
+        return None, _SHARDS[0]
 
 
-def _write_meta(folder: Path, info: Info) -> None:
+def _write_meta(folder: Path, info: Info, place: str) -> None:
     draft = folder / (_META + ".new")
     with draft.open("w") as file:
-        json.dump({"format": FORMAT, **asdict(info)}, file)
+        json.dump({"format": FORMAT, "shard": place, **asdict(info)}, file)
         file.flush()
         os.fsync(file.fileno())
     draft.replace(folder / _META)

@@ -1,15 +1,16 @@
 """SemanticIndex over a Qdrant server: one alias, and behind it the collection that was filled last.
 
 Invariants: an older version never replaces a newer one, since each write carries the condition and the server compares; a
-write goes to the very collection whose model and run were read, never to one that took its place; `reset` makes the new
-collection whole before the alias turns to it, so there is no moment without an index. Nothing is asked of the server before
+write goes to the very collection whose model and run were read, never to one that took its place; a successor is made and
+filled beside the collection that answers, and the alias turns to it in one step, so a rebuild leaves no moment without an
+index. Nothing is asked of the server before
 the first call, so a server that is away stops no process from starting. With several shards each counts its words for itself,
 so BM25 scores differ a little from those of one shard. Decides nothing about scale: that is the server's sharding and replication.
 """
 
 import re
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -64,10 +65,16 @@ class QdrantIndex:
         self._connecting = threading.Lock()
         self._client: Any = None
         self._seen: _Collection | None = None
+        self._next: _Collection | None = None
         self._closed = False
 
     def upsert(self, points: Sequence[Point]) -> None:
         """Write points, each only where the server holds an older version of its entity, or none."""
+        made = self._made(points)
+        with self._calling():
+            self._write(made, lambda: self._usable().name)
+
+    def _made(self, points: Sequence[Point]) -> list[tuple[int, Any]]:
         for point in points:
             self._same_dimension(point.vector, "a vector")
         with self._calling() as (_, models):
@@ -76,7 +83,7 @@ class QdrantIndex:
                 vector = {"dense": list(point.vector), "bm25": _sparse(models, self._bm25.embed_document(point.text))}
                 payload = {"id": point.id, "cls": point.cls, "v": point.version, "department": point.department}
                 made.append((point.version, models.PointStruct(id=_uuid(point.id), vector=vector, payload=payload)))
-            self._write(made)
+        return made
 
     def remove(self, gone: Mapping[str, int]) -> None:
         """Replace points by marks without vectors, which no search can hit."""
@@ -85,9 +92,9 @@ class QdrantIndex:
             for id, version in gone.items():
                 payload = {"id": id, "v": version, "gone": True}
                 made.append((version, models.PointStruct(id=_uuid(id), vector={}, payload=payload)))
-            self._write(made)
+            self._write(made, lambda: self._usable().name)
 
-    def _write(self, points: Sequence[tuple[int, Any]]) -> None:
+    def _write(self, points: Sequence[tuple[int, Any]], collection: Callable[[], str]) -> None:
         ordered = sorted(points, key=lambda item: item[0])
         for start in range(0, len(ordered), WRITE_MAX):
             by_version: dict[int, list[Any]] = {}
@@ -100,7 +107,7 @@ class QdrantIndex:
                     older = models.Filter(must=[models.FieldCondition(key="v", range=models.Range(lt=version))])
                     part = models.PointsList(points=some, update_filter=older)
                     operations.append(models.UpsertOperation(upsert=part))
-                client.batch_update_points(self._usable().name, operations, wait=True)
+                client.batch_update_points(collection(), operations, wait=True)
 
     def search_dense(self, vector: Sequence[float], classes: Sequence[str] | None, first: int) -> list[Scored]:
         """The nearest points by cosine."""
@@ -155,6 +162,37 @@ class QdrantIndex:
         """Turn the alias to a new, empty collection, then drop the earlier ones."""
         with self._calling():
             self._replace(mapping, bound)
+
+    def begin(self, mapping: str, bound: str) -> Info:
+        """Make an empty collection beside the one that answers; others that were begun are dropped."""
+        with self._calling() as (client, models):
+            self._look()
+            earlier = self._stamped(client)
+            self._next = self._fresh(client, models, mapping, bound)
+            self._drop(client, earlier)
+            return self._next.info
+
+    def fill(self, bound: str, points: Sequence[Point]) -> None:
+        """Write points into the collection beside the one that answers."""
+        made = self._made(points)
+        with self._calling():
+            self._write(made, lambda: self._successor(bound).name)
+
+    def finish(self, bound: str) -> None:
+        """Turn the alias to the collection that was filled, then drop the earlier ones."""
+        with self._calling() as (client, models):
+            successor = self._successor(bound)
+            # A successor that another rebuild dropped must be found out before the alias turns.
+            client.get_collection(successor.name)
+            earlier = [name for name in self._stamped(client) if name != successor.name]
+            self._turn(client, models, successor)
+            self._drop(client, earlier)
+            self._next = None
+
+    def _successor(self, bound: str) -> _Collection:
+        if self._next is None or self._next.info.bound != bound:
+            raise SearchIndexError("another rebuild took the place of this one; look whether it has ended")
+        return self._next
 
     def close(self) -> None:
         """End the connections; a second call does nothing."""
@@ -216,28 +254,40 @@ class QdrantIndex:
         return seen
 
     def _replace(self, mapping: str, bound: str) -> _Collection:
-        info = replace(self._wanted, mapping=mapping, bound=bound)
         with self._calling() as (client, models):
-            held = [c.name for c in client.get_collections().collections]
-            earlier = [name for name in held if _STAMP.fullmatch(name.removeprefix(self._alias))]
-            fresh = _Collection(f"{self._alias}-{uuid4().hex}", info, 0)
-            self._create(client, models, fresh)
-            turn: list[Any] = [
-                models.CreateAliasOperation(
-                    create_alias=models.CreateAlias(collection_name=fresh.name, alias_name=self._alias)
-                )
-            ]
-            if any(alias.alias_name == self._alias for alias in client.get_aliases().aliases):
-                drop = models.DeleteAlias(alias_name=self._alias)
-                turn.insert(0, models.DeleteAliasOperation(delete_alias=drop))
-            client.update_collection_aliases(turn)
-            current = {a.collection_name for a in client.get_aliases().aliases if a.alias_name == self._alias}
-            # Also what a crash between two of these steps has left; never one that was begun after this one.
-            for name in earlier:
-                if name not in current:
-                    client.delete_collection(name)
+            earlier = self._stamped(client)
+            fresh = self._fresh(client, models, mapping, bound)
+            self._turn(client, models, fresh)
+            self._drop(client, earlier)
         self._seen = fresh
         return fresh
+
+    def _fresh(self, client: Any, models: Any, mapping: str, bound: str) -> _Collection:
+        made = _Collection(f"{self._alias}-{uuid4().hex}", replace(self._wanted, mapping=mapping, bound=bound), 0)
+        self._create(client, models, made)
+        return made
+
+    def _turn(self, client: Any, models: Any, fresh: _Collection) -> None:
+        """Turn the alias to a collection in one step."""
+        create = models.CreateAlias(collection_name=fresh.name, alias_name=self._alias)
+        turn: list[Any] = [models.CreateAliasOperation(create_alias=create)]
+        if any(alias.alias_name == self._alias for alias in client.get_aliases().aliases):
+            drop = models.DeleteAlias(alias_name=self._alias)
+            turn.insert(0, models.DeleteAliasOperation(delete_alias=drop))
+        client.update_collection_aliases(turn)
+        self._seen = None
+
+    def _stamped(self, client: Any) -> list[str]:
+        """The collections of this index, whichever the alias means."""
+        held = [c.name for c in client.get_collections().collections]
+        return [name for name in held if _STAMP.fullmatch(name.removeprefix(self._alias))]
+
+    def _drop(self, client: Any, earlier: Sequence[str]) -> None:
+        """Drop what was there before a collection was made, and so also what a crash has left; never one begun after it."""
+        current = {a.collection_name for a in client.get_aliases().aliases if a.alias_name == self._alias}
+        for name in earlier:
+            if name not in current:
+                client.delete_collection(name)
 
     def _create(self, client: Any, models: Any, fresh: _Collection) -> None:
         layout = self._layout

@@ -73,6 +73,19 @@ class RemoteIndex:
         """Ask the owner to start with an empty index."""
         self._ask("reset", mapping, bound)
 
+    def begin(self, mapping: str, bound: str) -> Info:
+        """Ask the owner to start a successor."""
+        info: Info = self._ask("begin", mapping, bound)
+        return info
+
+    def fill(self, bound: str, points: Sequence[Point]) -> None:
+        """Ask the owner to write points into the successor."""
+        self._ask("fill", bound, points)
+
+    def finish(self, bound: str) -> None:
+        """Ask the owner to answer from the successor."""
+        self._ask("finish", bound)
+
     def embed(self, texts: Sequence[str]) -> list[list[float]]:
         """Ask the owner for the vectors of texts, so that this process need not load the model."""
         vectors: list[list[float]] = self._ask("embed", list(texts))

@@ -3,7 +3,7 @@
 Invariant: whoever uses it need not know which of the two it is. When the owner ends, the next call of any other process takes
 the folder over; when the owner holds the folder but does not answer, the call raises OwnerGoneError, and search falls back
 to the store and says so. A shard of another model or a damaged one does not stop a process from starting: calls raise what is
-wrong with it until `reset` drops it.
+wrong with it until `reset` or `begin` drops it.
 """
 
 import threading
@@ -67,7 +67,7 @@ class SharedIndex:
         if name == "embed":
             return self._embedder.embed(*arguments)
         with self._lock:
-            if name == "reset" and self._fault is not None:
+            if name in ("reset", "begin") and self._fault is not None:
                 self._open(fresh=True)
             index, fault = self._index, self._fault
         if fault is not None:
@@ -116,6 +116,19 @@ class SharedIndex:
     def reset(self, mapping: str, bound: str) -> None:
         """Start with an empty index, here or at the owner."""
         self._call("reset", mapping, bound)
+
+    def begin(self, mapping: str, bound: str) -> Info:
+        """Start a successor, here or at the owner."""
+        info: Info = self._call("begin", mapping, bound)
+        return info
+
+    def fill(self, bound: str, points: Sequence[Point]) -> None:
+        """Write points into the successor, here or at the owner."""
+        self._call("fill", bound, points)
+
+    def finish(self, bound: str) -> None:
+        """Answer from the successor, here or at the owner."""
+        self._call("finish", bound)
 
     def embed(self, texts: Sequence[str]) -> list[list[float]]:
         """The vectors of texts, by the owner's model; by this process's own where it is the owner or none answers."""

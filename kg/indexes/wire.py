@@ -51,6 +51,9 @@ CALLS: Mapping[str, Call] = {
     ),
     "info": Call(_same, asdict, lambda form: Info(**form)),
     "reset": Call(_same, _same, _same),
+    "begin": Call(_same, asdict, lambda form: Info(**form)),
+    "fill": Call(lambda args: [args[0], [Point(**item) for item in args[1]]], _same, _same),
+    "finish": Call(_same, _same, _same),
     "embed": Call(_same, _same, _same),
 }
 
@@ -98,8 +101,10 @@ def answer(do: Callable[[str, Sequence[Any]], Any], request: Any) -> Any:
 
 def request(name: str, arguments: list[Any]) -> Any:
     """The request of one call."""
-    packed = [[asdict(item) for item in arguments[0]]] if name == "upsert" else arguments
-    return {"call": name, "with": packed}
+    if name in ("upsert", "fill"):
+        *before, points = arguments
+        arguments = [*before, [asdict(point) for point in points]]
+    return {"call": name, "with": arguments}
 
 
 def result(name: str, reply: Any) -> Any:

@@ -253,3 +253,34 @@ def test_writers_and_readers_in_threads_lose_nothing(index: SemanticIndex) -> No
     assert len(found) == 100
     assert sum(item.gone for item in found) == 20
     assert all(item.version == (3 if item.gone else 2) for item in found)
+
+
+def test_a_successor_is_filled_while_the_index_answers_and_takes_its_place_at_once(index: SemanticIndex) -> None:
+    index.upsert([point("a", 4), point("b", 2)])
+    index.begin("mapping-2", "run-2")
+    index.fill("run-2", [point("c", 7)])
+    assert sparse(index, "bolts") == ["a"], "the successor is not asked before its time"
+    index.upsert([point("d", 1)])
+    assert (index.info().mapping, index.info().bound) == ("", "")
+    index.finish("run-2")
+    assert held(index) == [Held("c", 7, False)]
+    assert sparse(index, "bolts") == dense(index, "bolts") == ["c"]
+    assert (index.info().mapping, index.info().bound) == ("mapping-2", "run-2")
+    index.upsert([point("c", 6), point("e", 1)])
+    assert held(index) == [Held("c", 7, False), Held("e", 1, False)], "it is an index like any other"
+    index.begin("mapping-3", "run-3")
+    index.fill("run-3", [point("a", 1)])
+    index.finish("run-3")
+    assert sparse(index, "bolts") == ["a"]
+
+
+def test_a_rebuild_that_another_one_overtook_is_told_so(index: SemanticIndex) -> None:
+    index.upsert([point("a", 1)])
+    index.begin("m", "first")
+    index.begin("m", "second")
+    for late in (lambda: index.fill("first", [point("b")]), lambda: index.finish("first")):
+        with pytest.raises(SearchIndexError):
+            late()
+    index.reset("m", "third")
+    index.upsert([point("c")])
+    assert held(index) == [Held("c", 1, False)]

@@ -22,6 +22,8 @@ class MemoryIndex:
         self._gone: dict[str, int] = {}
         self._lock = threading.Lock()
         self._closed = False
+        self._next: MemoryIndex | None = None
+        self._embedder = embedder
 
     def _version(self, id: str) -> int:
         point = self._points.get(id)
@@ -93,6 +95,27 @@ class MemoryIndex:
         self._ready()
         self._points, self._gone = {}, {}
         self._info = replace(self._info, mapping=mapping, bound=bound)
+
+    def begin(self, mapping: str, bound: str) -> Info:
+        self._ready()
+        self._next = MemoryIndex(self._embedder)
+        self._next.reset(mapping, bound)
+        return self._next.info()
+
+    def fill(self, bound: str, points: Sequence[Point]) -> None:
+        self._successor(bound).upsert(points)
+
+    def finish(self, bound: str) -> None:
+        successor = self._successor(bound)
+        with self._lock:
+            self._points, self._gone, self._info = successor._points, successor._gone, successor._info
+            self._next = None
+
+    def _successor(self, bound: str) -> "MemoryIndex":
+        self._ready()
+        if self._next is None or self._next.info().bound != bound:
+            raise SearchIndexError
+        return self._next
 
     def close(self) -> None:
         self._closed = True

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from kg import indexer as indexer_module
 from kg.embedders.hashing import HashingEmbedder
 from kg.errors import ModelMismatchError, SearchIndexError
 from kg.index import Info, Point, Scored, SemanticIndex
@@ -156,6 +157,92 @@ def test_there_is_no_moment_without_an_index(client: Any, monkeypatch: pytest.Mo
         monkeypatch.setattr(client, name, watched(name))
     index.reset("mapping", "run")
     assert seen == [1, 1, 1, 0, 0, 0], "the old one answers until the alias turns to the new one"
+
+
+def test_a_rebuild_leaves_no_moment_without_the_whole_index(
+    client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = world(tmp_path, on(client))
+    for n in range(7):
+        made.thing(f"t{n}", f"steel bolts number{n}")
+    made.indexer.run()
+    monkeypatch.setattr(indexer_module, "BATCH_MAX", 3)
+    seen: list[tuple[int, str | None]] = []
+
+    def watched(name: str) -> Callable[..., Any]:
+        real = getattr(client, name)
+
+        def call(*arguments: Any, **named: Any) -> Any:
+            for look in range(2):
+                found = made.search("steel bolts")
+                seen.append((len(found.hits), found.fallback))
+                done = done if look else real(*arguments, **named)
+            return done
+
+        return call
+
+    for name in ("create_collection", "batch_update_points", "update_collection_aliases", "delete_collection"):
+        monkeypatch.setattr(client, name, watched(name))
+    made.indexer.rebuild()
+    assert len(seen) >= 12, "asked before and after each step at the server"
+    assert set(seen) == {(7, None)}
+    assert made.search("bolts").behind == 0
+    assert made.indexer.check().alike
+    assert len(client.get_collections().collections) == 1
+
+
+def test_a_running_indexer_and_a_rebuild_do_not_undo_each_other(client: Any, tmp_path: Path) -> None:
+    made = world(tmp_path, on(client))
+    for n in range(5):
+        made.thing(f"t{n}", f"steel bolts number{n}")
+    made.indexer.run()
+    other = type(made.indexer)(made.store, on(client), EMBEDDER, made.ontology)
+    real = client.update_collection_aliases
+    taken: list[int] = []
+
+    def turning(*arguments: Any, **named: Any) -> Any:
+        made.thing("late", "steel bolts late")
+        taken.append(other.run())
+        done = real(*arguments, **named)
+        made.thing("later", "steel bolts later")
+        taken.append(other.run())
+        return done
+
+    client.update_collection_aliases = turning
+    assert made.indexer.rebuild() == 5
+    client.update_collection_aliases = real
+    assert taken == [1, 2], "what came before the turn is taken again after it, since the successor had not seen it"
+    assert len(client.get_collections().collections) == 1
+    made.indexer.run()
+    assert made.indexer.check().alike
+    assert made.search("bolts").fallback is None
+
+
+@pytest.mark.parametrize("after_turn", [False, True])
+def test_a_rebuild_that_dies_at_its_turn_loses_nothing(client: Any, tmp_path: Path, after_turn: bool) -> None:
+    made = world(tmp_path, on(client))
+    made.thing("bolt", "steel bolts")
+    made.indexer.run()
+    index = made.index
+    real = index.finish
+
+    def dies(bound: str) -> None:
+        if after_turn:
+            real(bound)
+        raise KeyboardInterrupt
+
+    index.finish = dies  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        made.indexer.rebuild()
+    index.finish = real  # type: ignore[method-assign]
+    assert [hit.entity.id for hit in made.search("bolts").hits] == ["bolt"]
+    assert made.search("bolts").fallback is None
+    made.thing("nut", "steel nuts")
+    assert made.indexer.run() == 1
+    assert made.indexer.check().alike
+    made.indexer.rebuild()
+    assert made.indexer.check().alike
+    assert len(client.get_collections().collections) == 1
 
 
 def test_a_reset_leaves_one_collection_and_takes_what_a_crash_left(client: Any) -> None:
