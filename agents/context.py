@@ -12,6 +12,7 @@ from datetime import datetime
 
 from agents.errors import ModelOffError
 from agents.models.model import Answer, Model, Question
+from kg import tracing
 from kg.model import Direction, Edge, Entity, Input, Order, Where
 from kg.reader import Reader
 from kg.search import Hit
@@ -94,7 +95,12 @@ class Context:
             raise ModelOffError
         if len(self._answers) >= QUESTIONS_MAX:
             raise ContextBoundError(f"one act may ask a model {QUESTIONS_MAX} times; split the work")
-        answer = self.model.ask(question)
+        asked = {"gen_ai.operation.name": tracing.ASK, "gen_ai.request.model": self.model.name}
+        with tracing.span(f"{tracing.ASK} {self.model.name}", **asked) as span:
+            answer = self.model.ask(question)
+            span.set("gen_ai.response.model", answer.model)
+            span.set("gen_ai.usage.input_tokens", answer.tokens_in)
+            span.set("gen_ai.usage.output_tokens", answer.tokens_out)
         self._answers.append(answer)
         return answer
 

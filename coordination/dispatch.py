@@ -13,6 +13,7 @@ from coordination.beats import living, orphaned
 from coordination.bounds import Bounds
 from coordination.errors import GiveUp, HeldError, RetryLater
 from coordination.works import CLAIMED, Work, micros
+from kg import tracing
 from kg.clock import Clock
 from kg.errors import ConflictError
 from kg.model import StateWrite
@@ -56,7 +57,9 @@ class Dispatch:
             self.store.commit([], None, state=[claimed.write()])
         except ConflictError:
             return []
-        return self._run(claimed.committed())
+        what = {"work": work.id, "task": work.task, "agent": work.agent, "attempt": claimed.attempts}
+        with tracing.span(tracing.HANDLE, work.trace, **what):
+            return self._run(claimed.committed())
 
     def _open(self, work: Work) -> bool:
         now = self._now()
@@ -65,14 +68,11 @@ class Dispatch:
     def _run(self, work: Work) -> list[str]:
         task = self.tasks[work.task]
         if work.attempts > self.bounds.attempts_max:
-            return self._unless_stale(
-                work, lambda: task.abandon(work, f"given up after {work.attempts - 1} tries: {work.reason}")
-            )
+            return self._aside(work, task, f"given up after {work.attempts - 1} tries: {work.reason}")
         try:
             return list(task.run(work))
         except GiveUp as error:
-            reason = _reason(error)
-            return self._unless_stale(work, lambda: task.abandon(work, reason))
+            return self._aside(work, task, _reason(error))
         except HeldError as error:
             row = work.waiting(self._now(), self.bounds.hold_seconds, _reason(error)).write()
             self._unless_stale(work, lambda: self._put(row))
@@ -85,6 +85,10 @@ class Dispatch:
             # Whatever an agent or an effector raises is its own trouble: the work waits, the worker lives.
             self._later(work, f"{type(error).__name__}: {_reason(error)}", None, True, unsure=True)
         return []
+
+    def _aside(self, work: Work, task: Task, reason: str) -> list[str]:
+        tracing.count(tracing.ASIDE, task=work.task)
+        return self._unless_stale(work, lambda: task.abandon(work, reason))
 
     def _later(self, work: Work, reason: str, seconds: float | None, counted: bool, unsure: bool = False) -> None:
         wait = self._backoff(work.attempts) if seconds is None else seconds

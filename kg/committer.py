@@ -8,10 +8,11 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
+from kg import tracing
 from kg.errors import NoesisError, StoreBusyError, StoreError
 from kg.model import (
     Cause,
@@ -52,6 +53,18 @@ class _Ticket:
     done: threading.Lock = field(default_factory=threading.Lock)
 
 
+def _made(outcome: Commit | Exception) -> Commit:
+    if isinstance(outcome, Exception):
+        raise outcome
+    return outcome
+
+
+def _carrying(writes: Sequence[Write], cause: Cause | None, state: Sequence[StateWrite]) -> Sequence[StateWrite]:
+    """The state rows of a commit, with one that carries its trace to whoever reads the feed."""
+    trace = tracing.carried() if writes and cause is not None else ""
+    return [*state, StateWrite(tracing.CARRIED, cause.id, trace)] if trace and cause is not None else state
+
+
 class Committer:
     """A GraphStore whose commits are queued to one thread."""
 
@@ -76,14 +89,20 @@ class Committer:
         state: Sequence[StateWrite] = (),
     ) -> Commit:
         """Queue one commit and wait for its own result."""
-        outcome = self._queue([Request(writes, cause, expects or {}, state)])[0]
-        if isinstance(outcome, Exception):
-            raise outcome
-        return outcome
+        if cause is None:
+            return _made(self._queue([Request(writes, cause, expects or {}, state)])[0])
+        with tracing.span(tracing.COMMIT, cause=cause.id, activity=cause.activity, writes=len(writes)) as span:
+            done = _made(self._queue([Request(writes, cause, expects or {}, _carrying(writes, cause, state))])[0])
+            span.set("position", done.last)
+            return done
 
     def commit_many(self, requests: Sequence[Request]) -> list[Commit | Exception]:
         """Queue several requests that stay together in one transaction."""
-        return self._queue(requests) if requests else []
+        if not requests:
+            return []
+        with tracing.span(tracing.COMMIT, requests=len(requests), writes=sum(len(r.writes) for r in requests)):
+            carrying = [replace(r, state=_carrying(r.writes, r.cause, r.state)) for r in requests]
+            return self._queue(carrying)
 
     def _queue(self, requests: Sequence[Request]) -> list[Commit | Exception]:
         ticket = _Ticket(requests, sum(len(request.writes) for request in requests))

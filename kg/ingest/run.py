@@ -10,6 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from kg import tracing
 from kg.clock import Clock
 from kg.ingest import rejects
 from kg.ingest.batch import KIND_CURSOR, Run, relink, write
@@ -61,7 +62,7 @@ def ingest(
             )
     source = open_source(location, single=len(plans) == 1)
     try:
-        with Jq() as jq:
+        with tracing.span(tracing.INGEST, source=mapping.source, tables=len(plans)), Jq() as jq:
             for plan in plans:
                 run = Run(store, clock, plan, source.name, tally)
                 relink(run)
