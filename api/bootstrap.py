@@ -20,6 +20,7 @@ from agents.models.openai import OpenAIModel
 from api.errors import SettingsError
 from api.platform import Noesis
 from api.settings import Settings
+from coordination import lanes
 from coordination.brokers import carrier as make_carrier
 from coordination.effectors.effector import Effector
 from coordination.effectors.webhook import Webhook, WebhookSettings
@@ -51,6 +52,8 @@ from kg.view import View
 DATABASE = "graph.db"
 INDEX = "index"
 EMBEDDINGS = "embeddings.db"
+#: How often the process that reads the feed looks for commits of the others, where there are others.
+POLL_SECONDS = 0.05
 #: Packages whose own Turtle every graph has.
 PLATFORM = ("kg.ontology", "governance", "coordination")
 
@@ -206,11 +209,18 @@ def _worker(settings: Settings, store: Committer, clock: Clock, ontology: Ontolo
     def handle(work_id: str) -> None:
         runtime.handle(work_id)
 
-    carrier = make_carrier(handle, url, settings.workers)
+    def route(work_id: str) -> str:
+        return runtime.lane(work_id)
+
+    every = lanes.every(acting.agents().values())
+    if settings.queues and url is None:
+        raise SettingsError("queues can be chosen only with a broker; set broker_url, or leave queues out")
+    served = lanes.chosen(every, settings.queues) if settings.queues else every
+    carrier = make_carrier(handle, url, settings.workers, route, served)
     runtime = Runtime(
         store, clock, ontology, acting, make_effectors(settings, clock), carrier.enqueue, holder=clock.id()
     )
-    worker = Worker(runtime, carrier)
+    worker = Worker(runtime, carrier, poll_seconds=None if url is None else POLL_SECONDS)
     store.on_commit(worker.notify)
     return worker
 

@@ -124,6 +124,8 @@ class Settings(BaseSettings):
     """redis:// or amqp:// address of the message broker; none: threads of this process."""
     workers: int = Field(4, ge=1, le=64)
     """Worker threads of this process."""
+    queues: Names = ()
+    """Departments (or general) whose messages this process takes from the broker; none: every one."""
     qdrant_url: str | None = None
     """Address of a Qdrant server; none: the engine inside this process."""
     qdrant_key: SecretStr | None = None

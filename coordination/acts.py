@@ -87,7 +87,7 @@ class Acts:
         except InputError as error:
             raise GiveUp(str(error)) from error
         now = micros(self.clock.now())
-        settles = [works.settle(put.id) for put in puts]
+        settles = [works.settle(put.id, agent=card.name) for put in puts]
         # INVARIANT I3: ids follow from the work and must be new, so an act done twice proposes once.
         self.store.commit(
             puts,

@@ -5,6 +5,8 @@ Invariant: a beat only decides when held work may be claimed anew; that a stale 
 (I7). A process that seems dead and is not costs a doubled try, never a doubled effect.
 """
 
+from collections import Counter
+from collections.abc import Sequence
 from typing import Final
 
 from coordination.works import CLAIMED, Work, micros
@@ -19,10 +21,10 @@ WORKERS_MAX: Final = 1_000
 FORGOTTEN_MICROS: Final = 3_600_000_000
 
 
-def beat(clock: Clock, holder: str, seconds: float) -> StateWrite:
-    """The row that says: this process lives, and will say so again within `seconds`."""
+def beat(clock: Clock, holder: str, seconds: float, lanes: Sequence[str] = ()) -> StateWrite:
+    """The row that says: this process lives, takes messages of these lanes, and will say so again within `seconds`."""
     now = micros(clock.now())
-    return StateWrite(KIND, holder, {"since": now, "until": now + int(seconds * 1_000_000)})
+    return StateWrite(KIND, holder, {"since": now, "until": now + int(seconds * 1_000_000), "lanes": list(lanes)})
 
 
 def ended(holder: str) -> StateWrite:
@@ -34,6 +36,13 @@ def living(store: GraphStore, now: int) -> frozenset[str]:
     """The processes whose last beat still counts."""
     rows = store.scan(KIND, first=WORKERS_MAX)
     return frozenset(row.key for row in rows if row.value["since"] <= now < row.value["until"])
+
+
+def serving(store: GraphStore, now: int) -> dict[str, int]:
+    """For each lane the living processes that take its messages."""
+    rows = store.scan(KIND, first=WORKERS_MAX)
+    living_ = [row.value for row in rows if row.value["since"] <= now < row.value["until"]]
+    return dict(Counter(lane for value in living_ for lane in value.get("lanes", ())))
 
 
 def forgotten(store: GraphStore, now: int) -> list[StateWrite]:

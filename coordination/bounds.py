@@ -36,8 +36,11 @@ class Bounds:
     approval_seconds: float = 7 * 86_400.0
     #: Rows one reconcile step looks at.
     reconcile_batch: int = 500
-    #: How long a message for fresh work is given before it is sent again.
+    #: How long a message is given before it is sent again; for work that nobody takes the wait doubles up to the second.
     resend_seconds: float = 5.0
+    resend_max_seconds: float = 600.0
+    #: How long the process that sends again what is left may be silent before another does it.
+    reconcile_lease_seconds: float = 4.0
     #: Tries of one commit that lost a race, before the work goes back to wait.
     race_tries_max: int = 5
     #: Open proposals on one target that conflict resolution looks at.

@@ -6,39 +6,60 @@ module that imports Dramatiq. What the broker loses, the reconciler sends again.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from threading import local
 from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import urlsplit
 
+from coordination import lanes
 from coordination.errors import BrokerError
+from kg import tracing
 from kg.errors import NoesisError
 
 if TYPE_CHECKING:
-    from dramatiq import Actor, Broker, Worker
+    from dramatiq import Actor, Broker, Middleware, Worker
 
 ACTOR: Final = "noesis_work"
-QUEUE: Final = "noesis"
+QUEUE: Final = lanes.GENERAL
 #: Maintenance of the Redis broker at every command, so that a dead worker's messages come back at once (of 1,000,000).
 MAINTENANCE: Final = 1_000_000
-#: How long an idle worker thread waits before it looks around, in milliseconds; messages wake it at once.
+#: A process that gives Redis no sign of life for so long is dead, and its messages go to others.
+HEARTBEAT_MILLISECONDS: Final = 5_000
+#: How long a consumer waits before it looks around. Redis is asked again and again, so this bounds how late a message is seen;
+#: RabbitMQ and the embedded broker wake the consumer.
+REDIS_IDLE_MILLISECONDS: Final = 60
 IDLE_MILLISECONDS: Final = 1_000
+#: How long one command to Redis may take.
+REDIS_SECONDS_MAX: Final = 10.0
 STOP_MILLISECONDS: Final = 10_000
 
 
 @dataclass(slots=True)
 class Carrier:
-    """A broker with its one actor, and the worker threads of this process once started."""
+    """A broker with an actor for each class of priority, and the worker threads of this process once started.
+
+    `route` gives the lane of a work id; `served` are the lanes whose messages this process takes.
+    """
 
     broker: "Broker"
-    actor: "Actor[[str], None]"
+    actors: "Mapping[str, Actor[[str], None]]"
     threads: int
+    route: Callable[[str], str]
+    served: Sequence[str]
+    idle_milliseconds: int = IDLE_MILLISECONDS
     _worker: "Worker | None" = field(default=None)
 
     def enqueue(self, work_id: str) -> None:
         """Send a message that carries only the work's id; raises BrokerError where the broker cannot be reached."""
+        lane = self.route(work_id)
+        message = self.actors[lanes.priority(lane)].message(work_id).copy(queue_name=lane)
+        trace = tracing.carried()
+        if trace:
+            message = message.copy(options={"traceparent": trace})
         try:
-            self.actor.send(work_id)
+            self.broker.declare_queue(lane)
+            self.broker.enqueue(message)
         except Exception as error:
             # Each broker lets its own driver's errors through, and they share no class.
             raise BrokerError(f"the broker took no message ({error}); the reconciler sends it again") from error
@@ -48,8 +69,17 @@ class Carrier:
         from dramatiq import Worker
 
         if self._worker is None:
+            for lane in self.served:
+                self.broker.declare_queue(lane)
+            # No message is ever delayed, so nobody has to look at queues of delayed ones.
+            self.broker.delay_queues.clear()
             self.broker.emit_after("process_boot")
-            self._worker = Worker(self.broker, worker_threads=self.threads, worker_timeout=IDLE_MILLISECONDS)
+            self._worker = Worker(
+                self.broker,
+                queues=set(self.served),
+                worker_threads=self.threads,
+                worker_timeout=self.idle_milliseconds,
+            )
             self._worker.start()
 
     def stop(self) -> None:
@@ -60,11 +90,19 @@ class Carrier:
         self.broker.close()
 
 
-def carrier(handle: Callable[[str], object], url: str | None = None, threads: int = 4) -> Carrier:
+def carrier(
+    handle: Callable[[str], object],
+    url: str | None = None,
+    threads: int = 4,
+    route: Callable[[str], str] = lambda _: QUEUE,
+    served: Sequence[str] = (QUEUE,),
+) -> Carrier:
     """A carrier whose messages call `handle`; with no url the broker lives in this process."""
     from dramatiq import actor
 
     broker = _broker(url)
+    if tracing.listening():
+        broker.add_middleware(_following())
 
     def noesis_work(work_id: str) -> None:
         try:
@@ -74,8 +112,35 @@ def carrier(handle: Callable[[str], object], url: str | None = None, threads: in
             logging.getLogger(__name__).warning("work %s was not handled: %s", work_id, error)
 
     # The broker is handed over: `get_broker()` would quietly build RabbitMQ on loopback.
-    made = actor(broker=broker, actor_name=ACTOR, queue_name=QUEUE)(noesis_work)
-    return Carrier(broker, made, threads)
+    made = {
+        name: actor(
+            broker=broker, actor_name=f"{ACTOR}_{name}", queue_name=served[0] if served else QUEUE, priority=priority
+        )(noesis_work)
+        for name, priority in lanes.PRIORITIES.items()
+    }
+    redis = url is not None and urlsplit(url).scheme in ("redis", "rediss")
+    return Carrier(broker, made, threads, route, tuple(served), REDIS_IDLE_MILLISECONDS if redis else IDLE_MILLISECONDS)
+
+
+def _following() -> "Middleware":
+    """Middleware that goes on with the trace of each message in the thread that handles it."""
+    from dramatiq import Middleware
+
+    class Following(Middleware):
+        def __init__(self) -> None:
+            self._here = local()
+
+        def before_process_message(self, broker: "Broker", message: Any) -> None:
+            trace = str(message.options.get("traceparent", ""))
+            self._here.span = tracing.span(tracing.PROCESS, trace, queue=message.queue_name)
+            self._here.span.__enter__()
+
+        def after_process_message(
+            self, broker: "Broker", message: Any, *, result: Any = None, exception: BaseException | None = None
+        ) -> None:
+            self._here.span.__exit__(None, None, None)
+
+    return Following()
 
 
 def _broker(url: str | None) -> "Broker":
@@ -87,15 +152,30 @@ def _broker(url: str | None) -> "Broker":
     scheme = urlsplit(url).scheme
     try:
         if scheme in ("redis", "rediss"):
-            from dramatiq.brokers.redis import RedisBroker
-
-            redis = cast("type[Broker]", RedisBroker)
-            options: dict[str, Any] = {"url": url, "middleware": [], "maintenance_chance": MAINTENANCE}
-            return redis(**options)
+            return _redis(url)
         if scheme in ("amqp", "amqps"):
-            from dramatiq.brokers.rabbitmq import RabbitmqBroker
-
-            return RabbitmqBroker(url=url, middleware=[])
+            return _rabbitmq(url)
     except ImportError as error:
         raise BrokerError(f"a {scheme} broker needs the extra `servers`; install noesis[servers]") from error
     raise BrokerError(f"{scheme or url[:40]!r} is no broker address; use redis://… or amqp://…, or none for embedded")
+
+
+def _redis(url: str) -> "Broker":
+    from dramatiq.brokers.redis import RedisBroker
+    from redis import Redis
+
+    # A server that vanished without a word must not hold a thread for ever.
+    client = Redis.from_url(url, socket_timeout=REDIS_SECONDS_MAX, socket_connect_timeout=REDIS_SECONDS_MAX)
+    options: dict[str, Any] = {
+        "client": client,
+        "middleware": [],
+        "maintenance_chance": MAINTENANCE,
+        "heartbeat_timeout": HEARTBEAT_MILLISECONDS,
+    }
+    return cast("type[Broker]", RedisBroker)(**options)
+
+
+def _rabbitmq(url: str) -> "Broker":
+    from dramatiq.brokers.rabbitmq import RabbitmqBroker
+
+    return RabbitmqBroker(url=url, middleware=[])

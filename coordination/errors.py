@@ -2,6 +2,7 @@
 
     NoesisError (kg.errors)
     ├── InputError
+    │   ├── LaneError           no agent's messages travel in a queue of that name
     │   ├── DraftError          an agent handed in a draft that cannot become a proposal
     │   └── WorkflowError       a workflow document cannot be used, with line and column
     ├── StateError              a proposal or effect cannot move from where it is to where it was sent
@@ -19,6 +20,10 @@ from kg.errors import InputError, NoesisError
 
 class DraftError(InputError):
     """The draft cannot become a proposal; correct the agent that made it."""
+
+
+class LaneError(InputError):
+    """There is no such queue; name a department of the agents, or general."""
 
 
 class WorkflowError(InputError):

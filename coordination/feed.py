@@ -12,18 +12,18 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final
 
-from coordination import works
+from coordination import leases, works
 from coordination.acting import Acting, AgentCard
 from coordination.bounds import Bounds
 from coordination.wakes import NEIGHBOURS_MAX, RELATION_KINDS, Neighbour, Wake
 from coordination.works import Work, micros
 from kg.clock import Clock
 from kg.errors import ConflictError, ShapeError
-from kg.model import ABSENT, Change, Entity, Kind, State, StateWrite
+from kg.model import ABSENT, Change, Entity, Kind, StateWrite
 from kg.store import GraphStore, Schema
 
 CURSOR: Final = ("cursor", "coordination")
-LEASE: Final = ("lease", "feed")
+LEASE: Final = (leases.KIND, "feed")
 
 #: Work that follows from a change of a platform class whatever agents there are, e.g. an Approval settles its proposal.
 Reaction = Callable[[Change, Entity], Sequence[Work]]
@@ -63,6 +63,8 @@ class Feed:
     _cards: Mapping[str, AgentCard] | None = None
     _listeners: Listeners = field(default_factory=dict)
 
+    #: Whether this reader had the lease when it last looked.
+    leading: bool = False
     def __post_init__(self) -> None:
         self.holder = self.holder or self.clock.id()
 
@@ -77,7 +79,9 @@ class Feed:
 
     def _step(self) -> tuple[int, list[str]]:
         rows = {kind: self.store.state(kind, [key]).get(key) for kind, key in (CURSOR, LEASE)}
-        lease = self._lease(rows["lease"])
+        now = micros(self.clock.now())
+        lease = leases.claim(rows[LEASE[0]], LEASE[1], self.holder, now, self.bounds.feed_lease_seconds)
+        self.leading = lease is not None
         if lease is None:
             return 0, []
         cursor = rows["cursor"]
@@ -89,19 +93,21 @@ class Feed:
         while len(made) > self.bounds.batch_work_max and len(changes) > 1:
             changes = changes[: len(changes) // 2]
             made = self._work(after, changes)
+            if not leases.fresh(rows[LEASE[0]], self.holder, now):
+                self.store.commit([], None, state=[lease])
         fresh = works.new(self.store, self.clock, made)
         moved = StateWrite(*CURSOR, changes[-1].position, expect=cursor.revision if cursor else ABSENT)
         # INVARIANT I7: cursor, lease and work in one commit, each at the revision that was read.
-        self.store.commit([], None, state=[lease, moved, *fresh])
+        self.store.commit([], None, state=[lease, moved, *fresh, *_read(changes, carried)])
+        self.traces = {work.id: work.trace for work in made if work.trace}
         return len(changes), [row.key for row in fresh if row.value and row.value["state"] == works.READY]
 
-    def _lease(self, row: State | None) -> StateWrite | None:
-        now = micros(self.clock.now())
-        until = now + int(self.bounds.feed_lease_seconds * 1_000_000)
-        if row is not None and row.value["holder"] != self.holder and row.value["since"] <= now < row.value["until"]:
-            return None
-        value = {"holder": self.holder, "since": now, "until": until}
-        return StateWrite(*LEASE, value, expect=row.revision if row else ABSENT)
+    def _carried(self, changes: Sequence[Change]) -> dict[str, str]:
+        """The traces that came with these changes, by cause."""
+        if not tracing.listening():
+            return {}
+        rows = self.store.state(tracing.CARRIED, list(dict.fromkeys(change.cause for change in changes)))
+        return {cause: str(row.value) for cause, row in rows.items()}
 
     def _work(self, after: int, changes: Sequence[Change]) -> list[Work]:
         listeners = self._index()

@@ -1,62 +1,118 @@
 """Reconciler: sends again whatever is open and due, so that a lost message, a dead worker or a dead broker costs time, never work.
 
-Invariant: it changes nothing; a message for work that somebody holds or has done is answered by the work's own row. It looks at
-a bounded number of rows, the longest due first. Does not handle work.
+Invariants: one process at a time does it (`leases`), and notes when it will look at a row again in a commit that expects both
+lease and row as they were read (I7), so of two at once one sends. A message for work that somebody holds or has done is answered
+by the work's own row. It looks at a bounded number of rows, the longest due first; what was sent stands back, so work that nobody
+takes keeps nothing else from being sent. Does not handle work.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from coordination import works
+from coordination import leases, works
 from coordination.beats import living, orphaned
 from coordination.bounds import Bounds
 from coordination.works import Work, micros
 from kg.clock import Clock
+from kg.errors import ConflictError
+from kg.model import State
 from kg.store import GraphStore
 
+LEASE: Final = "reconciler"
 #: Later than any instant: rows are asked for soonest first, since a wall clock that went back must not hide them.
 EVER: Final = 2**53 - 1
-#: Messages remembered as sent; beyond this the memory starts anew, which costs doubled messages only.
-SENT_MAX: Final = 50_000
+#: Messages remembered that the broker did not take; beyond this the oldest are left to the rows.
+MISSED_MAX: Final = 10_000
 
 
 @dataclass(slots=True)
 class Reconciler:
-    """Finds open work and sends it, not more often than every `resend_seconds`."""
+    """Finds open work and sends it. `send` says whether the broker took the message."""
 
     store: GraphStore
     clock: Clock
     bounds: Bounds
-    send: Callable[[str], None]
-    _sent: dict[str, float] = field(default_factory=dict)
+    send: Callable[[str], bool]
+    holder: str = ""
+    #: Whether this process had the lease when it last looked.
+    leading: bool = False
+    _missed: dict[str, None] = field(default_factory=dict)
 
-    def note(self, id: str) -> None:
-        """Remember that a message was sent just now."""
-        if len(self._sent) >= SENT_MAX:
-            self._sent.clear()
-        self._sent[id] = self.clock.monotonic()
+    def __post_init__(self) -> None:
+        self.holder = self.holder or self.clock.id()
+
+    def missed(self, id: str) -> None:
+        """Remember that the broker did not take this message: whoever tried tries again, lease or not."""
+        if len(self._missed) >= MISSED_MAX:
+            self._missed.pop(next(iter(self._missed)))
+        self._missed[id] = None
 
     def step(self) -> int:
         """Send what is due and was not sent of late; how many messages that were."""
-        now, sent = micros(self.clock.now()), 0
-        alive = living(self.store, now)
-        for work in self._soonest(self.bounds.reconcile_batch):
-            if (work.open_at(now) or orphaned(work, alive)) and not self._lately(work):
-                self.send(work.id)
-                sent += 1
+        sent = self._send(list(self._missed))
+        if self._missed:
+            return sent
+        for _ in range(self.bounds.race_tries_max):
+            try:
+                return sent + self._step()
+            except ConflictError:
+                continue
         return sent
 
     def next_due_seconds(self) -> float | None:
         """How long until some work that waits falls due, None where none waits."""
         now = micros(self.clock.now())
-        waits = [work.until - now for work in self._soonest(self.bounds.reconcile_batch) if not work.open_at(now)]
+        works_ = [works.of(row) for row in self._soonest()]
+        waits = [work.until - now for work in works_ if not work.open_at(now)]
         return max(0.0, min(waits) / 1_000_000) if waits else None
 
-    def _soonest(self, first: int) -> list[Work]:
-        return [works.of(row) for row in self.store.scan(works.KIND, due=EVER, first=first)]
+    def release(self) -> None:
+        """Leave the part to another process."""
+        leases.release(self.store, self.clock, LEASE, self.holder)
 
-    def _lately(self, work: Work) -> bool:
-        sent = self._sent.get(work.id)
-        # A try that failed since then was not sent again by anybody.
-        return sent is not None and work.attempts == 0 and self.clock.monotonic() - sent < self.bounds.resend_seconds
+    def _step(self) -> int:
+        now = micros(self.clock.now())
+        row = leases.read(self.store, LEASE)
+        lease = leases.claim(row, LEASE, self.holder, now, self.bounds.reconcile_lease_seconds)
+        self.leading = lease is not None
+        if lease is None:
+            return 0
+        alive = living(self.store, now)
+        rows = [(works.of(row), row) for row in self._soonest()]
+        due = [work for work, row in rows if self._due(work, row, now) or orphaned(work, alive)]
+        noted = [work.awaited(now, self._wait(work, now)) for work in due if work.state == works.READY]
+        if noted or not leases.fresh(row, self.holder, now):
+            # INVARIANT I7: lease and rows in one commit, each at the revision that was read; a claim meanwhile wins.
+            self.store.commit([], None, state=[lease, *noted])
+        return self._send([work.id for work in due])
+
+    def _send(self, ids: list[str]) -> int:
+        for place, id in enumerate(ids):
+            self._missed.pop(id, None)
+            if not self.send(id):
+                # A broker that is away would make each of them wait.
+                for left in ids[place:]:
+                    self.missed(left)
+                return place
+        return len(ids)
+
+    def _due(self, work: Work, row: State, now: int) -> bool:
+        if not work.open_at(now):
+            return False
+        resend = int(self.bounds.resend_seconds * 1_000_000)
+        if not work.attempts and work.until == work.since and 0 <= now - work.since < resend:
+            # Whoever made or freed it sent it just now.
+            return False
+        noted = row.due if row.due is not None and row.due != work.until else now
+        return not now < noted <= now + self._longest()
+
+    def _wait(self, work: Work, now: int) -> int:
+        """As long again as it has waited already, within the bounds."""
+        return max(int(self.bounds.resend_seconds * 1_000_000), min(now - work.until, self._longest()))
+
+    def _longest(self) -> int:
+        return int(self.bounds.resend_max_seconds * 1_000_000)
+
+    def _soonest(self) -> list[State]:
+        return self.store.scan(works.KIND, due=EVER, first=self.bounds.reconcile_batch)

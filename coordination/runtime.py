@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from coordination import effects, works
+from coordination import beats, effects, lanes, leases, works
 from coordination.acting import Acting
 from coordination.acts import Acts
 from coordination.bounds import Bounds
@@ -18,7 +18,7 @@ from coordination.dispatch import Dispatch
 from coordination.effectors.effector import Effector
 from coordination.effects import Effects
 from coordination.errors import BrokerError, StateError
-from coordination.feed import Feed
+from coordination.feed import LEASE, Feed
 from coordination.gate import Gate
 from coordination.proposals import PROPOSAL
 from coordination.reconciler import Reconciler
@@ -60,8 +60,14 @@ class Runtime:
     def __post_init__(self) -> None:
         store, clock, bounds = self.store, self.clock, self.bounds
         gate = Gate(store, clock, self.ontology, bounds.approval_seconds)
-        reactions = {"Approval": self._answered, "RuleBook": self._ruled, "Control": self._switched}
-        self.feed = Feed(store, clock, self.ontology, self.acting, bounds, reactions)
+        reactions = {
+            "Approval": self._answered,
+            "RuleBook": self._ruled,
+            "Control": self._switched,
+            "BudgetBook": self._budgeted,
+            "Proposal": ended,
+        }
+        self.feed = Feed(store, clock, self.ontology, self.acting, bounds, reactions, self.holder)
         self.dispatch = Dispatch(
             store,
             clock,
@@ -74,19 +80,17 @@ class Runtime:
             },
             holder=self.holder,
         )
-        self.reconciler = Reconciler(store, clock, bounds, self._send)
+        self.reconciler = Reconciler(store, clock, bounds, self._send, self.holder)
 
     def pump(self) -> int:
         """Read the next batch of changes and send the work it makes; how many changes were read."""
         read, made = self.feed.step()
-        for id in made:
-            self._send(id)
+        self._send_all(made)
         return read
 
     def handle(self, work_id: str) -> None:
         """Do the work with this id if it is open, and send what follows from it. Safe to call any number of times."""
-        for id in self.dispatch.handle(work_id):
-            self._send(id)
+        self._send_all(self.dispatch.handle(work_id))
 
     def reconcile(self) -> int:
         """Send again what is open and due; how many messages that were."""
@@ -122,20 +126,64 @@ class Runtime:
         """Record what a person found out about an effect in doubt."""
         effects.resolve(self.store, self.clock, effect_id, happened, principal, comment)
 
-    def _send(self, id: str) -> None:
+    def compensate(self, effect_ids: Sequence[str], reason: str, principal: str) -> str:
+        """Begin to undo effects, given in the order in which they happened; the id of the compensation."""
+        id, made = compensate(self.store, self.clock, effect_ids, reason=reason, principal=principal)
+        self._send_all(made)
+        return id
+
+    def lane(self, work_id: str) -> str:
+        """The lane in which a message with this id travels, by the agent that the work follows from."""
+        cards = self.acting.agents()
+        if len(lanes.every(cards.values())) == 1:
+            return lanes.GENERAL
+        task, _, rest = work_id.partition(":")
+        if task == "act":
+            return lanes.of(cards.get(rest.partition(":")[0]))
+        work = works.read(self.store, work_id)
+        return lanes.of(cards.get(work.agent) if work is not None else None)
+
+    def yield_leases(self) -> None:
+        """Leave feed and reconciling to another process at once; called when this one ends in order."""
+        leases.release(self.store, self.clock, LEASE[1], self.feed.holder)
+        self.reconciler.release()
+
+    def _send_all(self, ids: Sequence[str]) -> None:
+        for place, id in enumerate(ids):
+            if not self._send(id):
+                # A broker that is away would make each of them wait.
+                for left in ids[place + 1 :]:
+                    self.reconciler.missed(left)
+                return
+
+    def _send(self, id: str) -> bool:
         try:
+    def drop(self, work_id: str, principal: str, reason: str) -> None:
+        """Give up what was put aside, with who did so and why on record; raises StateError where it was not."""
+        work = works.read(self.store, work_id)
+        if work is None or work.state != works.FAILED:
+            raise StateError(f"there is no failed work {work_id}; list the failures to see which there is")
+        about = {"work": work.id, "subject": work.subject, "agent": work.agent, "failure": work.reason}
+        cause = Cause(self.clock.id(), "work.drop", principal, reason, attributes=about)
+        self.store.commit([], cause, state=[work.dropped(reason).write()])
+
+    def serving(self) -> Mapping[str, int]:
+        """For each lane the living worker processes that take its messages."""
+        return beats.serving(self.store, micros(self.clock.now()))
+
             self.enqueue(id)
         except BrokerError as error:
             logging.getLogger(__name__).warning("work %s was not sent: %s", id, error)
-            return
-        self.reconciler.note(id)
+            self.reconciler.missed(id)
+            return False
+        return True
 
     def _answered(self, change: Change, _: Entity) -> Sequence[Work]:
         """An answer to a decision settles the proposals that the decision is about."""
         if change.relation != "wasInformedBy" or change.target is None:
             return ()
         edges = self.store.expand([change.target], "decidedBy", Direction.IN, first=1)[change.target]
-        return [works.settle(edge.entity.id, change.position) for edge in edges]
+        return [works.settle(edge.entity.id, change.position, _agent(edge.entity)) for edge in edges]
 
     def _switched(self, change: Change, control: Entity) -> Sequence[Work]:
         """A control that lets go releases what waits for it at once."""
@@ -145,4 +193,8 @@ class Runtime:
         """Changed rules are asked again about proposals that an erring rule sent to a person."""
         where = [Where("state", Op.EQ, "waiting_approval"), Where("outcome", Op.EQ, "escalate")]
         page = self.store.find(PROPOSAL, where, first=self.bounds.batch)
-        return [works.settle(entity.id, change.position) for entity in page.items]
+        return [works.settle(entity.id, change.position, _agent(entity)) for entity in page.items]
+
+
+def _agent(proposal: Entity) -> str:
+    return str(proposal.get("agent") or "")

@@ -154,15 +154,21 @@ class Settling:
         # INVARIANT I3: the proposal has no effect yet.
         expects = {**proposal.expects, **expects, **basis.expects, effects.effect_id(proposal): ABSENT}
         cause = derive("apply", proposal.id)
-        if proposal.text("effector") == GRAPH:
-            moved = proposal.move("applied", verdict.reason, outcome=verdict.outcome)
-            done = effects.intention(proposal, "done", reference=cause)
-            writes = [moved, *decision.writes, *done, *beaten, *proposal.writes]
-            return Step("apply", writes, proposal.text("rationale"), expects, (), decision.id, cause)
-        moved = proposal.move("applying", verdict.reason, outcome=verdict.outcome)
-        writes = [moved, *decision.writes, *effects.intention(proposal), *beaten]
-        follow = [works.effect(effects.effect_id(proposal))]
-        return Step("intend", writes, proposal.text("rationale"), expects, follow, decision.id, cause)
+        reason = proposal.text("rationale")
+        if not graph:
+            moved = proposal.move("applying", verdict.reason, outcome=verdict.outcome)
+            writes = [moved, *decision.writes, *effects.intention(proposal), *beaten, *undone]
+            follow = [works.effect(effects.effect_id(proposal), proposal.text("agent"))]
+            return Step("intend", writes, reason, expects, follow, decision.id, cause, plan.rows)
+        if proposal.sandbox:
+            moved = proposal.move("simulated", verdict.reason, outcome=verdict.outcome)
+            receipt = effects.receipt_text(would(self.store, self.gate.ontology, proposal.writes))
+            done = effects.intention(proposal, "simulated", receipt=receipt)
+            return Step("simulate", [moved, *decision.writes, *done, *beaten], reason, expects, (), decision.id, cause)
+        moved = proposal.move("applied", verdict.reason, outcome=verdict.outcome)
+        done = effects.intention(proposal, "done", reference=cause)
+        writes = [moved, *decision.writes, *done, *beaten, *undone, *proposal.writes]
+        return Step("apply", writes, reason, expects, (), decision.id, cause, plan.rows)
 
     def _still(self, work: Work, proposal: Proposal) -> Step | None:
         """Nothing new: the proposal waits on, unless the time to answer is over."""
@@ -195,7 +201,8 @@ class Settling:
     def _freed(self, work: Work, proposal: Proposal) -> list[Work]:
         """Proposals that stood against this one and may go on now that it ends."""
         rivals = self._open(proposal, ("conflicted",))
-        return [works.settle(rival.id, derive(work.id, work.revision)) for rival in rivals if rival.id != proposal.id]
+        because = derive(work.id, work.revision)
+        return [works.settle(rival.id, because, rival.text("agent")) for rival in rivals if rival.id != proposal.id]
 
     def _open(self, proposal: Proposal, states: Sequence[str]) -> list[Proposal]:
         where = [

@@ -1,8 +1,9 @@
 """Worker: the loop of one process, a thread that pumps when something was committed and reconciles at a bounded interval, beside
 the carrier's threads that handle work.
 
-Invariant: it sleeps until a commit is reported, some work falls due, or `interval_seconds` pass (another process may have
-committed); it never polls faster. Stopping lets what is being handled finish.
+Invariant: it sleeps until a commit is reported, some work falls due, or `interval_seconds` pass; where other processes commit too,
+the one that reads the feed looks every `poll_seconds`. It never polls faster. Stopping lets what is being handled finish and
+leaves the leases to others at once.
 """
 
 import logging
@@ -30,6 +31,7 @@ class Worker:
     runtime: Runtime
     carrier: Carrier
     interval_seconds: float = 1.0
+    poll_seconds: float | None = None
     _woken: threading.Event = field(default_factory=threading.Event)
     _ending: threading.Event = field(default_factory=threading.Event)
     _ended: threading.Event = field(default_factory=threading.Event)
@@ -66,10 +68,14 @@ class Worker:
             self._heart.join(STOP_SECONDS)
             self._heart = None
             self._say(lambda: [ended(self.runtime.holder)])
+            try:
+                self.runtime.yield_leases()
+            except NoesisError as error:
+                logging.getLogger(__name__).warning("the leases of this worker run out by themselves: %s", error)
 
     def _beat(self) -> None:
         bounds, clock, holder = self.runtime.bounds, self.runtime.clock, self.runtime.holder
-        self._say(lambda: [beat(clock, holder, bounds.beat_lease_seconds)])
+        self._say(lambda: [beat(clock, holder, bounds.beat_lease_seconds, self.carrier.served)])
 
     def _live(self) -> None:
         store, now = self.runtime.store, works.micros(self.runtime.clock.now())
@@ -105,7 +111,9 @@ class Worker:
                 logging.getLogger(__name__).warning("the worker could not go on, it tries again: %s", error)
                 look_again = monotonic() + self.interval_seconds
             wait = max(0.0, look_again - monotonic())
+            if self.poll_seconds is not None and self.runtime.feed.leading:
+                wait = min(wait, self.poll_seconds)
 
     def _rest(self) -> float:
-        due = self.runtime.reconciler.next_due_seconds()
+        due = self.runtime.reconciler.next_due_seconds() if self.runtime.reconciler.leading else None
         return self.interval_seconds if due is None else min(self.interval_seconds, max(due, 0.001))

@@ -22,13 +22,15 @@ CLAIMED: Final = "claimed"
 DONE: Final = "done"
 FAILED: Final = "failed"
 
-#: claimed -> claimed is a take-over after the lease ran out; failed -> ready is a person's order to try again.
+DROPPED: Final = "dropped"
+#: claimed -> claimed is a take-over after the lease ran out; failed -> ready and failed -> dropped are a person's order.
 MOVES: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
     {
         READY: frozenset({CLAIMED, FAILED}),
         CLAIMED: frozenset({CLAIMED, READY, DONE, FAILED}),
         DONE: frozenset(),
-        FAILED: frozenset({READY}),
+        FAILED: frozenset({READY, DROPPED}),
+        DROPPED: frozenset(),
     }
 )
 _EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
@@ -44,9 +46,9 @@ def micros(moment: datetime) -> int:
 class Work:
     """A piece of work as read. `revision` is the fencing token; `since` and `until` bound the claim or the wait, in microseconds.
 
-    `task` is act, settle, effect or release; `subject` the entity, proposal, effect or control it is about. `taken` says that a
-    claim ran out once, so an earlier worker may have gone further than the record shows; `unsure` that a try ended without a
-    clear answer; `held` that a control holds it.
+    `task` is act, settle, effect or release; `subject` the entity, proposal, effect or control it is about; `agent` the one it
+    follows from, which says in which lane its message travels. `taken` says that a claim ran out once, so an earlier worker
+    may have gone further than the record shows; `unsure` that a try ended without a clear answer; `held` that a control holds it.
     """
 
     id: str
@@ -149,6 +151,15 @@ class Work:
         # INVARIANT I7: the revision is the fencing token; a claim that was taken over raised it.
         due = self.until if self.state in (READY, CLAIMED) else None
         return StateWrite(KIND, self.id, self.form(), expect=self.revision, due=due)
+    def dropped(self, reason: str) -> "Work":
+        """Failed work, given up by a person."""
+        self._allow(DROPPED)
+        return replace(self, state=DROPPED, reason=reason)
+
+    def awaited(self, now: int, wait: int) -> StateWrite:
+        """The row of ready work as it is, looked at again in `wait` microseconds; it may be claimed meanwhile."""
+        return StateWrite(KIND, self.id, self.form(), expect=self.revision, due=now + wait)
+
 
     def committed(self) -> "Work":
         """The work after `write` was committed: the row's revision rose by one."""
@@ -184,7 +195,7 @@ def act_id(agent: str, subject: str, position: int) -> str:
     return f"act:{agent}:{subject}:{position}"
 
 
-def settle(proposal: str, because: str | int = "") -> Work:
+def settle(proposal: str, because: str | int = "", agent: str = "") -> Work:
     """Work that settles a proposal; `because` is the change or work that asks for it anew, empty for the first time."""
     return Work(f"settle:{proposal}:{because}" if because else f"settle:{proposal}", "settle", proposal)
 
@@ -194,6 +205,6 @@ def release(control: str, position: int) -> Work:
     return Work(f"release:{control}:{position}", "release", control, position=position)
 
 
-def effect(effect_id: str) -> Work:
+def effect(effect_id: str, agent: str = "") -> Work:
     """Work that performs an outside effect whose intent is committed."""
     return Work(f"effect:{effect_id}", "effect", effect_id)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from api.cli import doubting, filling, governing, keeping, looking, playing, ruling, running, setting_up
+from api.cli import agents, doubting, filling, governing, keeping, looking, playing, ruling, running, setting_up
 from api.cli.session import Session
 
 _PANELS = (
@@ -36,7 +36,7 @@ _PANELS = (
 _GROUPS = (
     ("Fill and ask", "rejects", filling.rejects),
     ("Fill and ask", "index", keeping.index),
-    ("Run", "agents", running.agents),
+    ("Run", "agents", agents.agents),
     ("Govern", "rules", ruling.rules),
     ("Govern", "controls", governing.controls),
     ("Govern", "keys", governing.keys),

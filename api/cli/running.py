@@ -1,34 +1,59 @@
-"""`noesis serve`, `work` and `agents`: the processes, and what they put aside for a person."""
+"""`noesis serve` and `noesis work`: the processes, one or several under a supervisor.
+
+Invariant: what cannot work is refused in one sentence before any child is started; children are started by the same command line
+with hidden options, and end when this process does.
+"""
 
 import socket
-import sys
 from typing import Annotated
 
 import typer
 import uvicorn
 
 from api.app import create_app
-from api.cli.session import session_of
-from api.cli.terminal import First, Json, Terminal
+from api.auth import check_binding
+from api.cli.session import Session, session_of
+from api.cli.terminal import Terminal
 from api.errors import SettingsError
 from api.process import at_work, outlived, until_told
 from api.serving import configured
-from governance.configuring import permit
+from api.supervisor import PROCESSES_MAX, Supervisor, command, follow_parent
 
-agents = typer.Typer(no_args_is_help=True, help="The agents of this project and the work they left for a person.")
+Supervised = Annotated[bool, typer.Option("--supervised", hidden=True, help="End when standard input closes.")]
 
 
 def work(
     context: typer.Context,
-    threads: Annotated[int | None, typer.Option("--threads", min=1, max=64, help="Worker threads.")] = None,
+    threads: Annotated[int | None, typer.Option("--threads", min=1, max=64, help="Worker threads a process.")] = None,
+    processes: Annotated[
+        int,
+        typer.Option("--processes", min=1, max=PROCESSES_MAX, help="Worker processes; more than one needs a broker."),
+    ] = 1,
+    queues: Annotated[
+        str | None,
+        typer.Option(
+            "--queues", help="Take work of these departments only, comma-separated; general: of no department."
+        ),
+    ] = None,
+    supervised: Supervised = False,
 ) -> None:
     """Run the agents: follow the graph, act, decide, apply. Ends cleanly on Ctrl-C and SIGTERM."""
     terminal = Terminal()
-    with session_of(context).platform(index=True, acting=True, workers=threads) as platform:
+    session = session_of(context)
+    with session.platform(index=processes == 1, acting=True, workers=threads, queues=queues) as platform:
         names = ", ".join(platform.acting.agents()) or "no agents"
-        with at_work(platform):
-            until_told(lambda: terminal.err.print(f"noesis: working with {names}; Ctrl-C ends it", markup=False))
-    terminal.err.print("noesis: ended", markup=False)
+        if processes == 1:
+            if supervised:
+                follow_parent()
+            with at_work(platform):
+                until_told(lambda: _say(terminal, f"working with {names}; Ctrl-C ends it", supervised))
+            _say(terminal, "ended", supervised)
+            return
+        if platform.settings.broker_url is None:
+            raise SettingsError("several worker processes share their work over a broker; set broker_url, or run one")
+    options = [f"--{name}={value}" for name, value in (("threads", threads), ("queues", queues)) if value is not None]
+    _say(terminal, f"{processes} processes work with {names}; Ctrl-C ends them")
+    _supervise(session, ["work", *options], processes, terminal)
 
 
 def serve(
@@ -38,20 +63,53 @@ def serve(
     ] = None,
     port: Annotated[int | None, typer.Option("--port", min=0, max=65535, help="TCP port; 0 takes a free one.")] = None,
     worker: Annotated[bool, typer.Option("--worker/--no-worker", help="Run the agents in this process too.")] = True,
+    workers: Annotated[
+        int, typer.Option("--workers", min=1, max=PROCESSES_MAX, help="Server processes that share the port.")
+    ] = 1,
+    supervised: Supervised = False,
+    fd: Annotated[int | None, typer.Option("--fd", hidden=True, help="The socket that is listening already.")] = None,
 ) -> None:
     """Serve GraphQL, with the agents working in the same process. Ends cleanly on Ctrl-C and SIGTERM."""
     terminal = Terminal()
-    with session_of(context).platform(index=True, acting=True, host=host, port=port) as platform:
+    session = session_of(context)
+    with session.platform(index=workers == 1, acting=True, host=host, port=port) as platform:
         settings = platform.settings
-        app = create_app(platform)
-        listening = _listen(settings.host, settings.port)
-        bound = listening.getsockname()[1]
-        config = configured(app, settings)
-        with at_work(platform, worker=worker), outlived():
-            shown = f"[{settings.host}]" if ":" in settings.host else settings.host
-            terminal.err.print(f"noesis: GraphQL at http://{shown}:{bound}/graphql; Ctrl-C ends it", markup=False)
-            uvicorn.Server(config).run(sockets=[listening])
-    terminal.err.print("noesis: ended", markup=False)
+        if workers == 1:
+            app = create_app(platform)
+            listening = socket.socket(fileno=fd) if fd is not None else _listen(settings.host, settings.port)
+            if supervised:
+                follow_parent()
+            with at_work(platform, worker=worker), outlived():
+                _say(terminal, _address(settings.host, listening), supervised)
+                uvicorn.Server(configured(app, settings)).run(sockets=[listening])
+            _say(terminal, "ended", supervised)
+            return
+        check_binding(settings)
+    listening = _listen(settings.host, settings.port)
+    _say(terminal, _address(settings.host, listening))
+    options = [f"--fd={listening.fileno()}", "--worker" if worker else "--no-worker"]
+    options += [f"--host={settings.host}", f"--port={listening.getsockname()[1]}"]
+    _supervise(session, ["serve", *options], workers, terminal, (listening.fileno(),))
+
+
+def _supervise(
+    session: Session, arguments: list[str], count: int, terminal: Terminal, inherit: tuple[int, ...] = ()
+) -> None:
+    line = command(*session.arguments(), *arguments, "--supervised")
+    code = Supervisor(line, count, lambda text: _say(terminal, text), inherit).run()
+    _say(terminal, "ended")
+    if code:
+        raise typer.Exit(code)
+
+
+def _say(terminal: Terminal, text: str, quiet: bool = False) -> None:
+    if not quiet:
+        terminal.err.print(f"noesis: {text}", markup=False)
+
+
+def _address(host: str, listening: socket.socket) -> str:
+    shown = f"[{host}]" if ":" in host else host
+    return f"GraphQL at http://{shown}:{listening.getsockname()[1]}/graphql; Ctrl-C ends it"
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -68,57 +126,3 @@ def _listen(host: str, port: int) -> socket.socket:
             f"{host}:{port} cannot be bound ({error.strerror}); choose another --port or --host"
         ) from None
     return listening
-
-
-@agents.command("list")
-def agents_list(context: typer.Context, json: Json = False) -> None:
-    """List the agents of this project."""
-    with session_of(context).platform(acting=True) as platform:
-        cards = list(platform.acting.agents().values())
-    terminal = Terminal()
-    if json:
-        terminal.document(
-            [
-                {
-                    "name": card.name,
-                    "version": card.version,
-                    "department": card.department,
-                    "capabilities": list(card.capabilities),
-                    "wakes": sorted({wake.cls for wake in card.wakes}),
-                    "priority": card.priority,
-                    "digest": card.digest,
-                }
-                for card in cards
-            ]
-        )
-        return
-    rows = [
-        (c.name, c.version, c.department or "", ", ".join(c.capabilities), ", ".join(sorted({w.cls for w in c.wakes})))
-        for c in cards
-    ]
-    terminal.table(
-        "", ["name", "version", "department", "may propose", "wakes on"], rows, "No agents; name them in noesis.toml."
-    )
-
-
-@agents.command("failures")
-def agents_failures(context: typer.Context, first: First = 50, json: Json = False) -> None:
-    """List work that was put aside after its last try, with the reason."""
-    with session_of(context).platform(acting=True) as platform:
-        failed = platform.runtime.failures(first=first)
-    terminal = Terminal()
-    if json:
-        terminal.document([{"work": w.id, "agent": w.agent, "subject": w.subject, "reason": w.reason} for w in failed])
-        return
-    rows = [(w.id, w.agent, w.subject, w.reason) for w in failed]
-    terminal.table("", ["work", "agent", "subject", "reason"], rows, "Nothing was put aside.")
-
-
-@agents.command("retry")
-def agents_retry(context: typer.Context, work_id: Annotated[str, typer.Argument(help="Id of the work.")]) -> None:
-    """Take up work again that was put aside."""
-    session = session_of(context)
-    with session.platform(acting=True) as platform:
-        permit(*session.asking(platform), "work.retry", "Service", "work")
-        platform.runtime.retry(work_id)
-    sys.stdout.write(f"{work_id} is open again.\n")

@@ -37,6 +37,11 @@ class Session:
         given = {"project": self.project, "home": self.home.resolve() if self.home is not None else None, **more}
         return load_settings(**{name: value for name, value in given.items() if value is not None})
 
+    def arguments(self) -> list[str]:
+        """The global options as a command line gives them, for a child process."""
+        given = (("--project", self.project), ("--home", self.home), ("--as", self.acting_as))
+        return [f"{name}={value}" for name, value in given if value is not None]
+
     @contextmanager
     def platform(self, *, index: bool = False, acting: bool = False, **more: Any) -> Iterator[Noesis]:
         """The platform, closed at the end; SettingsError where nothing was set up yet."""
