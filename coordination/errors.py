@@ -18,12 +18,12 @@ RetryLater and GiveUp are the whole vocabulary of retrying; every other exceptio
 from kg.errors import InputError, NoesisError
 
 
-class DraftError(InputError):
-    """The draft cannot become a proposal; correct the agent that made it."""
-
-
 class LaneError(InputError):
     """There is no such queue; name a department of the agents, or general."""
+
+
+class DraftError(InputError):
+    """The draft cannot become a proposal; correct the agent that made it."""
 
 
 class WorkflowError(InputError):

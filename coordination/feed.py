@@ -60,11 +60,11 @@ class Feed:
     bounds: Bounds
     reactions: Mapping[str, Reaction] = field(default_factory=dict)
     holder: str = ""
+    #: Whether this reader had the lease when it last looked.
+    leading: bool = False
     _cards: Mapping[str, AgentCard] | None = None
     _listeners: Listeners = field(default_factory=dict)
 
-    #: Whether this reader had the lease when it last looked.
-    leading: bool = False
     def __post_init__(self) -> None:
         self.holder = self.holder or self.clock.id()
 
@@ -88,13 +88,13 @@ class Feed:
         after = int(cursor.value) if cursor else 0
         changes = self.store.changes(after, self.bounds.batch)
         if not changes:
+            if not leases.fresh(rows[LEASE[0]], self.holder, now):
+                self.store.commit([], None, state=[lease])
             return 0, []
         made = self._work(after, changes)
         while len(made) > self.bounds.batch_work_max and len(changes) > 1:
             changes = changes[: len(changes) // 2]
             made = self._work(after, changes)
-            if not leases.fresh(rows[LEASE[0]], self.holder, now):
-                self.store.commit([], None, state=[lease])
         fresh = works.new(self.store, self.clock, made)
         moved = StateWrite(*CURSOR, changes[-1].position, expect=cursor.revision if cursor else ABSENT)
         # INVARIANT I7: cursor, lease and work in one commit, each at the revision that was read.

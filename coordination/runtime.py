@@ -26,7 +26,7 @@ from coordination.release import Release
 from coordination.settling import Settling
 from coordination.works import Work, micros
 from kg.clock import Clock
-from kg.model import Change, Direction, Entity, Op, Where
+from kg.model import Cause, Change, Direction, Entity, Op, Where
 from kg.ontology import Ontology
 from kg.store import PAGE_MAX, GraphStore
 
@@ -122,6 +122,19 @@ class Runtime:
         self.store.commit([], None, state=[work.again(micros(self.clock.now())).write()])
         self._send(work_id)
 
+    def drop(self, work_id: str, principal: str, reason: str) -> None:
+        """Give up what was put aside, with who did so and why on record; raises StateError where it was not."""
+        work = works.read(self.store, work_id)
+        if work is None or work.state != works.FAILED:
+            raise StateError(f"there is no failed work {work_id}; list the failures to see which there is")
+        about = {"work": work.id, "subject": work.subject, "agent": work.agent, "failure": work.reason}
+        cause = Cause(self.clock.id(), "work.drop", principal, reason, attributes=about)
+        self.store.commit([], cause, state=[work.dropped(reason).write()])
+
+    def serving(self) -> Mapping[str, int]:
+        """For each lane the living worker processes that take its messages."""
+        return beats.serving(self.store, micros(self.clock.now()))
+
     def resolve(self, effect_id: str, happened: bool, principal: str, comment: str) -> None:
         """Record what a person found out about an effect in doubt."""
         effects.resolve(self.store, self.clock, effect_id, happened, principal, comment)
@@ -158,19 +171,6 @@ class Runtime:
 
     def _send(self, id: str) -> bool:
         try:
-    def drop(self, work_id: str, principal: str, reason: str) -> None:
-        """Give up what was put aside, with who did so and why on record; raises StateError where it was not."""
-        work = works.read(self.store, work_id)
-        if work is None or work.state != works.FAILED:
-            raise StateError(f"there is no failed work {work_id}; list the failures to see which there is")
-        about = {"work": work.id, "subject": work.subject, "agent": work.agent, "failure": work.reason}
-        cause = Cause(self.clock.id(), "work.drop", principal, reason, attributes=about)
-        self.store.commit([], cause, state=[work.dropped(reason).write()])
-
-    def serving(self) -> Mapping[str, int]:
-        """For each lane the living worker processes that take its messages."""
-        return beats.serving(self.store, micros(self.clock.now()))
-
             self.enqueue(id)
         except BrokerError as error:
             logging.getLogger(__name__).warning("work %s was not sent: %s", id, error)

@@ -154,21 +154,15 @@ class Settling:
         # INVARIANT I3: the proposal has no effect yet.
         expects = {**proposal.expects, **expects, **basis.expects, effects.effect_id(proposal): ABSENT}
         cause = derive("apply", proposal.id)
-        reason = proposal.text("rationale")
-        if not graph:
-            moved = proposal.move("applying", verdict.reason, outcome=verdict.outcome)
-            writes = [moved, *decision.writes, *effects.intention(proposal), *beaten, *undone]
-            follow = [works.effect(effects.effect_id(proposal), proposal.text("agent"))]
-            return Step("intend", writes, reason, expects, follow, decision.id, cause, plan.rows)
-        if proposal.sandbox:
-            moved = proposal.move("simulated", verdict.reason, outcome=verdict.outcome)
-            receipt = effects.receipt_text(would(self.store, self.gate.ontology, proposal.writes))
-            done = effects.intention(proposal, "simulated", receipt=receipt)
-            return Step("simulate", [moved, *decision.writes, *done, *beaten], reason, expects, (), decision.id, cause)
-        moved = proposal.move("applied", verdict.reason, outcome=verdict.outcome)
-        done = effects.intention(proposal, "done", reference=cause)
-        writes = [moved, *decision.writes, *done, *beaten, *undone, *proposal.writes]
-        return Step("apply", writes, reason, expects, (), decision.id, cause, plan.rows)
+        if proposal.text("effector") == GRAPH:
+            moved = proposal.move("applied", verdict.reason, outcome=verdict.outcome)
+            done = effects.intention(proposal, "done", reference=cause)
+            writes = [moved, *decision.writes, *done, *beaten, *proposal.writes]
+            return Step("apply", writes, proposal.text("rationale"), expects, (), decision.id, cause)
+        moved = proposal.move("applying", verdict.reason, outcome=verdict.outcome)
+        writes = [moved, *decision.writes, *effects.intention(proposal), *beaten]
+        follow = [works.effect(effects.effect_id(proposal))]
+        return Step("intend", writes, proposal.text("rationale"), expects, follow, decision.id, cause)
 
     def _still(self, work: Work, proposal: Proposal) -> Step | None:
         """Nothing new: the proposal waits on, unless the time to answer is over."""
@@ -183,7 +177,7 @@ class Settling:
     def _reminder(self, proposal: Proposal, decision: str) -> list[Work]:
         """Work that looks again when the time to approve is over."""
         due = micros(self.clock.now()) + int(self.bounds.approval_seconds * 1_000_000)
-        return [replace(works.settle(proposal.id, decision), until=due)]
+        return [replace(works.settle(proposal.id, decision, proposal.text("agent")), until=due)]
 
     def _chosen(self, proposal: Proposal, answers: Answers, basis: Basis) -> bool:
         required = Requirement(CONFLICT, dict(self.choosers))

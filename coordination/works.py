@@ -21,8 +21,8 @@ READY: Final = "ready"
 CLAIMED: Final = "claimed"
 DONE: Final = "done"
 FAILED: Final = "failed"
-
 DROPPED: Final = "dropped"
+
 #: claimed -> claimed is a take-over after the lease ran out; failed -> ready and failed -> dropped are a person's order.
 MOVES: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
     {
@@ -146,11 +146,6 @@ class Work:
         self._allow(READY)
         return replace(self, state=READY, attempts=0, since=now, until=now)
 
-    def write(self) -> StateWrite:
-        """The row of this state; it must still be at the revision that was read."""
-        # INVARIANT I7: the revision is the fencing token; a claim that was taken over raised it.
-        due = self.until if self.state in (READY, CLAIMED) else None
-        return StateWrite(KIND, self.id, self.form(), expect=self.revision, due=due)
     def dropped(self, reason: str) -> "Work":
         """Failed work, given up by a person."""
         self._allow(DROPPED)
@@ -160,6 +155,11 @@ class Work:
         """The row of ready work as it is, looked at again in `wait` microseconds; it may be claimed meanwhile."""
         return StateWrite(KIND, self.id, self.form(), expect=self.revision, due=now + wait)
 
+    def write(self) -> StateWrite:
+        """The row of this state; it must still be at the revision that was read."""
+        # INVARIANT I7: the revision is the fencing token; a claim that was taken over raised it.
+        due = self.until if self.state in (READY, CLAIMED) else None
+        return StateWrite(KIND, self.id, self.form(), expect=self.revision, due=due)
 
     def committed(self) -> "Work":
         """The work after `write` was committed: the row's revision rose by one."""
