@@ -78,6 +78,19 @@ class Jq:
             raise JqError(f"the jq program is not usable: {' '.join(answer['refused'].split())}; correct it")
         return [_result(item) for item in answer["results"]]
 
+    def run_all(self, programs: Sequence[str], value: Json) -> list[Result]:
+        """One Result a program, all on one value in one exchange; JqError where they run too long or use too much memory."""
+        if any(len(program) > PROGRAM_MAX for program in programs):
+            raise JqError(f"a jq program is longer than {PROGRAM_MAX:,} characters; shorten it")
+        request = json.dumps({"programs": list(programs), "value": value}, allow_nan=False).encode() + b"\n"
+        if len(request) > REQUEST_BYTES_MAX:
+            raise JqError(f"the value is larger than {REQUEST_BYTES_MAX:,} bytes; keep less in it")
+        with self._lock:
+            answer = json.loads(self._ask(request))
+        if "refused" in answer:
+            raise JqError(f"the jq programs are not usable: {' '.join(answer['refused'].split())}; correct them")
+        return [_result(item) for item in answer["results"]]
+
     def close(self) -> None:
         """End the child."""
         with self._lock:

@@ -2,6 +2,7 @@
 
 Protocol: one JSON line in, one JSON line out. ``{"program": p, "values": [v…]}`` gives ``{"results": [r…]}``, each r
 ``{"value": x}``, ``{}`` (no output), ``{"many": true}`` or ``{"error": text}``; or ``{"refused": text}`` where p does not compile.
+``{"programs": [p…], "value": v}`` runs several on one value, where one that does not compile is an r of its own.
 After the limits are set no file can be opened, no process started, and no memory beyond the bound be had.
 """
 
@@ -43,16 +44,30 @@ def _run(program: Any, value: Any) -> dict[str, Any]:
     return {}
 
 
-def _answer(request: dict[str, Any], programs: dict[str, Any]) -> dict[str, Any]:
-    text = request["program"]
+def _compiled(text: str, programs: dict[str, Any]) -> Any:
     if text not in programs:
         if len(programs) >= PROGRAMS_MAX:
             programs.clear()
-        try:
-            programs[text] = jq.compile(PROLOGUE + text + EPILOGUE)
-        except ValueError as error:
-            return {"refused": str(error)[:ERROR_MAX]}
-    return {"results": [_run(programs[text], value) for value in request["values"]]}
+        programs[text] = jq.compile(PROLOGUE + text + EPILOGUE)
+    return programs[text]
+
+
+def _one(text: str, value: Any, programs: dict[str, Any]) -> dict[str, Any]:
+    try:
+        program = _compiled(text, programs)
+    except ValueError as error:
+        return {"error": str(error)[:ERROR_MAX]}
+    return _run(program, value)
+
+
+def _answer(request: dict[str, Any], programs: dict[str, Any]) -> dict[str, Any]:
+    if "programs" in request:
+        return {"results": [_one(text, request["value"], programs) for text in request["programs"]]}
+    try:
+        program = _compiled(request["program"], programs)
+    except ValueError as error:
+        return {"refused": str(error)[:ERROR_MAX]}
+    return {"results": [_run(program, value) for value in request["values"]]}
 
 
 def _allow_seconds(seconds: int) -> None:

@@ -1,0 +1,171 @@
+"""The `listen` task: which events it takes, in the order they came, what it makes of them, and when it has enough.
+
+Invariant: an event is taken once, and its key is named in `consumed` in the same turn that its value enters the frame. Where the
+events wait until they are taken is not decided here.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from coordination.workflow.expressions import pieces
+from coordination.workflow.faults import fault
+from coordination.workflow.plan import Task
+from coordination.workflow.source import pointer
+from coordination.workflow.strand import Frame
+from kg.payloads import text_of
+from kg.values import Json
+
+if TYPE_CHECKING:
+    from coordination.workflow.machine import Machine
+
+Filter = Mapping[str, Any]
+
+
+def filters(to: Mapping[str, Any]) -> list[Filter]:
+    """The filters of a consumption strategy; an empty list listens to everything."""
+    if "one" in to:
+        return [to["one"]]
+    return list(to["all"] if "all" in to else to.get("any", ()))
+
+
+def types(to: Mapping[str, Any]) -> list[str]:
+    """The event types a strategy listens to, "*" where one may be any."""
+    until = to.get("until")
+    wanted = filters(to) + (filters(until) if isinstance(until, Mapping) else [])
+    named = {str(item.get("with", {}).get("type", "*")) for item in wanted} if wanted and filters(to) else {"*"}
+    return sorted("*" if "${" in name or _regular(name) else name for name in named)
+
+
+def enter(machine: "Machine", frame: Frame, task: Task) -> None:
+    """Begin to listen."""
+    frame |= {"got": [], "held": [], "keys": {}, "stop": False}
+    _listen(machine, frame, task)
+
+
+def answered(machine: "Machine", frame: Frame, task: Task, answer: Mapping[str, Any]) -> None:
+    """Take what matches of the events offered, oldest first, until there is enough or one is to be worked on."""
+    to = task.definition["listen"]["to"]
+    for key, event in answer.get("events", ()):
+        if _enough(machine, frame, to):
+            break
+        if _take(machine, frame, to, event):
+            machine.consumed.append(key)
+            if not frame["stop"] and _iterate(machine, frame, task, event):
+                return
+    if _enough(machine, frame, to):
+        machine.complete(frame, frame["got"])
+    else:
+        _listen(machine, frame, task)
+
+
+def child_ended(machine: "Machine", frame: Frame, task: Task) -> None:
+    """An event's own tasks are done: keep their output and listen on."""
+    each = task.definition["foreach"]
+    output = machine.strand.data
+    scope = machine.scope(frame)
+    if "as" in each.get("output", {}):
+        output = machine.setting.expressions.shaped(each["output"]["as"], output, scope)
+    if "as" in each.get("export", {}):
+        machine.strand.context = machine.setting.expressions.shaped(each["export"]["as"], output, scope)
+    frame.pop("vars")
+    frame["got"].append(output)
+    if _enough(machine, frame, task.definition["listen"]["to"]):
+        machine.complete(frame, frame["got"])
+    else:
+        _listen(machine, frame, task)
+
+
+def _listen(machine: "Machine", frame: Frame, task: Task) -> None:
+    if len(frame["got"]) >= machine.setting.limits.events_max:
+        raise fault("runtime", f"{task.name} gathered {len(frame['got']):,} events, the bound; narrow `until`")
+    machine.wait_for(frame, "listen", types=types(task.definition["listen"]["to"]))
+
+
+def _iterate(machine: "Machine", frame: Frame, task: Task, event: Mapping[str, Json]) -> bool:
+    """Keep the event; where there is a `foreach`, begin its tasks and say so."""
+    value = read(event, task.definition["listen"].get("read", "data"))
+    each = task.definition.get("foreach")
+    if each is None or "do" not in each:
+        frame["got"].append(value)
+        return False
+    frame["vars"] = {each.get("item", "item"): value, each.get("at", "index"): len(frame["got"])}
+    machine.strand.data = value
+    machine.strand.frames.append({"k": "list", "p": pointer(pointer(task.reference, "foreach"), "do"), "i": 0})
+    return True
+
+
+def read(event: Mapping[str, Json], how: str) -> Json:
+    """An event as the workflow reads it."""
+    return dict(event) if how == "envelope" else event.get("data")
+
+
+def _enough(machine: "Machine", frame: Frame, to: Mapping[str, Any]) -> bool:
+    if frame["stop"]:
+        return True
+    if "all" in to:
+        return len(frame["held"]) >= len(to["all"])
+    until = to.get("until")
+    if "any" not in to or until is None:
+        return len(frame["got"]) > 0
+    if isinstance(until, str) and frame["got"]:
+        return machine.setting.expressions.true(until, frame["got"], machine.scope(frame))
+    return False
+
+
+def _take(machine: "Machine", frame: Frame, to: Mapping[str, Any], event: Mapping[str, Json]) -> bool:
+    """Whether the event is one of those wanted; remembers which filter of `all` it met, and that `until` was met."""
+    until = to.get("until")
+    if isinstance(until, Mapping) and any(matches(machine, frame, one, event) for one in filters(until)):
+        frame["stop"] = True
+        return True
+    wanted = filters(to)
+    if not wanted:
+        return True
+    for index, one in enumerate(wanted):
+        if ("all" not in to or index not in frame["held"]) and matches(machine, frame, one, event):
+            frame["held"].append(index)
+            return True
+    return False
+
+
+def matches(machine: "Machine", frame: Frame, wanted: Filter, event: Mapping[str, Json]) -> bool:
+    """Whether an event meets a filter and its correlations; a first correlation value becomes what is expected."""
+    scope = machine.scope(frame)
+    expressions = machine.setting.expressions
+    for name, pattern in wanted.get("with", {}).items():
+        value = event.get(name)
+        if isinstance(pattern, str) and "${" in pattern and pieces(pattern)[0][0]:
+            found = expressions.results([pieces(pattern)[0][1]], value, scope)[0]
+            if found.error is not None or not (found.value is True or (found.value == value and value is not None)):
+                return False
+        elif pattern != value and not _like(machine, pattern, value):
+            return False
+    found_keys: dict[str, Json] = {}
+    for name, correlation in wanted.get("correlate", {}).items():
+        value = expressions.one(correlation["from"], dict(event), scope)
+        expected = frame["keys"].get(name)
+        if "expect" in correlation:
+            expected = expressions.filled(correlation["expect"], frame["in"], scope)
+        if value is None or (expected is not None and value != expected):
+            return False
+        found_keys[name] = value
+    frame["keys"] |= found_keys
+    return True
+
+
+def _like(machine: "Machine", pattern: Json, value: Json) -> bool:
+    """Whether a text fits a regular expression; it runs in the bounded child, so no pattern holds a worker."""
+    if not (isinstance(pattern, str) and isinstance(value, str) and _regular(pattern)):
+        return False
+    result = machine.setting.expressions.results([f"test({text_of(f'^(?:{pattern})$')})"], value, {})[0]
+    return result.error is None and result.value is True
+
+
+def _regular(pattern: str) -> bool:
+    """Whether a text is meant as a regular expression: it has what no type or address has."""
+    return any(mark in pattern for mark in ("*", "^", "$", "|", "\\", "[", "("))
+
+
+def offered(keys: Sequence[str], events: Sequence[Mapping[str, Json]]) -> dict[str, Any]:
+    """The answer that offers events under their keys, oldest first."""
+    return {"events": [[key, dict(event)] for key, event in zip(keys, events, strict=True)]}
