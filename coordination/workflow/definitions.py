@@ -89,7 +89,7 @@ _OAUTH: dict[str, Shape] = {
     "request": Record(
         "token request",
         {"encoding": Text(choices=("application/x-www-form-urlencoded", "application/json"))},
-        open=True,
+        rest=Anything(),
     ),
     "issuers": TEXTS,
     "scopes": TEXTS,
@@ -99,7 +99,7 @@ _OAUTH: dict[str, Shape] = {
     "subject": TOKEN,
     "actor": TOKEN,
 }
-_ENDPOINTS = Record("OAuth2 endpoints", {"token": TEXT, "revocation": TEXT, "introspection": TEXT}, open=True)
+_ENDPOINTS = Record("OAuth2 endpoints", {"token": TEXT, "revocation": TEXT, "introspection": TEXT}, rest=Anything())
 
 
 def _or_secret(inline: Shape) -> Shape:
@@ -125,6 +125,8 @@ _EVENT: dict[str, Shape] = {
     "dataschema": ENDPOINT_TEXT,
     "data": Anything(),
 }
+#: In a filter these are regular expressions.
+_PATTERNS: dict[str, Shape] = {name: Text(kind="pattern") for name in ("id", "type", "subject", "datacontenttype")}
 _FILTERS = Listed(Use("event filter"))
 _OBJECT = Mapped(Anything(reading="literal"))
 _SCHEMA = Record(
@@ -140,6 +142,7 @@ DEFINITIONS: Final[Mapping[str, Shape]] = {
                 "duration",
                 {unit: Whole() for unit in ("days", "hours", "minutes", "seconds", "milliseconds")},
                 least=1,
+                marked=True,
             ),
             Text("an ISO 8601 duration such as PT10S or an expression ${ … }", DURATION_TEXT, kind="duration"),
         ),
@@ -173,16 +176,16 @@ DEFINITIONS: Final[Mapping[str, Shape]] = {
     "error filter": Record(
         "error filter",
         {"type": TEXT, "status": Whole(), "instance": TEXT, "title": TEXT, "detail": TEXT},
-        open=True,
+        rest=Anything(),
         least=1,
     ),
-    "event": Record("event", _EVENT, open=True),
-    "emitted event": Record("event", _EVENT, ("type",), open=True),
+    "event": Record("event", _EVENT, rest=Anything()),
+    "emitted event": Record("event", _EVENT, ("type",), rest=Anything()),
     "event filter": Record(
         "event filter",
         {
-            "with": Record("event filter", _EVENT, open=True, least=1),
-            "correlate": Mapped(Record("correlation", {"from": PROGRAM, "expect": TEXT}, ("from",), open=True)),
+            "with": Record("event filter", {**_EVENT, **_PATTERNS}, rest=Anything(kind="pattern"), least=1),
+            "correlate": Mapped(Record("correlation", {"from": PROGRAM, "expect": TEXT}, ("from",), rest=Anything())),
         },
         ("with",),
     ),

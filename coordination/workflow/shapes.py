@@ -46,6 +46,7 @@ class Anything:
     """Any JSON value; texts in it may be expressions unless it is a literal."""
 
     reading: Reading = "value"
+    kind: str = ""
     is_: str = "a value"
 
 
@@ -70,18 +71,20 @@ class Mapped:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A mapping of known fields. `open` lets others in; of each group in `exactly_one` one field stands there, and only one.
+    """A mapping of known fields; `rest` is the shape of others, None where there may be none.
 
-    `together` says which field a field needs beside it.
+    Of each group in `exactly_one` one field stands there, and only one; `together` says which field a field needs beside it. A
+    `marked` record is handed out whole.
     """
 
     name: str
     fields: Mapping[str, "Shape"]
     required: tuple[str, ...] = ()
-    open: bool = False
+    rest: "Shape | None" = None
     exactly_one: tuple[tuple[str, ...], ...] = ()
     together: tuple[tuple[str, str], ...] = ()
     least: int = 0
+    marked: bool = False
     is_: str = "a mapping"
 
 

@@ -168,23 +168,26 @@ _MCP = Record(
             "transport",
             {
                 "http": Record(
-                    "http transport", {"endpoint": Use("endpoint"), "headers": _STRING_MAP}, ("endpoint",), open=True
+                    "http transport",
+                    {"endpoint": Use("endpoint"), "headers": _STRING_MAP},
+                    ("endpoint",),
+                    rest=Anything(),
                 ),
                 "stdio": Record(
                     "stdio transport",
                     {"command": TEXT, "arguments": TEXTS, "environment": _STRING_MAP},
                     ("command",),
-                    open=True,
+                    rest=Anything(),
                 ),
                 "options": _STRING_MAP,
             },
-            open=True,
+            rest=Anything(),
             exactly_one=(("http", "stdio"),),
         ),
-        "client": Record("client", {"name": TEXT, "version": TEXT}, ("name", "version"), open=True),
+        "client": Record("client", {"name": TEXT, "version": TEXT}, ("name", "version"), rest=Anything()),
     },
     ("method", "transport"),
-    open=True,
+    rest=Anything(),
 )
 
 _CALLS: Mapping[str, Shape] = {
@@ -223,7 +226,7 @@ _RUN = Record(
         ),
         "script": Record(
             "script",
-            {"language": TEXT, "code": TEXT, "source": _RESOURCE, **_PROCESS},
+            {"language": TEXT, "code": LITERAL, "source": _RESOURCE, **_PROCESS},
             ("language",),
             exactly_one=(("code", "source"),),
         ),
@@ -239,7 +242,7 @@ _RUN = Record(
 _CATCH = Record(
     "catch",
     {
-        "errors": Record("errors", {"with": Use("error filter")}, open=True),
+        "errors": Record("errors", {"with": Use("error filter")}, rest=Anything()),
         "as": _VARIABLE,
         "when": PROGRAM,
         "exceptWhen": PROGRAM,
@@ -277,7 +280,7 @@ _TASKS_BY_KIND: Mapping[str, Shape] = {
         {
             "emit": Record(
                 "emit",
-                {"event": Record("emitted event", {"with": Use("emitted event")}, open=True)},
+                {"event": Record("emitted event", {"with": Use("emitted event")}, rest=Anything())},
                 ("event",),
             )
         },
@@ -359,7 +362,7 @@ WORKFLOW: Final = Record(
         ),
     },
     ("document", "do"),
-    open=True,
+    rest=Anything(reading="literal"),
 )
 SHAPES: Final[Mapping[str, Shape]] = {
     **DEFINITIONS,
