@@ -79,6 +79,8 @@ class Neo4jStore:
         self._token = 0
         self._frontier: Frontier | None = None
         self._indexed: set[str] = set()
+        #: The ledger's root at a position; what is committed never changes.
+        self._root: tuple[int, bytes] = (-1, b"")
         #: Every commit up to here is wholly visible to readers.
         self._settled = 0
 
@@ -129,7 +131,7 @@ class Neo4jStore:
         schema, known, self._frontier = self.schema, self._frontier, None
         self._token += 1
         receipt = {"writer": self._writer, "token": self._token}
-        last: list[tuple[list[Commit | Exception], Frontier]] = []
+        last: list[tuple[list[Commit | Exception], int, Frontier | None]] = []
 
         def work(tx: "ManagedTransaction") -> None:
             last[:] = [write(tx, batch, schema, self._clock, known, receipt)]
@@ -140,8 +142,8 @@ class Neo4jStore:
             except UnsureError:
                 if not self._received():
                     continue
-            results, self._frontier = last[0]
-            self._settled = max(self._settled, self._frontier[0])
+            results, position, self._frontier = last[0]
+            self._settled = max(self._settled, position)
             return results
         raise UnsureError
 
@@ -180,14 +182,15 @@ class Neo4jStore:
     def head(self) -> Head:
         """The end of the log as committed."""
 
-        def ask(tx: "ManagedTransaction") -> Head:
-            row = head_row(tx)
-            root = ledger.root_of(frontier(tx, row.position), row.position)
-            return Head(row.position, at_time(row.at) if row.at else None, root)
-
-        ((position, _),) = self._server.rows(query("tail"))
-        self._whole(position)
-        return self._server.read(ask)
+        row = self._server.read(head_row)
+        if row.position > self._settled:
+            self._whole(row.position)
+            row = self._server.read(head_row)
+        known, root = self._root
+        if known != row.position:
+            root = self._server.read(lambda tx: ledger.root_of(frontier(tx, row.position), row.position))
+            self._root = row.position, root
+        return Head(row.position, at_time(row.at) if row.at else None, root)
 
     def position_at(self, instant_: datetime) -> int:
         """The last position committed at or before the instant."""

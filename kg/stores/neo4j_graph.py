@@ -5,26 +5,23 @@ their index, so that a page of a hub costs a page.
 """
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from kg.model import Direction, Edge, Relation, Where
 from kg.stores import rows
 from kg.stores.keys import page_size
 from kg.stores.neo4j_queries import query
 from kg.stores.neo4j_read import entity
-from kg.stores.neo4j_server import fetch
+from kg.stores.neo4j_server import Asking, fetch
 from kg.stores.neo4j_where import conditions
 from kg.stores.paths import shortest
-
-if TYPE_CHECKING:
-    from neo4j import ManagedTransaction
 
 #: Columns of an entity before those of a relation in a row.
 _ENTITY: Final = 10
 
 
 def expand(
-    tx: "ManagedTransaction",
+    tx: Asking,
     ids: Sequence[str],
     relation: str,
     direction: Direction,
@@ -43,7 +40,7 @@ def expand(
     return made
 
 
-def relations(tx: "ManagedTransaction", ids: Sequence[str], at: int | None, first: int) -> dict[str, list[Relation]]:
+def relations(tx: Asking, ids: Sequence[str], at: int | None, first: int) -> dict[str, list[Relation]]:
     """For each id every relation that leaves or enters it, ordered by (name, source, target)."""
     made: dict[str, list[Relation]] = {id: [] for id in ids}
     text = query("relations", past=at is not None)
@@ -55,7 +52,7 @@ def relations(tx: "ManagedTransaction", ids: Sequence[str], at: int | None, firs
 class Steps:
     """The queries of one search for paths: which relations, at which moment."""
 
-    def __init__(self, tx: "ManagedTransaction", names: Sequence[str], at: int | None) -> None:
+    def __init__(self, tx: Asking, names: Sequence[str], at: int | None) -> None:
         self._tx = tx
         self._past = at is not None
         self._values: dict[str, Any] = {"names": list(names), "at": at}
@@ -82,7 +79,7 @@ class Steps:
 
 
 def paths(
-    tx: "ManagedTransaction",
+    tx: Asking,
     source: str,
     target: str,
     names: Sequence[str],

@@ -6,18 +6,15 @@ take a reading transaction; the facade lends it and translates errors.
 
 import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kg.model import Cause, Change, Cursor, Entity, Input, Order, Page, State, Where
 from kg.store import Schema
 from kg.stores import rows
 from kg.stores.keys import page_size
 from kg.stores.neo4j_queries import query
-from kg.stores.neo4j_server import fetch
+from kg.stores.neo4j_server import Asking, fetch
 from kg.stores.neo4j_where import beyond, classes, column, conditions
-
-if TYPE_CHECKING:
-    from neo4j import ManagedTransaction
 
 
 def entity(row: Sequence[Any]) -> Entity:
@@ -25,26 +22,26 @@ def entity(row: Sequence[Any]) -> Entity:
     return rows.entity(tuple(row))
 
 
-def get(tx: "ManagedTransaction", ids: Sequence[str], at: int | None) -> dict[str, Entity]:
+def get(tx: Asking, ids: Sequence[str], at: int | None) -> dict[str, Entity]:
     """The entities with these ids, closed ones left out."""
     text = query("get_now") if at is None else query("get_past", past=True)
     found = [entity(row) for row in fetch(tx, text, {"ids": list(dict.fromkeys(ids)), "at": at})]
     return {one.id: one for one in found}
 
 
-def versions(tx: "ManagedTransaction", wanted: Sequence[tuple[str, int]]) -> dict[tuple[str, int], Entity]:
+def versions(tx: Asking, wanted: Sequence[tuple[str, int]]) -> dict[tuple[str, int], Entity]:
     """These exact versions, closed ones included."""
     found = [entity(row) for row in fetch(tx, query("versions"), {"pairs": [list(pair) for pair in set(wanted)]})]
     return {(one.id, one.version): one for one in found}
 
 
-def history(tx: "ManagedTransaction", id: str) -> list[Entity]:
+def history(tx: Asking, id: str) -> list[Entity]:
     """Every version of an entity, oldest first."""
     return [entity(row) for row in fetch(tx, query("history"), {"id": id})]
 
 
 def find(
-    tx: "ManagedTransaction",
+    tx: Asking,
     schema: Schema,
     cls: str,
     where: Sequence[Where],
@@ -74,9 +71,7 @@ def find(
     return Page(items, Cursor(last.get(order.property) if order.property else None, last.id))
 
 
-def count(
-    tx: "ManagedTransaction", schema: Schema, cls: str, where: Sequence[Where], at_most: int, at: int | None
-) -> int:
+def count(tx: Asking, schema: Schema, cls: str, where: Sequence[Where], at_most: int, at: int | None) -> int:
     """How many `find` would give, counted no further than `at_most`."""
     term, values = classes(schema.subclasses(cls))
     clause = conditions(where)
@@ -85,7 +80,7 @@ def count(
     return int(counted)
 
 
-def changes(tx: "ManagedTransaction", after: int, first: int) -> tuple[list[Change], int, int]:
+def changes(tx: Asking, after: int, first: int) -> tuple[list[Change], int, int]:
     """The next changes without a gap, the head's position and the position up to which every commit is whole."""
     ((position, settled),) = fetch(tx, query("tail"))
     until = min(position, after + page_size(first))
@@ -94,19 +89,19 @@ def changes(tx: "ManagedTransaction", after: int, first: int) -> tuple[list[Chan
     return [rows.change(tuple(row)) for row in whole], position, settled
 
 
-def changes_of(tx: "ManagedTransaction", id: str, first: int) -> list[Change]:
+def changes_of(tx: Asking, id: str, first: int) -> list[Change]:
     """The newest changes whose subject or target is this id, newest first."""
     found = fetch(tx, query("changes_of"), {"id": id, "first": page_size(first)})
     return [rows.change(tuple(row)) for row in found]
 
 
-def caused(tx: "ManagedTransaction", cause: str, first: int) -> list[Change]:
+def caused(tx: Asking, cause: str, first: int) -> list[Change]:
     """The changes that one cause made, in order."""
     found = fetch(tx, query("caused"), {"cause": cause, "first": page_size(first)})
     return [rows.change(tuple(row)) for row in found]
 
 
-def causes(tx: "ManagedTransaction", ids: Sequence[str]) -> dict[str, Cause]:
+def causes(tx: Asking, ids: Sequence[str]) -> dict[str, Cause]:
     """The causes with these ids."""
     made = {}
     for row in fetch(tx, query("causes"), {"ids": list(dict.fromkeys(ids))}):
@@ -116,20 +111,20 @@ def causes(tx: "ManagedTransaction", ids: Sequence[str]) -> dict[str, Cause]:
     return made
 
 
-def state(tx: "ManagedTransaction", kind: str, keys: Sequence[str]) -> dict[str, State]:
+def state(tx: Asking, kind: str, keys: Sequence[str]) -> dict[str, State]:
     """These machine rows, by key."""
     found = [rows.state(tuple(row)) for row in fetch(tx, query("state"), {"kind": kind, "keys": list(keys)})]
     return {row.key: row for row in found}
 
 
-def scan(tx: "ManagedTransaction", kind: str, prefix: str, after: str, due: int | None, first: int) -> list[State]:
+def scan(tx: Asking, kind: str, prefix: str, after: str, due: int | None, first: int) -> list[State]:
     """Machine rows of a kind in key order, or those due, soonest first."""
     values = {"kind": kind, "prefix": prefix, "after": after, "due": due, "first": page_size(first)}
     text = query("scan") if due is None else query("scan_due")
     return [rows.state(tuple(row)) for row in fetch(tx, text, values)]
 
 
-def leaves(tx: "ManagedTransaction", after: int, first: int) -> list[tuple[int, bytes]]:
+def leaves(tx: Asking, after: int, first: int) -> list[tuple[int, bytes]]:
     """Positions and stored leaf hashes, in order."""
     found = fetch(tx, query("leaves"), {"after": after, "first": page_size(first)})
     return [(position, bytes(leaf)) for position, leaf in found]

@@ -4,6 +4,8 @@ Invariant: every error of the driver that leaves a store passes `meaning`, one s
 once and must have no effect outside its transaction. Holds no query of the port.
 """
 
+import random
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -19,7 +21,7 @@ from kg.errors import (
 )
 
 if TYPE_CHECKING:
-    from neo4j import Driver, ManagedTransaction, Session, Transaction
+    from neo4j import Driver, ManagedTransaction, Result, Session, Transaction
 
 Made = TypeVar("Made")
 #: Seconds to wait for the turn to write, for one transaction, and for a server that is starting again.
@@ -28,6 +30,9 @@ PATIENCE: Final = 30.0
 CONNECT_SECONDS: Final = 10.0
 #: Connections of one process at most.
 CONNECTIONS_MAX: Final = 64
+#: Tries of one read at most, and the wait after the first in seconds.
+READS_MAX: Final = 60
+FIRST_WAIT: Final = 0.1
 SCHEMES: Final = tuple(f"{scheme}{more}" for scheme in ("neo4j", "bolt") for more in ("", "+s", "+ssc"))
 
 #: Beginnings of the server's error codes, the first that fits counts.
@@ -147,10 +152,14 @@ class Server:
         self._closed = False
 
     @contextmanager
-    def _session(self) -> Iterator["Session"]:
+    def _session(self, reading: bool = False) -> Iterator["Session"]:
         if self._closed:
             raise StoreError(_CLOSED)
-        with translated(), self._driver.session(database=self._database, fetch_size=1_000) as session:
+        mode = "READ" if reading else "WRITE"
+        with (
+            translated(),
+            self._driver.session(database=self._database, fetch_size=1_000, default_access_mode=mode) as session,
+        ):
             yield session
 
     def write(self, work: Callable[["ManagedTransaction"], Made]) -> Made:
@@ -160,12 +169,25 @@ class Server:
         with self._session() as session:
             return session.execute_write(unit_of_work(timeout=self.patience)(work))
 
-    def read(self, work: Callable[["ManagedTransaction"], Made]) -> Made:
-        """Read in one transaction, again where the server says that this may help."""
-        from neo4j import unit_of_work
+    def read(self, work: Callable[["Asking"], Made]) -> Made:
+        """Read, again where the server says that this may help; each query is a transaction and one round trip of its own.
 
-        with self._session() as session:
-            return session.execute_read(unit_of_work(timeout=self.patience)(work))
+        One transaction for all of them would see no more alike: Neo4j reads what is committed at each moment.
+        """
+        from neo4j import exceptions as vendor
+
+        end = time.monotonic() + self.patience
+        for wait in _waits():
+            try:
+                with self._session(reading=True) as session:
+                    return work(Asking(session, self.patience))
+            except NoesisError as error:
+                cause = error.__cause__
+                again = isinstance(cause, vendor.Neo4jError | vendor.DriverError) and cause.is_retryable()
+                if not again or self._closed or time.monotonic() + wait > end:
+                    raise
+                time.sleep(wait)
+        raise StoreError(_AWAY)
 
     def rows(self, text: str, /, **values: Any) -> list[list[Any]]:
         """The rows of one reading query."""
@@ -190,8 +212,28 @@ class Server:
             self._driver.close()
 
 
+class Asking:
+    """Runs reading queries, each in a transaction of its own that ends with its answer."""
+
+    def __init__(self, session: "Session", seconds: float) -> None:
+        self._session = session
+        self._seconds = seconds
+
+    def run(self, text: str, values: Mapping[str, Any]) -> "Result":
+        """The answer to a query, which may take so many seconds."""
+        from neo4j import Query
+
+        return self._session.run(Query(text, timeout=self._seconds), dict(values))
+
+
+def _waits() -> Iterator[float]:
+    """Seconds between tries of a read: doubling, with jitter, no longer than a second; bounded in number."""
+    for turn in range(READS_MAX):
+        yield min(FIRST_WAIT * 2**turn, 1.0) * random.uniform(0.8, 1.2)
+
+
 def fetch(
-    tx: "ManagedTransaction | Transaction", text: str, values: Mapping[str, Any] | None = None
+    tx: "ManagedTransaction | Transaction | Asking", text: str, values: Mapping[str, Any] | None = None
 ) -> list[list[Any]]:
     """The rows of a query inside a transaction."""
     return tx.run(text, dict(values or {})).values()

@@ -6,18 +6,15 @@ shows something else than the record says, e.g. after an edit by hand. Reads pag
 
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from kg.store import Progress
 from kg.stores import neo4j_show as show
 from kg.stores.check import Record, Row, broken, check
 from kg.stores.neo4j_queries import query
-from kg.stores.neo4j_server import fetch
+from kg.stores.neo4j_server import Asking, fetch
 from kg.stores.neo4j_write import head_row
 from kg.stores.rows import VersionRow, properties
-
-if TYPE_CHECKING:
-    from neo4j import ManagedTransaction
 
 #: Rows read at once.
 PAGE: Final = 2_000
@@ -38,7 +35,7 @@ _CONTRADICTIONS: Final = (
 )
 
 
-def verify(tx: "ManagedTransaction", progress: Progress | None = None) -> int:
+def verify(tx: Asking, progress: Progress | None = None) -> int:
     """The number of changes checked; raises LedgerError naming the first position that differs."""
     reader = _Reader(tx)
     record = Record(head_row(tx), reader.causes(), reader.changes(), reader.inputs, reader.nodes)
@@ -53,7 +50,7 @@ def verify(tx: "ManagedTransaction", progress: Progress | None = None) -> int:
 class _Reader:
     """The rows of the record in order, page by page."""
 
-    def __init__(self, tx: "ManagedTransaction") -> None:
+    def __init__(self, tx: Asking) -> None:
         self._tx = tx
         self._inputs: dict[int, list[tuple[str, int]]] = {}
         self._subtrees: dict[int, list[Row]] = {}

@@ -14,7 +14,7 @@ from kg.model import Commit, Put
 from kg.store import Schema
 from kg.stores import neo4j_show as show
 from kg.stores.neo4j_queries import query
-from kg.stores.neo4j_server import fetch
+from kg.stores.neo4j_server import Asking, fetch
 from kg.stores.plan import Loaded, Pair, Plan
 from kg.stores.prepare import Prepared
 from kg.stores.rows import ChangeRow, HeadRow, RelationRow, Seen, StateRow, VersionRow, at_time, properties
@@ -27,13 +27,13 @@ Frontier = tuple[int, dict[int, bytes]]
 _HASH_BYTES = 32
 
 
-def head_row(tx: "ManagedTransaction") -> HeadRow:
+def head_row(tx: "ManagedTransaction | Asking") -> HeadRow:
     """The end of the log."""
     ((position, at, causes, sealed),) = fetch(tx, query("head"))
     return HeadRow(position, at, causes, bytes(sealed))
 
 
-def frontier(tx: "ManagedTransaction", size: int) -> dict[int, bytes]:
+def frontier(tx: "ManagedTransaction | Asking", size: int) -> dict[int, bytes]:
     """The roots of the complete subtrees that hold the first `size` leaves, by level; the last change of each holds its root."""
     wanted = {(place + 1) << level: level for level, place in ledger.edge(size)}
     found: dict[int, bytes] = {}
@@ -50,11 +50,14 @@ def write(
     clock: Clock,
     known: Frontier | None,
     receipt: Mapping[str, Any],
-) -> tuple[list[Commit | Exception], Frontier]:
-    """Plan and save a batch; `known` is the ledger's edge as this process last saw it, `receipt` names writer and token."""
+) -> tuple[list[Commit | Exception], int, Frontier | None]:
+    """Plan and save a batch; the results, the head's position and the ledger's edge as this process knows it now.
+
+    `known` is that edge as it was last seen, `receipt` names writer and token.
+    """
     # INVARIANT I2: writing to the head first locks it until this transaction is done.
-    tx.run(query("lock"), token=receipt["token"]).consume()
-    loaded = load(tx, batch)
+    ((position, at, causes, sealed),) = fetch(tx, query("turn"), receipt)
+    loaded = load(tx, batch, HeadRow(position, at, causes, bytes(sealed)))
     start = loaded.head.position
     plan = Plan(schema, clock, loaded)
     results: list[Commit | Exception] = []
@@ -63,14 +66,16 @@ def write(
             results.append(plan.apply(prepared))
         except Exception as error:
             results.append(error)
-    pending = dict(known[1]) if known is not None and known[0] == start else frontier(tx, start)
-    nodes = ledger.append(pending, start, [change.leaf for change in plan.changes])
+    nodes: Sequence[ledger.Node] = ()
+    if plan.changes:
+        pending = dict(known[1]) if known is not None and known[0] == start else frontier(tx, start)
+        nodes = ledger.append(pending, start, [change.leaf for change in plan.changes])
+        known = plan.head.position, pending
     save(tx, plan, nodes, schema)
-    tx.run(query("receipt"), dict(receipt)).consume()
-    return results, (plan.head.position, pending)
+    return results, plan.head.position, known
 
 
-def load(tx: "ManagedTransaction", batch: Sequence[Prepared]) -> Loaded:
+def load(tx: "ManagedTransaction", batch: Sequence[Prepared], head: HeadRow) -> Loaded:
     """Read what the batch touches, a few queries for all of it."""
     ids = {id for prepared in batch for id in prepared.ids}
     pairs = {pair for prepared in batch for pair in prepared.pairs}
@@ -91,7 +96,7 @@ def load(tx: "ManagedTransaction", batch: Sequence[Prepared]) -> Loaded:
     for id, at, first, last, salt, request in _asked(tx, "seen", "ids", causes):
         made = dict(fetch(tx, query("made"), {"first": first, "last": last}))
         seen[id] = Seen(bytes(salt), request, Commit(id, first, last, at_time(at), made, repeated=True))
-    return Loaded(head_row(tx), latest, links, state, seen)
+    return Loaded(head, latest, links, state, seen)
 
 
 def _asked(tx: "ManagedTransaction", name: str, parameter: str, wanted: Iterable[Any]) -> list[list[Any]]:

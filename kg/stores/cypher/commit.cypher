@@ -3,11 +3,13 @@
 // name: lock
 MATCH (h:Head {one: 1}) SET h.turn = $token
 
+// name: turn
+MATCH (h:Head {one: 1}) SET h.turn = $token
+MERGE (w:Writer {id: $writer}) SET w.token = $token
+RETURN h.position AS position, h.at AS at, h.causes AS causes, h.seal AS seal
+
 // name: head
 MATCH (h:Head {one: 1}) RETURN h.position AS position, h.at AS at, h.causes AS causes, h.seal AS seal
-
-// name: receipt
-MERGE (w:Writer {id: $writer}) SET w.token = $token
 
 // name: received
 MATCH (w:Writer {id: $writer}) RETURN w.token AS token
