@@ -7,8 +7,8 @@ cursor names the successor before the index turns to it, so whoever looks finds 
 never blocks a commit.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from kg.errors import ConflictError, ModelMismatchError, SearchIndexError
@@ -39,21 +39,39 @@ class Parity:
         return not (self.missing or self.stale or self.extra)
 
 
-class Indexer:
-    """Follows one store into one index."""
+#: The row that keeps this indexer the only one, for the commit that it fences; None where another process has that part.
+Fence = Callable[[], StateWrite | None]
 
-    def __init__(self, store: GraphStore, index: SemanticIndex, embedder: Embedder, texts: TextSource) -> None:
+
+class Indexer:
+    """Follows one store into one index. `fence` is for an index that several processes could fill."""
+
+    def __init__(
+        self,
+        store: GraphStore,
+        index: SemanticIndex,
+        embedder: Embedder,
+        texts: TextSource,
+        fence: Fence | None = None,
+    ) -> None:
         self._store = store
         self._index = index
         self._embedder = embedder
         self._texts = texts
         self._mapping = mapping_digest(texts)
+        self._fence = fence
+        self._lease: StateWrite | None = None
 
     def run_once(self) -> int:
         """Take the next batch of changes into the index; returns how many it took, 0 where nothing follows.
 
-        Also 0 where another indexer was faster. Raises SearchIndexError; then the same batch is taken again next time.
+        Also 0 where another indexer was faster or holds the lease. Raises SearchIndexError; then the same batch is taken again
+        next time.
         """
+        if self._fence is not None:
+            self._lease = self._fence()
+            if self._lease is None:
+                return 0
         cursor, place = self._cursor()
         if cursor is None:
             return 0
@@ -195,10 +213,13 @@ class Indexer:
     def _put(self, row: State | None, value: Mapping[str, Any]) -> bool:
         expect = row.revision if row else ABSENT
         try:
-            # INVARIANT I7: whoever read an older cursor does not move it.
-            self._store.commit([], None, state=[StateWrite(CURSOR_KIND, CURSOR_KEY, dict(value), expect)])
+            # INVARIANT I7: whoever read an older cursor, or lost the lease meanwhile, does not move it.
+            moved = StateWrite(CURSOR_KIND, CURSOR_KEY, dict(value), expect)
+            self._store.commit([], None, state=[moved, *([self._lease] if self._lease is not None else [])])
         except ConflictError:
             return False
+        if self._lease is not None:
+            self._lease = replace(self._lease, expect=(self._lease.expect or ABSENT) + 1)
         return True
 
     # -- what goes in -----------------------------------------------------------------------------------------------
