@@ -1,16 +1,17 @@
 """Settings: everything that can be chosen from outside, each with its unit, read from the environment here and nowhere else.
 
-A variable ``NOESIS_<NAME>`` wins over `noesis.toml` of the project folder, which wins over the default. Invariant: a key that
-nobody knows is refused with the nearest known one, so a misspelt setting never silently falls back to its default. Secrets
-are `SecretStr`: they show up in no log and no error. Makes no folder and opens no file but noesis.toml.
+A variable ``NOESIS_<NAME>`` wins over `noesis.toml` of the project folder, which wins over the default. A secret may also stand
+in a file: the one that ``NOESIS_<NAME>_FILE`` names, or ``noesis_<name>`` in the folder of secrets that containers mount.
+Invariant: a key that nobody knows is refused with the nearest known one, so a misspelt setting never silently falls back to
+its default. Secrets are `SecretStr`: they show up in no log and no error. Makes no folder and opens no other file.
 """
 
 import difflib
 import os
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
@@ -23,6 +24,12 @@ from kg.store import PAGE_MAX
 
 PREFIX = "NOESIS_"
 FILE = "noesis.toml"
+#: What follows a secret's variable where its value is the path of a file.
+IN_FILE = "_FILE"
+#: Where container platforms mount secrets, unless NOESIS_SECRETS says otherwise.
+SECRETS = Path("/run/secrets")
+#: Characters of a secret in a file.
+SECRET_MAX = 10_000
 
 
 def _split(value: Any) -> Any:
@@ -150,8 +157,31 @@ class Settings(BaseSettings):
     """Name of the model at `llm_url`."""
     llm_key: SecretStr | None = None
     """Key for `llm_url`."""
+    # -- what can be watched ----------------------------------------------------------------------------------------
     log_level: Annotated[str, Field(pattern="^(debug|info|warning|error)$")] = "info"
     """debug, info, warning or error."""
+    log_format: Annotated[str, Field(pattern="^(auto|json|console)$")] = "auto"
+    """json: one object a line; console: for people; auto: console on a terminal, else json."""
+    metrics_port: int | None = Field(None, ge=0, le=65535)
+    """TCP port at which a worker or indexer answers /metrics, /healthz and /readyz; none: none."""
+    metrics_host: str = "127.0.0.1"
+    """Address of `metrics_port`; anything but loopback needs `metrics_key`."""
+    metrics_key: SecretStr | None = None
+    """Key that /metrics asks for (`Authorization: Bearer …`); the API's takes an API key or this."""
+    ready_needs: Names = ("store", "broker")
+    """Parts without which /readyz answers 503: of store, broker, index, feed."""
+    ready_seconds_max: float = Field(2.0, gt=0, le=60)
+    """Seconds that /readyz waits for all parts."""
+    ready_lag_max: int = Field(10_000, ge=1)
+    """Changes that the feed may be behind before /readyz says so."""
+    otlp_url: str | None = Field(None, pattern="^https?://[^/\\s]")
+    """Address of an OpenTelemetry collector (OTLP over HTTP), e.g. http://127.0.0.1:4318; none: no traces."""
+    otlp_key: SecretStr | None = None
+    """Value of the Authorization header for the collector."""
+    trace_ratio: float = Field(1.0, ge=0, le=1)
+    """Share of traces that are kept where the caller has not decided."""
+    secrets: Path = SECRETS
+    """Folder of files noesis_<name>, one for each secret that is kept there."""
 
     @override
     @classmethod
@@ -163,10 +193,16 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Arguments, then variables, then noesis.toml."""
+        """Arguments, then variables, then files of secrets, then noesis.toml."""
         given = init_settings.init_kwargs if isinstance(init_settings, InitSettingsSource) else {}
-        folder = Path(given.get("project") or os.environ.get(f"{PREFIX}PROJECT") or ".")
-        return init_settings, env_settings, InitSettingsSource(settings_cls, _file(folder / FILE))
+        written, files = _file(_folder(given) / FILE), _secret_files(given)
+        secrets = {name: SecretStr(_secret(name, path)) for name, path in files.items()}
+        return (
+            init_settings,
+            env_settings,
+            InitSettingsSource(settings_cls, secrets),
+            InitSettingsSource(settings_cls, written),
+        )
 
     def path(self, name: str | Path) -> Path:
         """A path of the project: relative ones start at the project folder."""
@@ -176,6 +212,65 @@ class Settings(BaseSettings):
     def home_path(self) -> Path:
         """The home folder, resolved."""
         return self.path(self.home)
+
+
+def is_secret(name: str) -> bool:
+    """Whether a setting's value is never shown."""
+    annotation = Settings.model_fields[name].annotation
+    return annotation is SecretStr or SecretStr in get_args(annotation)
+
+
+def _folder(given: Mapping[str, Any]) -> Path:
+    return Path(given.get("project") or os.environ.get(f"{PREFIX}PROJECT") or ".")
+
+
+def _secret_files(given: Mapping[str, Any]) -> dict[str, Path]:
+    """The file of each secret that stands in one."""
+    folder = Path(given.get("secrets") or os.environ.get(f"{PREFIX}SECRETS") or SECRETS)
+    found: dict[str, Path] = {}
+    for name in filter(is_secret, Settings.model_fields):
+        variable = f"{PREFIX}{name.upper()}"
+        named = os.environ.get(variable + IN_FILE)
+        if named and os.environ.get(variable):
+            raise SettingsError(f"both {variable} and {variable}{IN_FILE} are set; leave one out")
+        mounted = folder / f"{PREFIX}{name}".lower()
+        if named:
+            found[name] = Path(named)
+        elif not os.environ.get(variable) and mounted.is_file():
+            found[name] = mounted
+    return found
+
+
+def _secret(name: str, path: Path) -> str:
+    """The text of a secret's file without the end of its line."""
+    try:
+        text = path.read_text(encoding="utf-8").rstrip("\r\n")
+    except UnicodeDecodeError:
+        raise SettingsError(f"the file of {name}, {path}, is not UTF-8; save it so") from None
+    except OSError as error:
+        raise SettingsError(
+            f"the file of {name}, {path}, cannot be read ({error.strerror}); correct {PREFIX}{name.upper()}{IN_FILE}"
+        ) from None
+    if not text or "\n" in text or len(text) > SECRET_MAX:
+        raise SettingsError(f"the file of {name}, {path}, does not hold one line; write the secret alone into it")
+    return text
+
+
+def origins(**given: Any) -> dict[str, str]:
+    """Where each setting's value comes from: default, noesis.toml, environment, file or argument, with its place."""
+    written, files = _file(_folder(given) / FILE), _secret_files(given)
+    found: dict[str, str] = {}
+    for name in Settings.model_fields:
+        variable = f"{PREFIX}{name.upper()}"
+        if name in given:
+            found[name] = "argument"
+        elif os.environ.get(variable):
+            found[name] = f"environment ({variable})"
+        elif name in files:
+            found[name] = f"file ({files[name]})"
+        else:
+            found[name] = FILE if name in written else "default"
+    return found
 
 
 def _file(path: Path) -> dict[str, Any]:
@@ -201,7 +296,10 @@ def _known(names: Iterable[str], where: str, prefix: str) -> None:
     known = list(Settings.model_fields)
     for name in names:
         bare = name[len(prefix) :].lower() if prefix else name
-        if bare not in known:
+        held = bare.removesuffix(IN_FILE.lower()) if prefix else bare
+        if held != bare and held in known and not is_secret(held):
+            raise SettingsError(f"{where}: {name} names a file, but {held} is no secret; set {name.removesuffix(IN_FILE)}")
+        if held not in known:
             near = difflib.get_close_matches(bare, known, 1, 0.5)
             shown = (prefix + near[0].upper() if prefix else near[0]) if near else ""
             hint = f"did you mean {shown}?" if near else f"known are {', '.join(known)}"
