@@ -15,6 +15,7 @@ from coordination.errors import DraftError, GiveUp, HeldError
 from coordination.labels import labels_of
 from coordination.proposals import Draft, Origin
 from coordination.works import Work, micros
+from kg import tracing
 from kg.clock import Clock
 from kg.errors import InputError
 from kg.model import ABSENT, Cause, Change, Entity, Input, Kind, Put
@@ -53,7 +54,10 @@ class Acts:
         if entity is None:
             self.store.commit([], None, state=[work.done().write()])
             return ()
-        drafts, record = self.acting.act(card.name, change, entity, at)
+        told = {"gen_ai.operation.name": tracing.ACT, "gen_ai.agent.name": card.name, "gen_ai.agent.version": card.version}
+        with tracing.span(f"{tracing.ACT} {card.name}", **told) as span:
+            drafts, record = self.acting.act(card.name, change, entity, at)
+            span.set("drafts", len(drafts))
         if not drafts:
             self.store.commit([], None, state=[work.done().write()])
             return ()

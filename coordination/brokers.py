@@ -130,14 +130,12 @@ def _following() -> "Middleware":
         def __init__(self) -> None:
             self._here = local()
 
-        def before_process_message(self, broker: "Broker", message: Any) -> None:
+        def before_process_message(self, _: "Broker", message: Any) -> None:
             trace = str(message.options.get("traceparent", ""))
             self._here.span = tracing.span(tracing.PROCESS, trace, queue=message.queue_name)
             self._here.span.__enter__()
 
-        def after_process_message(
-            self, broker: "Broker", message: Any, *, result: Any = None, exception: BaseException | None = None
-        ) -> None:
+        def after_process_message(self, *_: Any, **__: Any) -> None:
             self._here.span.__exit__(None, None, None)
 
     return Following()

@@ -8,7 +8,7 @@ does not act: it decides who should, comparing entities as they stood at the cur
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Final
 
@@ -17,6 +17,7 @@ from coordination.acting import Acting, AgentCard
 from coordination.bounds import Bounds
 from coordination.wakes import NEIGHBOURS_MAX, RELATION_KINDS, Neighbour, Wake
 from coordination.works import Work, micros
+from kg import tracing
 from kg.clock import Clock
 from kg.errors import ConflictError, ShapeError
 from kg.model import ABSENT, Change, Entity, Kind, StateWrite
@@ -42,6 +43,8 @@ class Batch:
     before: Mapping[str, Entity]
     now: Mapping[str, Entity]
     depths: Mapping[str, int]
+    #: The trace of each cause that carries one.
+    traces: Mapping[str, str]
 
     @property
     def end(self) -> int:
@@ -64,6 +67,8 @@ class Feed:
     leading: bool = False
     _cards: Mapping[str, AgentCard] | None = None
     _listeners: Listeners = field(default_factory=dict)
+    #: The traces of the work that the last step made, for its messages.
+    traces: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.holder = self.holder or self.clock.id()
@@ -91,10 +96,12 @@ class Feed:
             if not leases.fresh(rows[LEASE[0]], self.holder, now):
                 self.store.commit([], None, state=[lease])
             return 0, []
-        made = self._work(after, changes)
+        carried = self._carried(changes)
+        made = self._work(after, changes, carried)
         while len(made) > self.bounds.batch_work_max and len(changes) > 1:
             changes = changes[: len(changes) // 2]
-            made = self._work(after, changes)
+            made = self._work(after, changes, carried)
+        made = [_traced(work) for work in made]
         fresh = works.new(self.store, self.clock, made)
         moved = StateWrite(*CURSOR, changes[-1].position, expect=cursor.revision if cursor else ABSENT)
         # INVARIANT I7: cursor, lease and work in one commit, each at the revision that was read.
@@ -109,20 +116,21 @@ class Feed:
         rows = self.store.state(tracing.CARRIED, list(dict.fromkeys(change.cause for change in changes)))
         return {cause: str(row.value) for cause, row in rows.items()}
 
-    def _work(self, after: int, changes: Sequence[Change]) -> list[Work]:
+    def _work(self, after: int, changes: Sequence[Change], carried: Mapping[str, str]) -> list[Work]:
         listeners = self._index()
         relevant = [change for change in changes if change.cls in listeners or change.cls in self.reactions]
         if not relevant:
             return []
-        batch = self._look(after, relevant, changes[-1].position)
+        batch = self._look(after, relevant, changes[-1].position, carried)
         made = self._woken(batch, listeners)
         for change in relevant:
             reaction, entity = self.reactions.get(change.cls), batch.now.get(change.subject)
             if reaction is not None and entity is not None:
-                made.extend(reaction(change, entity))
+                trace = carried.get(change.cause, "")
+                made.extend(replace(item, trace=trace) for item in reaction(change, entity))
         return made
 
-    def _look(self, after: int, changes: Sequence[Change], end: int) -> Batch:
+    def _look(self, after: int, changes: Sequence[Change], end: int, carried: Mapping[str, str]) -> Batch:
         ids = list(dict.fromkeys(change.subject for change in changes))
         before = self.store.get(ids, at=after) if after else {}
         now = self.store.get(ids, at=end)
@@ -130,7 +138,7 @@ class Feed:
         now |= {id: entity for (id, _), entity in self.store.versions(closings).items()} if closings else {}
         causes = self.store.causes(list(dict.fromkeys(change.cause for change in changes)))
         depths = {id: int(cause.attributes.get("depth", 0)) for id, cause in causes.items()}
-        return Batch(after, changes, before, now, depths)
+        return Batch(after, changes, before, now, depths, carried)
 
     def _woken(self, batch: Batch, listeners: Listeners) -> list[Work]:
         """One work for each agent and subject, at the last change that matters to it."""
@@ -154,7 +162,8 @@ class Feed:
             )
         id = works.act_id(card.name, subject, change.position)
         state = works.FAILED if fault else works.READY
-        return Work(id, "act", subject, card.name, change.position, depth, state, reason=fault)
+        trace = batch.traces.get(change.cause, "")
+        return Work(id, "act", subject, card.name, change.position, depth, state, reason=fault, trace=trace)
 
     def _subjects(self, matched: Sequence[Match], batch: Batch) -> tuple[list[list[str]], list[Broken]]:
         """For each match the ids to act on: the entity itself, or where the wake redirects to; and the wakes that raised.
@@ -211,6 +220,20 @@ class Feed:
             # One agent that listens for what is not there any more must not deafen the others.
             logging.getLogger(__name__).error("agent %s sleeps: it wakes on %s (%s)", card.name, wake.cls, error)
             return ()
+
+
+def _traced(work: Work) -> Work:
+    """The work as a step of the trace that its change belongs to."""
+    if not work.trace:
+        return work
+    with tracing.span(tracing.FEED, work.trace, work=work.id, task=work.task, agent=work.agent):
+        return replace(work, trace=tracing.carried() or work.trace)
+
+
+def _read(changes: Sequence[Change], carried: Mapping[str, str]) -> list[StateWrite]:
+    """The removal of the traces that these changes carried; the work carries them on."""
+    causes = {change.cause for change in changes}
+    return [StateWrite(tracing.CARRIED, cause, None) for cause in carried if cause in causes]
 
 
 def _fault(part: str, card: AgentCard, error: Exception) -> str:
