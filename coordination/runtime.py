@@ -25,6 +25,7 @@ from coordination.reconciler import Reconciler
 from coordination.release import Release
 from coordination.settling import Settling
 from coordination.works import Work, micros
+from kg import tracing
 from kg.clock import Clock
 from kg.model import Cause, Change, Direction, Entity, Op, Where
 from kg.ontology import Ontology
@@ -171,7 +172,8 @@ class Runtime:
 
     def _send(self, id: str) -> bool:
         try:
-            self.enqueue(id)
+            with tracing.span(tracing.SEND, self.feed.traces.get(id, ""), work=id):
+                self.enqueue(id)
         except BrokerError as error:
             logging.getLogger(__name__).warning("work %s was not sent: %s", id, error)
             self.reconciler.missed(id)

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Final
 
 from coordination.errors import StateError
+from kg import tracing
 from kg.clock import Clock
 from kg.model import ABSENT, State, StateWrite
 from kg.store import GraphStore
@@ -67,10 +68,14 @@ class Work:
     reason: str = ""
     holder: str = ""
     revision: int = 0
+    #: The traceparent of what asked for it, empty where nobody traces.
+    trace: str = ""
 
     def form(self) -> dict[str, Json]:
         """The JSON of the row."""
+        traced = {"trace": self.trace} if self.trace else {}
         return {
+            **traced,
             "task": self.task,
             "subject": self.subject,
             "agent": self.agent,
@@ -96,7 +101,7 @@ class Work:
     def first(self, now: int) -> StateWrite:
         """The row of new work, which must not be there yet; `until` may lie ahead, and one made as failed stays so."""
         due = max(now, self.until)
-        fresh = replace(self, since=now, until=due)
+        fresh = replace(self, since=now, until=due, trace=self.trace or tracing.carried())
         return StateWrite(KIND, self.id, fresh.form(), expect=ABSENT, due=due if self.state == READY else None)
 
     def claim(self, now: int, lease_seconds: float, holder: str = "") -> "Work":
