@@ -44,8 +44,11 @@ def meet(one: Proposal, others: Sequence[Proposal]) -> Meeting:
 
 
 def compatible(one: Proposal, other: Proposal) -> bool:
-    """Whether two proposals may both go on: made by one act, or one of them says so."""
+    """Whether two proposals may both go on: made by one act, or one of them says so; an undoing competes with nothing."""
     if one.text("work") == other.text("work"):
+        return True
+    # What is only simulated stands in nobody's way, and what undoes holds the versions that it rests on.
+    if one.sandbox != other.sandbox or one.text("undoes") or other.text("undoes"):
         return True
     return other.text("operation") in one.texts("compatible") or one.text("operation") in other.texts("compatible")
 

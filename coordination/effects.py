@@ -5,29 +5,37 @@ repeated with the key where the target honours it, else it is in doubt and a per
 written by whoever holds the work. Does not decide: `settling` made the intent.
 """
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from coordination.codec import derive
-from coordination.effectors.effector import Effect, Effector, Receipt
+from coordination.effectors.effector import Effect, Effector, Receipt, repeatable
 from coordination.errors import GiveUp, RetryLater, StateError
 from coordination.proposals import Proposal
 from coordination.works import Work
+from governance import budgets
+from kg import tracing
 from kg.clock import Clock
 from kg.model import Cause, Entity, Input, Link, Put, Write
 from kg.store import GraphStore
-from kg.values import Ref, Value, canonical
+from kg.values import Json, Ref, Value, canonical
 
 EFFECT: Final = "Effect"
 MOVES: Final[Mapping[str, frozenset[str]]] = {
-    "intent": frozenset({"done", "failed", "in_doubt"}),
+    "intent": frozenset({"done", "failed", "in_doubt", "simulated"}),
     "in_doubt": frozenset({"done", "failed"}),
-    "done": frozenset(),
+    "done": frozenset({"compensating", "compensated"}),
+    "compensating": frozenset({"compensated", "done"}),
+    "compensated": frozenset(),
     "failed": frozenset(),
+    "simulated": frozenset(),
 }
 #: What becomes of the proposal with its effect.
-_PROPOSAL_STATE: Final = {"done": "applied", "failed": "failed", "in_doubt": "in_doubt"}
+_PROPOSAL_STATE: Final = {"done": "applied", "failed": "failed", "in_doubt": "in_doubt", "simulated": "simulated"}
+#: What becomes of an effect with the one that undoes it.
+_ORIGINAL: Final = {"intent": "compensating", "done": "compensated", "failed": "done"}
 RECEIPT_MAX: Final = 10_000
 
 
@@ -53,9 +61,25 @@ def intention(proposal: Proposal, state: str = "intent", **more: Value) -> tuple
         "status": state,
         **more,
     }
-    if proposal.text("department"):
-        properties["department"] = proposal.text("department")
-    return Put(id, EFFECT, properties), Link(id, "performs", proposal.id)
+    properties |= {name: proposal.text(name) for name in ("department", "run") if proposal.text(name)}
+    if proposal.sandbox:
+        properties["simulated"] = True
+    writes: list[Write] = [Put(id, EFFECT, properties), Link(id, "performs", proposal.id)]
+    if proposal.text("undoes"):
+        writes.append(Link(id, "compensates", proposal.text("undoes")))
+    return tuple(writes)
+
+
+def original(store: GraphStore, proposal: Proposal, state: str) -> tuple[list[Write], dict[str, int]]:
+    """What the effect of this state means for the one that it undoes: the write, and the version that it expects."""
+    id, new = proposal.text("undoes"), _ORIGINAL.get(state)
+    if not id or new is None or proposal.sandbox:
+        return [], {}
+    entity = store.get([id])[id]
+    # INVARIANT I3: an effect is undone once; a second undoing finds it compensating or compensated.
+    if new not in MOVES[str(entity["status"])]:
+        raise StateError(f"effect {id} is {entity['status']} and cannot become {new}; read it again")
+    return [Put(id, EFFECT, {"status": new})], {id: entity.version}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +99,14 @@ class Effects:
         effector = self.effectors.get(proposal.text("effector"))
         if effector is None:
             raise GiveUp(f"no effector is called {proposal.text('effector')!r}; configure it, then propose again")
-        effect = self._effect(entity, proposal)
-        repeated = work.attempts > 1
+        effect = effect_of(self.store, entity, proposal)
+        if proposal.sandbox:
+            return self._receipt(work, entity, proposal, effector.simulate(effect), "simulated")
+        repeated = work.attempts > 1 or work.taken or work.unsure
         if repeated and effector.can_look_up:
             receipt = effector.look_up(effect)
             return self._receipt(work, entity, proposal, receipt or effector.act(effect))
-        if not effector.idempotent and (work.taken or work.unsure):
+        if not repeatable(effector, effect) and (work.taken or work.unsure):
             return self._doubt(
                 work, entity, proposal, "the try before ended without an answer, and the target knows no key"
             )
@@ -92,7 +118,7 @@ class Effects:
         except (RetryLater, GiveUp):
             raise
         except Exception as error:
-            if effector.idempotent or effector.can_look_up:
+            if repeatable(effector, effect) or effector.can_look_up:
                 raise
             return self._doubt(work, entity, proposal, f"{type(error).__name__}: {error}")
         return self._receipt(work, entity, proposal, receipt)
@@ -112,30 +138,47 @@ class Effects:
         self._end(work.done(), entity, proposal, "in_doubt", reason=reason)
         return ()
 
-    def _receipt(self, work: Work, entity: Entity, proposal: Proposal, receipt: Receipt) -> Sequence[str]:
-        detail = canonical(dict(receipt.detail))[:RECEIPT_MAX]
-        self._end(work.done(), entity, proposal, "done", receipt=detail, reference=receipt.reference)
+    def _receipt(
+        self, work: Work, entity: Entity, proposal: Proposal, receipt: Receipt, state: str = "done"
+    ) -> Sequence[str]:
+        detail = receipt_text(receipt.detail)
+        self._end(work.done(), entity, proposal, state, receipt=detail, reference=receipt.reference[:RECEIPT_MAX])
         return ()
 
     def _end(self, work: Work, entity: Entity, proposal: Proposal, state: str, **more: Value) -> None:
         writes = ending(entity, proposal, state, more)
+        undone, versions = original(self.store, proposal, state)
         cause = _cause(self.clock, f"effect.{state}", f'Agent::"{proposal.text("agent")}"', entity, proposal)
         # INVARIANT I7: whoever lost the claim, or came second to the effect, writes no receipt.
-        expects = {entity.id: entity.version, proposal.id: proposal.version}
-        self.store.commit(writes, cause, expects, [work.write()])
+        expects = {**versions, entity.id: entity.version, proposal.id: proposal.version}
+        rows = budgets.settling(self.store, entity.id, state)
+        self.store.commit([*writes, *undone], cause, expects, [work.write(), *rows])
+        tracing.count(tracing.EFFECTS, status=state)
 
-    def _effect(self, entity: Entity, proposal: Proposal) -> Effect:
-        (made,) = self.store.versions([(entity.id, 1)]).values()
-        changes = self.store.changes(made.since - 1, 1)
-        return Effect(
-            entity.id,
-            str(entity["idempotencyKey"]),
-            proposal.text("operation"),
-            proposal.text("target"),
-            proposal.id,
-            proposal.payload,
-            changes[0].at,
-        )
+
+def receipt_text(detail: Mapping[str, Json]) -> str:
+    """A receipt's detail as canonical JSON within RECEIPT_MAX; of a larger one its size and digest."""
+    text = canonical(dict(detail))
+    if len(text) <= RECEIPT_MAX:
+        return text
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    kept = {name: value for name, value in detail.items() if isinstance(value, int | bool)}
+    return canonical({**kept, "truncated": True, "characters": len(text), "sha256": digest})
+
+
+def effect_of(store: GraphStore, entity: Entity, proposal: Proposal) -> Effect:
+    """An effect as its effector sees it."""
+    (made,) = store.versions([(entity.id, 1)]).values()
+    changes = store.changes(made.since - 1, 1)
+    return Effect(
+        entity.id,
+        str(entity["idempotencyKey"]),
+        proposal.text("operation"),
+        proposal.text("target"),
+        proposal.id,
+        proposal.payload,
+        changes[0].at,
+    )
 
 
 def read(store: GraphStore, id: str) -> tuple[Entity, Proposal]:
@@ -165,9 +208,12 @@ def resolve(store: GraphStore, clock: Clock, id: str, happened: bool, principal:
     entity, proposal = read(store, id)
     if entity["status"] != "in_doubt":
         raise StateError(f"effect {id} is {entity['status']}, not in doubt; there is nothing to resolve")
-    writes = ending(entity, proposal, "done" if happened else "failed", {"reason": comment})
+    state = "done" if happened else "failed"
+    writes = ending(entity, proposal, state, {"reason": comment})
+    undone, versions = original(store, proposal, state)
     cause = _cause(clock, "effect.resolve", principal, entity, proposal, comment)
-    store.commit(writes, cause, {entity.id: entity.version, proposal.id: proposal.version})
+    expects = {**versions, entity.id: entity.version, proposal.id: proposal.version}
+    store.commit([*writes, *undone], cause, expects, budgets.settling(store, id, state))
 
 
 def _cause(clock: Clock, activity: str, who: str, entity: Entity, proposal: Proposal, reason: str = "") -> Cause:

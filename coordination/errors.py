@@ -6,6 +6,8 @@
     │   ├── DraftError          an agent handed in a draft that cannot become a proposal
     │   └── WorkflowError       a workflow document cannot be used, with line and column
     ├── StateError              a proposal or effect cannot move from where it is to where it was sent
+    ├── ClaimedError            another holder claimed the entity
+    │   └── DeadlockError       holders wait for each other, and this one gives way
     ├── HeldError               a control holds the agent; the work waits for it
     ├── BrokerError             the message broker cannot be used
     └── EffectorError           an effector is not known or not configured
@@ -14,6 +16,8 @@
 
 RetryLater and GiveUp are the whole vocabulary of retrying; every other exception counts as RetryLater until the attempts end.
 """
+
+from datetime import datetime
 
 from kg.errors import InputError, NoesisError
 
@@ -32,6 +36,18 @@ class WorkflowError(InputError):
 
 class StateError(NoesisError):
     """The state table does not allow this move; read the entity again."""
+
+
+class ClaimedError(NoesisError):
+    """Another holder claimed this; wait until it is released or ends."""
+
+    def __init__(self, message: str | None = None, until: datetime | None = None) -> None:
+        super().__init__(message)
+        self.until = until
+
+
+class DeadlockError(ClaimedError):
+    """Holders wait for each other; release what you hold, then claim again."""
 
 
 class HeldError(NoesisError):

@@ -6,21 +6,24 @@ that begins an effect expects them, so what was decided on is what holds. I5, I6
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Final, cast
 
-from coordination.proposals import Proposal
+from coordination import claims, effects
+from coordination.proposals import GRAPH, Proposal
 from governance import approvals as answering
-from governance import controls
-from governance.decide import decide
+from governance import budgets, controls
+from governance.budgets import Budget, Plan
+from governance.decide import decide_over
 from governance.decisions import record, requirements
 from governance.errors import PrincipalError
 from governance.principals import Principal, load_principal
-from governance.quorum import merge, satisfied
+from governance.quorum import satisfied
 from governance.rulebook import RuleBook
 from governance.rules import BOOK, load_rules
-from governance.verdict import Approved, Request, Requirement, Resource, Verdict, strictest
+from governance.verdict import Approved, Request, Requirement, Resource, Verdict
 from kg.clock import Clock
 from kg.model import ABSENT, Close, Entity, Input, Link, Put, Write
 from kg.ontology import Ontology
@@ -32,7 +35,7 @@ DECISIONS_MAX: Final = 100
 #: Entities beyond the target that one proposal may touch.
 TOUCHED_MAX: Final = 200
 #: Ids that the platform makes from names; whoever took one first would keep a rule, a switch or an answer from being.
-RESERVED: Final = ("approval-", "control-", "ontology-", "rule-")
+RESERVED: Final = ("approval-", "budget-", "claim-", "control-", "ontology-", "rule-")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +52,8 @@ class Basis:
 
     `gone` says in words why the proposal has no basis any more, `held` which control holds it, `refused` why it is denied whatever
     the rules say; each is empty where that is not so. `touched` are the other entities that its writes would change;
-    `latency` is the microseconds that judging took.
+    `latency` is the microseconds that judging took; `budgets` are those from which the effect takes, `claimed` says who else
+    holds what it would change.
     """
 
     rules: RuleBook
@@ -61,6 +65,8 @@ class Basis:
     gone: str = ""
     held: str = ""
     latency: int = 0
+    budgets: Sequence[Budget] = ()
+    claimed: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,21 +104,36 @@ class Gate:
         """Everything to decide on, as it is now."""
         agent, target = proposal.text("agent"), proposal.text("target")
         # Versions first, content after: a change in between makes the commit fail, never pass.
-        there = self.store.get([BOOK, target, *proposal.expects])
+        claimed = claims.claim_id(target)
+        there = self.store.get([BOOK, budgets.BOOK, claimed, target, *proposal.expects])
         runs, versions = controls.expects(self.store, agent, proposal.text("department") or None)
-        rules = load_rules(self.store, self.ontology)
-        expects = {**versions, BOOK: there[BOOK].version if BOOK in there else 0}
+        rules = load_rules(self.store, self.ontology, self.clock.now())
+        fixed = {id: there[id].version if id in there else 0 for id in (BOOK, budgets.BOOK, claimed)}
+        expects = {**versions, **fixed}
         resource: Entity | Resource | None = there.get(target) or self._created(proposal, target)
         principal, refused = self._principal(agent, expects)
         if isinstance(resource, Entity):
             expects[target] = resource.version
         gone = _gone(proposal, there, resource)
-        touched, platform = self._touched(proposal)
+        touched, taken, platform = self._touched(proposal)
+        expects |= {id: entity.version if entity is not None else ABSENT for id, entity in taken.items()}
         # INVARIANT I4: what is decided on in passing is held too, and what was to be new is new.
-        expects |= {it.id: it.version if isinstance(it, Entity) else ABSENT for it in touched}
-        held = "" if runs else _held(agent)
-        refused = refused or platform
-        return Basis(rules, principal, resource or Resource("", target), expects, touched, refused, gone, held)
+        undoes = bool(proposal.text("undoes"))
+        expects |= {it.id: it.version if isinstance(it, Entity) else self._left(it.id, undoes) for it in touched}
+        own = {proposal.text(name) for name in ("run", "work", "compensation")}
+        known = [entity for entity in (there.get(claimed), *taken.values()) if entity is not None]
+        return Basis(
+            rules,
+            principal,
+            resource or Resource("", target),
+            expects,
+            touched,
+            refused=refused or platform,
+            gone=gone,
+            held="" if runs else _held(agent),
+            budgets=self._budgets(proposal) if budgets.BOOK in there else (),
+            claimed=claims.blocking(known, own, self.clock.now()),
+        )
 
     def judge(self, proposal: Proposal, basis: Basis, approvals: Sequence[Approved]) -> Verdict:
         """The verdict on the proposal; the strictest where its writes touch more than its target.
@@ -122,13 +143,22 @@ class Gate:
         if basis.refused:
             return Verdict("deny", reason=basis.refused)
         request = _request(proposal, basis)
-        verdict = decide(request, basis.rules, approvals)
-        for resource in basis.touched:
-            other = decide(replace(request, resource=resource), basis.rules, approvals)
-            # What is new needs no permit of its own: it comes to the target. What is there already is not changed in passing.
-            if other.outcome != "allow" and (isinstance(resource, Entity) or other.rules or other.errors):
-                verdict = _stricter(verdict, other)
-        return verdict
+        return decide_over(request, basis.touched, basis.rules, approvals)
+
+    def afford(self, proposal: Proposal, basis: Basis, answers: Answers) -> Plan:
+        """What beginning the effect reserves: one call, and its amount; what people answered may let more pass."""
+        if not basis.budgets or proposal.sandbox:
+            return Plan()
+        now, id, wants = self.clock.now(), effects.effect_id(proposal), _wants(proposal)
+        held = proposal.text("effector") != GRAPH
+        planned = budgets.plan(self.store, now, id, basis.budgets, wants, held=held)
+        out = planned.refused
+        if out is not None and out.when_out == "ask" and self.satisfied(out.required(), answers, basis):
+            others = [item for item in basis.budgets if item.when_out != "ask"]
+            planned = budgets.plan(self.store, now, id, others, wants, held=held)
+            if planned.refused is None:
+                planned = budgets.plan(self.store, now, id, basis.budgets, wants, held=held, grant=True)
+        return planned
 
     def hopeless(self, proposal: Proposal) -> bool:
         """Whether the rules deny a proposal now, so that it can beat nobody."""
@@ -138,7 +168,8 @@ class Gate:
     def record(self, proposal: Proposal, basis: Basis, verdict: Verdict) -> Recorded:
         """A decision about to be committed."""
         id = self.clock.id()
-        facts = (Input(proposal.id, proposal.version), *proposal.evidence)
+        limits = (Input(budget.entity.id, budget.entity.version) for budget in basis.budgets)
+        facts = (Input(proposal.id, proposal.version), *limits, *proposal.evidence)
         expires = None
         if verdict.outcome == "needs_approval":
             expires = self.clock.now() + timedelta(seconds=self.approval_seconds)
@@ -199,6 +230,11 @@ class Gate:
                 return Resource(write.cls, target, write.set)
         return None
 
+    def _left(self, id: str, undoes: bool) -> int:
+        """The version to expect of what is not there: an undoing may open again what was closed, nothing else may."""
+        versions = self.store.history(id) if undoes else []
+        return versions[-1].version if versions else ABSENT
+
     def _decisions(self, proposal: Proposal) -> list[Entity]:
         edges = self.store.expand([proposal.id], "decidedBy", first=DECISIONS_MAX)[proposal.id]
         return [edge.entity for edge in edges]
@@ -212,26 +248,38 @@ class Gate:
             expects[principal.entity] = self.store.get([principal.entity])[principal.entity].version
         return principal, ""
 
-    def _touched(self, proposal: Proposal) -> tuple[list[Entity | Resource], str]:
-        """The other entities that the writes would change, and why an agent may not where one belongs to the platform."""
+    def _budgets(self, proposal: Proposal) -> list[Budget]:
+        lying = budgets.scopes(proposal.text("agent"), proposal.text("department"), proposal.text("run"))
+        return budgets.over(self.store, lying, _wants(proposal))
+
+    def _touched(self, proposal: Proposal) -> tuple[list[Entity | Resource], dict[str, Entity | None], str]:
+        """The other entities that the writes would change, claims on them, and why an agent may not where one is the platform's."""
         target, made = proposal.text("target"), {}
         ids: dict[str, None] = {}
         for write in proposal.writes:
             ids[_subject(write)] = None
             if isinstance(write, Put):
                 made[write.id] = Resource(write.cls, write.id, write.set)
-        found = self.store.get(list(ids))
+        names = [claims.claim_id(id) for id in ids if id != target]
+        found = self.store.get([*ids, *names])
+        taken = {name: found.pop(name, None) for name in names}
         touched = [thing for id in ids if id != target and (thing := found.get(id) or made.get(id)) is not None]
         for thing in (*touched, *found.values(), *made.values()):
             known = self.ontology.classes.get(thing.cls)
             if known is not None and known.platform:
-                return [], f"an agent writes no {thing.cls}: it belongs to the platform"
+                return [], {}, f"an agent writes no {thing.cls}: it belongs to the platform"
         for id in made.keys() - found.keys():
             if id.startswith(RESERVED):
-                return [], f"the id {id[:80]} is made by the platform; take one from the context"
+                return [], {}, f"the id {id[:80]} is made by the platform; take one from the context"
         if len(touched) > TOUCHED_MAX:
-            return [], f"it would change {len(touched):,} entities beside its target; the bound is {TOUCHED_MAX}"
-        return touched, ""
+            return [], {}, f"it would change {len(touched):,} entities beside its target; the bound is {TOUCHED_MAX}"
+        return touched, taken, ""
+
+
+def _wants(proposal: Proposal) -> dict[str, Decimal]:
+    amount = proposal.amount
+    money = {f"money:{amount.currency}": amount.amount} if amount is not None and amount.amount > 0 else {}
+    return {"calls": Decimal(1), **money}
 
 
 def _held(agent: str) -> str:
@@ -265,17 +313,3 @@ def _request(proposal: Proposal, basis: Basis) -> Request:
     if amount is not None:
         context["amount"] = amount
     return Request(basis.principal, "apply", basis.resource, context)
-
-
-def _stricter(one: Verdict, other: Verdict) -> Verdict:
-    """Two verdicts on one proposal: the stricter outcome, everything that either requires."""
-    outcome = strictest([one.outcome, other.outcome])
-    leading = one if one.outcome == outcome else other
-    return replace(
-        leading,
-        rules=tuple(dict.fromkeys((*one.rules, *other.rules))),
-        errors=tuple(dict.fromkeys((*one.errors, *other.errors))),
-        required=merge((*one.required, *other.required)),
-        satisfied=tuple(sorted({*one.satisfied, *other.satisfied})),
-        advice=tuple(dict.fromkeys((*one.advice, *other.advice))),
-    )

@@ -35,6 +35,7 @@ MOVES: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
                 "approved",
                 "applying",
                 "applied",
+                "simulated",
                 "expired",
                 "failed",
             }
@@ -48,17 +49,21 @@ MOVES: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
                 "approved",
                 "applying",
                 "applied",
+                "simulated",
                 "expired",
                 "failed",
             }
         ),
         "waiting_approval": frozenset(
-            {"superseded", "rejected", "denied", "approved", "applying", "applied", "expired", "failed"}
+            {"superseded", "rejected", "denied", "approved", "applying", "applied", "simulated", "expired", "failed"}
         ),
-        "approved": frozenset({"superseded", "denied", "waiting_approval", "applying", "applied", "expired", "failed"}),
-        "applying": frozenset({"applied", "failed", "in_doubt"}),
+        "approved": frozenset(
+            {"superseded", "denied", "waiting_approval", "applying", "applied", "simulated", "expired", "failed"}
+        ),
+        "applying": frozenset({"applied", "simulated", "failed", "in_doubt"}),
         "in_doubt": frozenset({"applied", "failed"}),
         "applied": frozenset(),
+        "simulated": frozenset(),
         "denied": frozenset(),
         "superseded": frozenset(),
         "rejected": frozenset(),
@@ -76,7 +81,7 @@ class Draft:
 
     `writes` are committed as one when effector is ``graph``; any other effector acts on `payload` (JSON). `confidence` is 0 to 1.
     `expects` names entity versions that must still hold when it is applied, else it expires. `compatible` names operations
-    that may be open on the same target beside it.
+    that may be open on the same target beside it. With `sandbox` nothing leaves: what it would have done is recorded.
     """
 
     operation: str
@@ -92,11 +97,15 @@ class Draft:
     alternatives: tuple[str, ...] = ()
     expects: Mapping[str, int] = field(default_factory=dict)
     compatible: tuple[str, ...] = ()
+    sandbox: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a draft comes from: the agent's name and version, the work it acted in, its context and the depth of causes."""
+    """Where a draft comes from: the agent's name and version, the work it acted in, its context and the depth of causes.
+
+    `run` is the run it belongs to, `sandbox` says that nothing of it may leave; `undoes` and `compensation` name what it undoes.
+    """
 
     agent: str
     version: str
@@ -106,6 +115,10 @@ class Origin:
     position: int
     depth: int
     model: Mapping[str, Json] = field(default_factory=dict)
+    run: str = ""
+    sandbox: bool = False
+    undoes: str = ""
+    compensation: str = ""
 
 
 def proposal_id(work: str, index: int) -> str:
@@ -142,6 +155,10 @@ def put(draft: Draft, origin: Origin, index: int, labels: Sequence[str] = ()) ->
         "expects": canonical(dict(draft.expects)) if draft.expects else "",
         "model": canonical(dict(origin.model)) if origin.model else "",
         "department": origin.department or "",
+        "run": origin.run,
+        "sandbox": draft.sandbox or origin.sandbox,
+        "undoes": Ref(origin.undoes),
+        "compensation": Ref(origin.compensation),
     }
     properties |= {name: value for name, value in optional.items() if value}
     if draft.amount is not None:
@@ -220,6 +237,11 @@ class Proposal:
     @property
     def state(self) -> str:
         return self.text("state")
+
+    @property
+    def sandbox(self) -> bool:
+        """Whether nothing of it may leave."""
+        return bool(self.entity.get("sandbox", False))
 
     @property
     def confidence(self) -> Decimal:

@@ -9,15 +9,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from coordination import conflicts, effects, works
+from coordination import conflicts, effects, tallies, works
 from coordination.bounds import Bounds
 from coordination.codec import derive
 from coordination.conflicts import Meeting
 from coordination.errors import HeldError, RetryLater
 from coordination.gate import Answers, Basis, Gate
 from coordination.proposals import GRAPH, OPEN, PROPOSAL, Proposal
+from coordination.sandbox import would
 from coordination.works import Work, micros
+from governance.budgets import Plan
 from governance.verdict import Requirement, Verdict
+from kg import tracing
 from kg.clock import Clock
 from kg.errors import ConflictError, InputError
 from kg.model import ABSENT, Cause, Input, Link, Op, StateWrite, Where, Write
@@ -27,6 +30,8 @@ from kg.values import Ref
 #: States from which a proposal may still be settled.
 _UNSETTLED: Final = frozenset({"proposed", "conflicted", "waiting_approval", "approved"})
 CONFLICT: Final = "conflict"
+#: How often a proposal looks again whether an entity that another holds is free.
+CLAIMED_SECONDS: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +45,7 @@ class Step:
     follow: Sequence[Work] = ()
     decision: str = ""
     cause: str = ""
+    rows: Sequence[StateWrite] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,13 +98,15 @@ class Settling:
             return self._end(work, proposal, "expired", basis.gone)
         if basis.held:
             raise HeldError(basis.held)
+        if basis.claimed:
+            raise RetryLater(basis.claimed, CLAIMED_SECONDS, counted=False)
         began = self.clock.monotonic()
-        verdict = self.gate.judge(proposal, basis, answers.approvals)
+        with tracing.span(tracing.DECIDE, proposal=proposal.id, agent=proposal.text("agent")) as span:
+            verdict = self.gate.judge(proposal, basis, answers.approvals)
+            span.set("verdict", verdict.outcome)
         basis = replace(basis, latency=int((self.clock.monotonic() - began) * 1_000_000))
         if verdict.outcome == "deny":
-            decision = self.gate.record(proposal, basis, verdict)
-            writes: list[Write] = [proposal.move("denied", verdict.reason, outcome=verdict.outcome), *decision.writes]
-            return Step("decide", writes, verdict.reason, basis.expects, self._freed(work, proposal), decision.id)
+            return self._denied(work, proposal, basis, verdict)
         return self._meet(work, proposal, answers, basis, verdict)
 
     def _meet(self, work: Work, proposal: Proposal, answers: Answers, basis: Basis, verdict: Verdict) -> Step | None:
@@ -110,9 +118,25 @@ class Settling:
             return Step("settle.conflict", lost, reason, {winner.id: winner.version})
         if meeting.undecided and not self._chosen(proposal, answers, basis):
             return self._conflicted(work, proposal, basis, meeting)
-        if verdict.outcome != "allow":
+        plan = self.gate.afford(proposal, basis, answers) if verdict.allowed else Plan()
+        if plan.refused is not None:
+            if plan.refused.when_out == "wait":
+                raise HeldError(plan.reason)
+            required = (plan.refused.required(),) if plan.refused.when_out == "ask" else ()
+            verdict = Verdict("needs_approval" if required else "deny", required=required, reason=plan.reason)
+        if verdict.outcome == "deny":
+            return self._denied(work, proposal, basis, verdict)
+        if not verdict.allowed:
             return self._wait(work, proposal, basis, verdict, meeting)
-        return self._begin(proposal, basis, verdict, meeting)
+        try:
+            return self._begin(proposal, basis, verdict, meeting, plan)
+        except InputError as error:
+            return self._end(work, proposal, "failed", f"it cannot be applied: {error}")
+
+    def _denied(self, work: Work, proposal: Proposal, basis: Basis, verdict: Verdict) -> Step:
+        decision = self.gate.record(proposal, basis, verdict)
+        writes: list[Write] = [proposal.move("denied", verdict.reason, outcome=verdict.outcome), *decision.writes]
+        return Step("decide", writes, verdict.reason, basis.expects, self._freed(work, proposal), decision.id)
 
     def _end(self, work: Work, proposal: Proposal, state: str, reason: str) -> Step:
         return Step(f"settle.{state}", [proposal.move(state, reason)], reason, follow=self._freed(work, proposal))
@@ -146,23 +170,31 @@ class Settling:
         expects = {**expects, **basis.expects}
         return Step("decide", writes, verdict.reason, expects, self._reminder(proposal, decision.id), decision.id)
 
-    def _begin(self, proposal: Proposal, basis: Basis, verdict: Verdict, meeting: Meeting) -> Step:
+    def _begin(self, proposal: Proposal, basis: Basis, verdict: Verdict, meeting: Meeting, plan: Plan) -> Step:
         """The commit with which the effect begins, or for the graph: with which it happens."""
         decision = self.gate.record(proposal, basis, verdict)
         beaten, expects = _beaten(proposal, meeting)
+        graph = proposal.text("effector") == GRAPH
+        undone, versions = effects.original(self.store, proposal, "done" if graph else "intent")
         # INVARIANT I4, I11: rule book, controls, agent and target as they were decided on, in the very commit that begins.
         # INVARIANT I3: the proposal has no effect yet.
-        expects = {**proposal.expects, **expects, **basis.expects, effects.effect_id(proposal): ABSENT}
+        expects = {**proposal.expects, **expects, **basis.expects, **versions, effects.effect_id(proposal): ABSENT}
         cause = derive("apply", proposal.id)
-        if proposal.text("effector") == GRAPH:
-            moved = proposal.move("applied", verdict.reason, outcome=verdict.outcome)
-            done = effects.intention(proposal, "done", reference=cause)
-            writes = [moved, *decision.writes, *done, *beaten, *proposal.writes]
-            return Step("apply", writes, proposal.text("rationale"), expects, (), decision.id, cause)
-        moved = proposal.move("applying", verdict.reason, outcome=verdict.outcome)
-        writes = [moved, *decision.writes, *effects.intention(proposal), *beaten]
-        follow = [works.effect(effects.effect_id(proposal))]
-        return Step("intend", writes, proposal.text("rationale"), expects, follow, decision.id, cause)
+        reason = proposal.text("rationale")
+        if not graph:
+            moved = proposal.move("applying", verdict.reason, outcome=verdict.outcome)
+            writes = [moved, *decision.writes, *effects.intention(proposal), *beaten, *undone]
+            follow = [works.effect(effects.effect_id(proposal), proposal.text("agent"))]
+            return Step("intend", writes, reason, expects, follow, decision.id, cause, plan.rows)
+        if proposal.sandbox:
+            moved = proposal.move("simulated", verdict.reason, outcome=verdict.outcome)
+            receipt = effects.receipt_text(would(self.store, self.gate.ontology, proposal.writes))
+            done = effects.intention(proposal, "simulated", receipt=receipt)
+            return Step("simulate", [moved, *decision.writes, *done, *beaten], reason, expects, (), decision.id, cause)
+        moved = proposal.move("applied", verdict.reason, outcome=verdict.outcome)
+        done = effects.intention(proposal, "done", reference=cause)
+        writes = [moved, *decision.writes, *done, *beaten, *undone, *proposal.writes]
+        return Step("apply", writes, reason, expects, (), decision.id, cause, plan.rows)
 
     def _still(self, work: Work, proposal: Proposal) -> Step | None:
         """Nothing new: the proposal waits on, unless the time to answer is over."""
@@ -217,7 +249,9 @@ class Settling:
         follow: list[StateWrite] = [item.first(now) for item in step.follow]
         # INVARIANT I3, I7: the proposal as it was looked at, and the claim still held.
         expects = {**step.expects, proposal.id: proposal.version}
-        self.store.commit(step.writes, _cause(self.clock, work, proposal, step), expects, [work.write(), *follow])
+        rows = [work.write(), *follow, *step.rows]
+        self.store.commit(step.writes, _cause(self.clock, work, proposal, step), expects, rows)
+        tallies.tell(step.writes)
         return [row.key for row in follow if row.due is not None and row.due <= now]
 
 
@@ -236,5 +270,9 @@ def _cause(clock: Clock, work: Work, proposal: Proposal, step: Step) -> Cause:
     attributes = {"depth": proposal.number("depth"), "proposal": proposal.id, "work": work.id}
     if step.decision:
         attributes["decision"] = step.decision
-    who = f'Agent::"{proposal.text("agent")}"' if step.activity in ("apply", "intend") else 'Service::"coordination"'
+    who = (
+        f'Agent::"{proposal.text("agent")}"'
+        if step.activity in ("apply", "intend", "simulate")
+        else 'Service::"coordination"'
+    )
     return Cause(step.cause or clock.id(), step.activity, who, step.reason, inputs=tuple(used), attributes=attributes)

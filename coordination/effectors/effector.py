@@ -2,12 +2,13 @@
 
 Invariant: `act` is called only after the intent was committed, and says truthfully what it knows: a Receipt (it happened),
 RetryLater (it surely did not, try again), GiveUp (it surely did not and never will), any other exception (nobody knows).
+Each kind declares whether it honours the key, can be asked by key, knows how an effect is undone, and what its sandbox twin says.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from kg.values import Json
 
@@ -33,6 +34,15 @@ class Receipt:
     detail: Mapping[str, Json] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Undo:
+    """How an effect that happened is undone: another effect, proposed like any other."""
+
+    operation: str
+    effector: str
+    payload: Mapping[str, Json]
+
+
 class Effector(Protocol):
     """Performs effects of one kind."""
 
@@ -53,3 +63,22 @@ class Effector(Protocol):
 
     def look_up(self, effect: Effect) -> Receipt | None:
         """The receipt of an effect that happened, None where it surely did not; asked only where `can_look_up`."""
+
+    def compensation(self, effect: Effect, receipt: Receipt) -> Undo | None:
+        """The effect that undoes one that happened, None where nothing does."""
+
+    def simulate(self, effect: Effect) -> Receipt:
+        """The sandbox twin: what `act` would do, in the receipt's detail. Nothing leaves; GiveUp where `act` would refuse."""
+
+
+@runtime_checkable
+class Particular(Protocol):
+    """An effector of which some effects may be repeated with their key and some may not."""
+
+    def repeatable(self, effect: Effect) -> bool:
+        """Whether the target honours the key of this very effect."""
+
+
+def repeatable(effector: Effector, effect: Effect) -> bool:
+    """Whether acting again with the key does nothing twice."""
+    return effector.repeatable(effect) if isinstance(effector, Particular) else effector.idempotent

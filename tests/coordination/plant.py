@@ -13,7 +13,8 @@ from typing import Any
 
 from coordination.acting import AgentCard, ContextRecord
 from coordination.bounds import Bounds
-from coordination.effectors.effector import Effect, Effector, Receipt
+from coordination.effectors.declared import undo_of
+from coordination.effectors.effector import Effect, Effector, Receipt, Undo
 from coordination.proposals import PROPOSAL, Draft
 from coordination.runtime import Runtime
 from coordination.wakes import Wake
@@ -145,6 +146,12 @@ class Telling:
 
     def look_up(self, effect: Effect) -> Receipt | None:
         return Receipt(f"ref-{effect.key}") if effect.key in self.told else None
+
+    def compensation(self, effect: Effect, receipt: Receipt) -> Undo | None:
+        return undo_of(self.kind, effect, receipt)
+
+    def simulate(self, effect: Effect) -> Receipt:
+        return Receipt("", {"would": dict(effect.payload)})
 
 
 @dataclass

@@ -418,4 +418,4 @@ def test_an_ended_proposal_cannot_move() -> None:
     with pytest.raises(StateError, match="cannot become proposed"):
         Proposal(p.one()).move("proposed")
     ended = {state for state, following in MOVES.items() if not following}
-    assert ended == {"applied", "denied", "superseded", "rejected", "expired", "failed"}
+    assert ended == {"applied", "simulated", "denied", "superseded", "rejected", "expired", "failed"}

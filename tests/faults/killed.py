@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from coordination.bounds import Bounds
-from coordination.effectors.effector import Effect, Receipt
+from coordination.effectors.effector import Effect, Receipt, Undo
 from coordination.proposals import Draft
 from coordination.runtime import Runtime
 from coordination.wakes import Wake
@@ -43,6 +43,12 @@ class File:
 
     def look_up(self, effect: Effect) -> Receipt | None:
         raise AssertionError("it cannot be asked")
+
+    def compensation(self, effect: Effect, receipt: Receipt) -> Undo | None:
+        return None
+
+    def simulate(self, effect: Effect) -> Receipt:
+        return Receipt()
 
 
 def say(word: str) -> None:

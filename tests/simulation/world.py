@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import Any
 
 from coordination.bounds import Bounds
-from coordination.effectors.effector import Effect, Receipt
+from coordination.effectors.effector import Effect, Receipt, Undo
 from coordination.errors import EffectorError, RetryLater
 from coordination.proposals import MOVES, OPEN, PROPOSAL, Draft
 from coordination.runtime import Runtime
@@ -89,6 +89,12 @@ class Outside:
 
     def look_up(self, effect: Effect) -> Receipt | None:
         raise AssertionError("it cannot be asked")
+
+    def compensation(self, effect: Effect, receipt: Receipt) -> Undo | None:
+        return None
+
+    def simulate(self, effect: Effect) -> Receipt:
+        return Receipt()
 
 
 class Watched(DictStore):
