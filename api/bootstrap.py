@@ -174,6 +174,7 @@ def build(settings: Settings, *, index: bool = False, acting: bool = False) -> N
         worker=worker,
         acting=agents,
         committed=store.on_commit,
+        evidence=raw,
         closing=closing.close,
     )
 

@@ -32,6 +32,7 @@ class Noesis:
     rules: Callable[[], RuleBook]
     view: Callable[[Principal], View]
     authenticate: Callable[[str], Principal]
+    evidence: Any = None
     index: Any = None
     embedder: Any = None
     runtime: Any = None

@@ -11,6 +11,9 @@ from contextlib import ExitStack, contextmanager
 from types import FrameType
 
 from api.indexing import Indexing
+from api.checkpointing import Checkpointing
+from api.errors import BindingError, SettingsError
+from api.health import Health
 from api.platform import Noesis
 
 
@@ -22,6 +25,12 @@ def at_work(platform: Noesis, *, worker: bool = True) -> Iterator[None]:
             indexing = Indexing(platform)
             indexing.start()
             running.callback(indexing.stop)
+        if platform.settings.metrics_port is not None:
+            running.callback(_probes(platform, alone).stop)
+        if platform.settings.checkpoint_changes:
+            checkpointing = Checkpointing(platform)
+            checkpointing.start()
+            running.callback(checkpointing.stop)
         if worker and platform.worker is not None:
             platform.worker.start()
             running.callback(platform.worker.stop)

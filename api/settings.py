@@ -149,6 +149,22 @@ class Settings(BaseSettings):
     """Folder of a sentence-transformers model; none: the packaged all-MiniLM-L6-v2."""
     webhook_secret: SecretStr | None = None
     """Key that signs outgoing webhooks."""
+    checkpoint_changes: int = Field(1_000, ge=0)
+    """Changes after which a running process signs a checkpoint; 0: only when asked."""
+    checkpoint_seconds: float = Field(300.0, ge=1)
+    """Seconds after which it signs one although there were fewer changes, if there were any."""
+    checkpoint_key: SecretStr | None = None
+    """Ed25519 private key (PEM) that signs checkpoints; none: checkpoint_key_file."""
+    checkpoint_key_file: Path = Path("checkpoint.key")
+    """File of that key, in the home folder where relative; made on first use, readable by its owner only."""
+    checkpoint_origin: str | None = None
+    """Name of this ledger in its notes, e.g. example.com/orders; taken when the first key is made, fixed from then on."""
+    witness_key_file: Path | None = None
+    """File of a second key that co-signs each checkpoint; keep it where the database's owner has no right."""
+    witness_file: Path | None = None
+    """File to which each checkpoint is appended and with which `noesis verify` compares; keep it on another machine."""
+    retention_days: dict[str, int] = {}
+    """Days for which the rows of a class may not be erased, by class."""
     webhook_allow: Names = ()
     """Hosts that a webhook may call although their address is private."""
     llm_url: str | None = None

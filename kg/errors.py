@@ -7,6 +7,7 @@
     │   ├── OntologyError         the ontology itself
     │   ├── MappingError          a mapping file, with its line
     │   ├── SourceError           a source that cannot be read
+    │   ├── ArchiveError          a file that carries a whole graph
     │   └── ScanLimitError        too little of what was looked at may be seen
     ├── ConflictError             somebody else wrote first; read again and retry
     ├── CauseReusedError          one cause id, two different contents
@@ -17,6 +18,9 @@
     │   ├── StoreCorruptError     damaged
     │   └── StoreVersionError     written by a newer Noesis
     ├── LedgerError               the record does not verify
+    │   ├── NoteError             (also InputError) a signed note, a key or a proof that is not what it says
+    │   └── CheckpointError       a signed checkpoint and the ledger contradict each other
+    ├── KeyFileError              a private key that cannot be used
     └── SearchIndexError          the semantic index cannot serve
         ├── ModelMismatchError    embeddings of another model
         └── OwnerGoneError        the process that owns the index does not answer
@@ -54,6 +58,10 @@ class MappingError(InputError):
 
 class SourceError(InputError):
     """The source cannot be read; check its address, its format and the permissions."""
+
+
+class ArchiveError(InputError):
+    """The archive cannot be used; make it again with `noesis export`."""
 
 
 class ScanLimitError(InputError):
@@ -102,6 +110,18 @@ class StoreVersionError(StoreError):
 
 class LedgerError(NoesisError):
     """The ledger does not verify; the message names the first position that differs."""
+
+
+class NoteError(LedgerError, InputError):
+    """The signed note is malformed; take it again from where it was made."""
+
+
+class CheckpointError(LedgerError):
+    """The ledger is not the one that the checkpoint was signed for; keep both as evidence and restore a backup."""
+
+
+class KeyFileError(NoesisError):
+    """The key is no Ed25519 private key in PEM; give another, or let Noesis make one in the home folder."""
 
 
 class SearchIndexError(NoesisError):

@@ -10,10 +10,11 @@ import json
 from collections.abc import Sequence
 from json.encoder import encode_basestring as quote
 
-from kg.ledger import leaf_hash
 from kg.values import canonical
 
 SALT_BYTES = 16
+#: Key of the note that names the erasures of a row, beside the commitments; no property is called so.
+ERASURE = ""
 #: What the first cause is chained to.
 NO_SEAL = bytes(32)
 _sha256 = hashlib.sha256
@@ -88,13 +89,14 @@ def personal_commitments(personal: str | None, salts: bytes, erased: str | None 
         raise ValueError("not one salt a value")
     if erased is not None:
         kept = _loads(erased)
-        if not kept or canonical(kept) != erased or kept.keys() & made.keys():
+        if ERASURE not in kept or canonical(kept) != erased or kept.keys() & made.keys():
             raise ValueError("erased values are not canonical")
+        del kept[ERASURE]
         return canonical(made | kept)
     return f"{{{','.join([f'{quote(name)}:{chr(34)}{hexes}{chr(34)}' for name, hexes in made.items()])}}}"
 
 
-def entity_leaf(
+def entity_text(
     prefix: str,
     changed: str,
     cls: str,
@@ -106,26 +108,24 @@ def entity_leaf(
     valid_from: str | None,
     valid_to: str | None,
     version: int,
-) -> bytes:
-    """The leaf hash of an entity change; `prefix` comes from `leaf_prefix`, `changed` and `personal` are JSON."""
+) -> str:
+    """What is hashed for an entity change; `prefix` comes from `leaf_prefix`, `changed` and `personal` are JSON."""
     start = "null" if valid_from is None else f'"{valid_from}"'
     end = "null" if valid_to is None else f'"{valid_to}"'
-    text = (
+    return (
         f'{prefix}"changed":{changed},"class":{quote(cls)},"id":{quote(id)},"kind":"{kind}","personal":{personal},'
         f'"position":{position},"rest":"{rest}","valid_from":{start},"valid_to":{end},"version":{version}}}'
     )
-    return leaf_hash(text.encode())
 
 
-def relation_leaf(
+def relation_text(
     prefix: str, cls: str, source: str, kind: str, position: int, relation: str, rest: str, target: str
-) -> bytes:
-    """The leaf hash of a relation change; `rest` is empty for the end of a relation, which carries no values."""
-    text = (
+) -> str:
+    """What is hashed for a relation change; `rest` is empty for the end of a relation, which carries no values."""
+    return (
         f'{prefix}"class":{quote(cls)},"id":{quote(source)},"kind":"{kind}","position":{position},'
         f'"relation":{quote(relation)},"rest":"{rest}","target":{quote(target)}}}'
     )
-    return leaf_hash(text.encode())
 
 
 def leaf_prefix(at: str, seal: bytes) -> str:

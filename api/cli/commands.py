@@ -5,7 +5,21 @@ from typing import Annotated
 
 import typer
 
-from api.cli import agents, doubting, filling, governing, keeping, looking, playing, ruling, running, setting_up
+from api.cli import (
+    agents,
+    doubting,
+    filling,
+    governing,
+    keeping,
+    looking,
+    moving,
+    playing,
+    proving,
+    replaying,
+    ruling,
+    running,
+    setting_up,
+)
 from api.cli.session import Session
 
 _PANELS = (
@@ -28,7 +42,19 @@ _PANELS = (
             ("reject", governing.reject),
             ("resolve", doubting.settle_doubt),
             ("decisions", governing.decisions),
-            ("verify", keeping.verify),
+            ("explain", replaying.show_explanation),
+            ("replay", replaying.replay),
+            ("verify", proving.verify),
+            ("prove", proving.prove),
+        ),
+    ),
+    (
+        "Keep",
+        (
+            ("export", moving.export_graph),
+            ("import", moving.import_graph),
+            ("backup", moving.backup),
+            ("restore", moving.restore),
         ),
     ),
     ("Look closer", (("models", setting_up.models), ("schema", setting_up.schema))),
@@ -39,6 +65,7 @@ _GROUPS = (
     ("Run", "agents", agents.agents),
     ("Govern", "rules", ruling.rules),
     ("Govern", "controls", governing.controls),
+    ("Govern", "checkpoint", proving.checkpoint),
     ("Govern", "keys", governing.keys),
 )
 

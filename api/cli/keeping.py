@@ -1,4 +1,4 @@
-"""`noesis verify` and `noesis index`: is the record whole, and does the index say what the graph says."""
+"""`noesis index`: does the index say what the graph says."""
 
 from typing import Annotated
 
@@ -12,25 +12,6 @@ from kg.indexer import Indexer
 index = typer.Typer(
     no_args_is_help=True, help="The semantic index: derived from the graph, checked against it, rebuilt at will."
 )
-
-
-def verify(context: typer.Context, json: Json = False) -> None:
-    """Recompute the whole ledger from the rows; exit code 1 names the first position that was altered, removed or added."""
-    terminal = Terminal()
-    with session_of(context).platform() as platform, terminal.progress("verifying") as progress:
-        head = platform.store.head()
-        try:
-            checked = platform.store.verify(progress)
-        except LedgerError as error:
-            if json:
-                terminal.document({"ok": False, "reason": str(error)})
-                raise typer.Exit(1) from None
-            raise
-    if json:
-        terminal.document({"ok": True, "changes": checked, "root": head.root.hex()})
-        return
-    terminal.line(f"The ledger holds: {checked:,} changes, every one as it was committed.")
-    terminal.line(f"Root {head.root.hex()} at position {head.position:,}. Keep it elsewhere to compare later.")
 
 
 @index.command("check")

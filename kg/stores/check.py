@@ -6,6 +6,7 @@ an adapter hands in its rows as `Record`.
 """
 
 import itertools
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -17,7 +18,8 @@ from kg.leaf import NO_SEAL, cause_text, commitment, leaf_prefix, seal
 from kg.model import Kind
 from kg.store import Progress
 from kg.stores.plan import link_leaf, version_leaf
-from kg.stores.rows import ChangeRow, HeadRow, RelationRow, VersionRow
+from kg.stores.redaction import CLASS, Notes
+from kg.stores.rows import CauseRow, ChangeRow, HeadRow, RelationRow, VersionRow
 
 #: Changes between two calls of progress.
 STEP: Final = 10_000
@@ -29,8 +31,8 @@ _ENTITY_KINDS = frozenset({Kind.CREATED.value, Kind.UPDATED.value, Kind.CLOSED.v
 class Record:
     """The rows of a store, each kind read once in its order.
 
-    `causes`: number, id, at, first, last, activity, agent, reason, on_behalf_of, attributes, salt, request, seal.
-    `changes`: the 11 columns of a change, the 12 of its version and the 7 of its relation, None where there is none.
+    `causes`: number, id, at, first, last, activity, agent, reason, on_behalf_of, attributes, salt, request, seal, erased.
+    `changes`: the 11 columns of a change, the 12 of its version and the 8 of its relation, None where there is none.
     `inputs` gives the inputs of a cause by its number, asked in order; `nodes` the (place, root) of a level of the tree.
     """
 
@@ -51,7 +53,7 @@ def check(record: Record, progress: Progress | None = None) -> int:
         position = log.position + 1
         if row[0] != number:
             raise broken(position, f"cause {number} is missing")
-        sealed = _checked(position, partial(_sealed, row, record.inputs, sealed))
+        sealed = _checked(position, partial(_sealed, row, record.inputs, sealed, log.notes, position))
         first, last = row[3], row[4]
         if sealed != row[12] or first != position or last < first - 1:
             raise broken(position, f"cause {row[1]!r} is not what was sealed")
@@ -61,6 +63,8 @@ def check(record: Record, progress: Progress | None = None) -> int:
     log.finish()
     if (head.position, head.at, head.causes, head.seal) != (log.position, last_time, number, sealed):
         raise broken(min(head.position, log.position) + 1, "the head of the log is another than its rows give")
+    if (unsaid := log.notes.wrong()) is not None:
+        raise broken(unsaid, "values were erased without a record that says so, or otherwise than it says")
     return log.position
 
 
@@ -78,9 +82,15 @@ def _checked(position: int, compute: Callable[[], bytes]) -> bytes:
         raise broken(position, "a row holds what was never written") from None
 
 
-def _sealed(row: Row, inputs: Callable[[int], list[tuple[str, int]]], prior: bytes) -> bytes:
-    number, id, at, first, last, activity, agent, reason, on_behalf_of, attributes, salt, request, _ = row
-    text = cause_text(id, activity, agent, reason, on_behalf_of, inputs(number), attributes)
+def _sealed(
+    row: Row, inputs: Callable[[int], list[tuple[str, int]]], prior: bytes, notes: Notes, position: int
+) -> bytes:
+    number, id, at, first, last, activity, agent, reason, on_behalf_of, attributes, salt, request, _, erased = row
+    used = inputs(number)
+    if erased is not None:
+        notes.take(CauseRow(*row[:13], used, erased), None, position)
+        return seal(prior, at, json.loads(erased)["cause"], request, first, last)
+    text = cause_text(id, activity, agent, reason, on_behalf_of, used, attributes)
     return seal(prior, at, commitment(salt, text), request, first, last)
 
 
@@ -89,6 +99,7 @@ class _Log:
 
     def __init__(self, record: Record, progress: Progress | None) -> None:
         self.position = 0
+        self.notes = Notes()
         self._rows = record.changes
         self._total = record.head.position
         self._progress = progress
@@ -102,7 +113,7 @@ class _Log:
             position = self.position + 1
             if row[0] != position or row[9] != cause:
                 raise broken(position, "the change is missing, moved or of another cause")
-            leaf = _checked(position, partial(_leaf, row, prefix))
+            leaf = _checked(position, partial(_leaf, row, prefix, self.notes))
             if leaf != row[10]:
                 raise broken(position, "the change is not what was recorded")
             for level, place, root in ledger.append(self._pending, self.position, (leaf,)):
@@ -127,7 +138,7 @@ class _Log:
             self._progress(self.position, self._total)
 
 
-def _leaf(row: Row, prefix: str) -> bytes:
+def _leaf(row: Row, prefix: str, notes: Notes) -> bytes:
     """The leaf of a joined row; raises ValueError where change, version and relation do not name the same."""
     position, kind, cls, subject, version, changed, relation, target, origin, cause, leaf = row[:11]
     change = ChangeRow(position, kind, cls, subject, version, changed, relation, target, origin, cause, leaf)
@@ -137,8 +148,12 @@ def _leaf(row: Row, prefix: str) -> bytes:
         same = (stored.id, stored.version, stored.cls, stored.closed) == (subject, version, cls, closed)
         if not same or target is not None or row[23] is not None or kind not in _ENTITY_KINDS:
             raise ValueError
+        if stored.erased is not None:
+            notes.take(stored, origin, position)
+        if cls == CLASS:
+            notes.said(stored)
         return version_leaf(prefix, change, stored)
-    link = RelationRow(*row[23:30]) if kind == Kind.LINKED else None
+    link = RelationRow(*row[23:31]) if kind == Kind.LINKED else None
     if row[11] is not None or version != 0 or changed != "[]" or origin is not None:
         raise ValueError
     if link is None:
@@ -146,4 +161,6 @@ def _leaf(row: Row, prefix: str) -> bytes:
             raise ValueError
     elif (link.source, link.name, link.target) != (subject, relation, target):
         raise ValueError
+    elif link.erased is not None:
+        notes.take(link, None, position)
     return link_leaf(prefix, change, link)

@@ -26,7 +26,7 @@ _VERSION: Final = (
     *("position", "subject", "version", "cls", "until", "closed", "valid_from", "valid_to"),
     *("salts", "props", "personal", "erased"),
 )
-_LINK: Final = ("position", "subject", "relation", "target", "until", "salt", "props")
+_LINK: Final = ("position", "subject", "relation", "target", "until", "salt", "props", "erased")
 _CONTRADICTIONS: Final = (
     ("a version that ends at another position than its successor begins", "wrong_versions"),
     ("a relation that ends where the log does not end it", "wrong_links"),
@@ -64,7 +64,7 @@ class _Reader:
                 self._inputs = {
                     after: list(zip(row[13], row[14], strict=False)) if len(row[13]) == len(row[14]) else []
                 }
-                yield (*row[:10], bytes(row[10]), row[11], bytes(row[12]))
+                yield (*row[:10], bytes(row[10]), row[11], bytes(row[12]), row[15])
 
     def inputs(self, number: int) -> list[tuple[str, int]]:
         """The inputs of the cause read last."""

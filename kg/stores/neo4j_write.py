@@ -95,7 +95,7 @@ def load(tx: "ManagedTransaction", batch: Sequence[Prepared], head: HeadRow) -> 
     seen: dict[str, Seen] = {}
     for id, at, first, last, salt, request in _asked(tx, "seen", "ids", causes):
         made = dict(fetch(tx, query("made"), {"first": first, "last": last}))
-        seen[id] = Seen(bytes(salt), request, Commit(id, first, last, at_time(at), made, repeated=True))
+        seen[id] = Seen(bytes(salt or b""), request, Commit(id, first, last, at_time(at), made, repeated=True))
     return Loaded(head, latest, links, state, seen)
 
 
@@ -153,7 +153,7 @@ def _subtrees(nodes: Sequence[ledger.Node]) -> dict[int, bytes]:
 
 def _cause(row: Any) -> dict[str, Any]:
     names = ("number", "id", "at", "first", "last", "activity", "agent", "reason", "on_behalf_of", "attributes")
-    return {name: getattr(row, name) for name in (*names, "salt", "request", "seal")} | {
+    return {name: getattr(row, name) for name in (*names, "salt", "request", "seal", "erased")} | {
         "input_ids": [id for id, _ in row.inputs],
         "input_versions": [version for _, version in row.inputs],
     }
@@ -216,7 +216,7 @@ def _save_versions(run: Any, plan: Plan, subtrees: Mapping[int, bytes], schema: 
                 closed.append(entry | {"shown": show.entity(row)})
         elif (link := plan.relations.get(change.position)) is not None:
             until = plan.cut.get(link.since)
-            node |= {"until": until, "salt": link.salt, "props": link.props}
+            node |= {"until": until, "salt": link.salt, "props": link.props, "erased": link.erased}
             links.append({"node": node, "labels": ["CurrentLink"] if until is None else []})
             if until is None:
                 kind, seen = show.relationship(link.name), show.relation(link)

@@ -73,6 +73,7 @@ class RelationRow:
     until: int | None
     salt: bytes
     props: str
+    erased: str | None = None
 
 
 @dataclass(slots=True)
@@ -110,6 +111,7 @@ class CauseRow:
     request: str
     seal: bytes
     inputs: list[tuple[str, int]]
+    erased: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +127,7 @@ class StateRow:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A cause that is already committed: its salt, the commitment to its request, and its Commit."""
+    """A cause that is already committed: its salt (empty once erased), the commitment to its request, and its Commit."""
 
     salt: bytes
     request: str

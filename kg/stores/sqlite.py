@@ -5,7 +5,8 @@ turn to write and translates errors. It does not group the commits of several th
 """
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 from kg import ledger
 from kg.clock import Clock
 from kg.errors import StoreError
+from kg.evidence import Forgetting, Forgotten, Node, Opening
 from kg.model import (
     Cause,
     Change,
@@ -30,6 +32,7 @@ from kg.model import (
     Write,
 )
 from kg.store import PAGE_MAX, Head, Progress, Request, Schema
+from kg.stores import sqlite_evidence as evidence
 from kg.stores import sqlite_graph as graph
 from kg.stores import sqlite_read as read
 from kg.stores import sqlite_text as text
@@ -248,6 +251,49 @@ class SqliteStore:
 
     def close(self) -> None:
         """Release files and threads."""
+    @contextmanager
+    def carry(self, moves: Moves) -> Iterator[Carried]:
+        """One snapshot of the whole graph."""
+        with self._database.reading(snapshot=True) as connection:
+            yield move.carried(connection, moves)
+
+    def vacancy(self) -> tuple[HeadRow, bool]:
+        """The end of the log, and whether there are no machine rows."""
+        with self._database.reading(snapshot=True) as connection:
+            return move.vacancy(connection)
+
+    def receive(self, batches: Iterator[Batch]) -> None:
+        """Take in a whole graph in one transaction, or nothing."""
+        with self._database.writing() as connection:
+            self._frontier, self._indexed = None, None
+            move.receive(connection, batches)
+
+    def back_up(self, target: Path, progress: Progress | None = None) -> None:
+        """Copy the database as it is now to another file, while writers go on."""
+        with self._database.reading(snapshot=True) as connection:
+            move.back_up(connection, target, progress)
+
+    def nodes(self, wanted: Sequence[Node]) -> dict[Node, bytes]:
+        """The roots of these complete subtrees of the ledger."""
+        with self._database.reading() as connection:
+            return evidence.nodes(connection, wanted)
+
+    def openings(self, positions: Sequence[int]) -> list[Opening]:
+        """The changes at these positions with what opens them."""
+        with self._database.reading(snapshot=True) as connection:
+            return evidence.openings(connection, positions)
+
+    def forget(self, forgetting: Forgetting, record: Callable[[Forgotten], Request]) -> tuple[Forgotten, Commit]:
+        """Erase, record it in the same transaction, then empty the write-ahead log."""
+        schema = self.schema
+        forgotten, commit, edge = evidence.forget(self._database, schema, self._clock, forgetting, record)
+        self._remember(edge, schema, self._indexed or set())
+        return forgotten, commit
+
+    def residue(self, texts: Sequence[str]) -> list[str]:
+        """The files of this store that still hold one of these texts."""
+        return evidence.residue(self._database.path, texts)
+
         try:
             self._database.close()
         except sqlite3.Error as error:

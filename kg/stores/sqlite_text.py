@@ -92,6 +92,18 @@ def _follow(connection: sqlite3.Connection, schema: Schema) -> None:
     connection.execute("UPDATE text_cursor SET position = ?", (until,))
 
 
+def refresh(connection: sqlite3.Connection, schema: Schema, id: str) -> None:
+    """Take an entity as it is now in place of what the index held of it; only where it held something."""
+    if connection.execute("SELECT 1 FROM text_entity WHERE id = ?", (id,)).fetchone() is None:
+        return
+    _drop(connection, id)
+    row = connection.execute(
+        f"SELECT {ENTITY_COLUMNS} FROM version v WHERE v.id = ? AND v.until IS NULL AND v.closed = 0", (id,)
+    ).fetchone()
+    if row is not None:
+        _put(connection, row, _texts(schema, row[1]))
+
+
 def _drop(connection: sqlite3.Connection, id: str) -> None:
     row = connection.execute("SELECT number FROM text_entity WHERE id = ?", (id,)).fetchone()
     if row is not None:

@@ -14,12 +14,12 @@ from kg.stores.sqlite_write import head_row
 _CHANGES = (
     "SELECT c.position, c.kind, c.cls, c.subject, c.version, c.changed, c.relation, c.target, c.origin, c.cause, c.leaf,"
     " v.since, v.id, v.version, v.cls, v.until, v.closed, v.valid_from, v.valid_to, v.salts, v.props, v.personal,"
-    " v.erased, r.since, r.source, r.name, r.target, r.until, r.salt, r.props FROM change c"
+    " v.erased, r.since, r.source, r.name, r.target, r.until, r.salt, r.props, r.erased FROM change c"
     " LEFT JOIN version v ON v.since = c.position LEFT JOIN relation r ON r.since = c.position ORDER BY c.position"
 )
-_CAUSES = (
-    "SELECT number, id, at, first, last, activity, agent, reason, on_behalf_of, attributes, salt, request, seal"
-    " FROM cause ORDER BY number"
+CAUSES: Final = (
+    "SELECT number, id, at, first, last, activity, agent, reason, on_behalf_of, attributes, salt, request, seal,"
+    " erased FROM cause ORDER BY number"
 )
 
 #: Statements that give the first position at which a set of rows contradicts the log, or no row or NULL.

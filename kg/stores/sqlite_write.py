@@ -32,7 +32,10 @@ _STATE = (
     "SELECT s.kind, s.key, s.revision, s.due, s.value FROM json_each(?) j CROSS JOIN state s "
     "ON s.kind = json_extract(j.value, '$[0]') AND s.key = json_extract(j.value, '$[1]')"
 )
-_CAUSES = f"SELECT id, at, first, last, salt, request FROM cause WHERE id IN ({_EACH})"
+_CAUSES = (
+    "SELECT id, at, first, last, CASE WHEN erased IS NULL THEN salt ELSE x'' END, request FROM cause"
+    f" WHERE id IN ({_EACH})"
+)
 _MADE = "SELECT subject, max(version) FROM change WHERE position BETWEEN ? AND ? AND version > 0 GROUP BY subject"
 
 
@@ -129,9 +132,9 @@ def save(connection: sqlite3.Connection, plan: Plan, nodes: Sequence[ledger.Node
         )  # fmt: skip
     if plan.relations:
         many(
-            "INSERT INTO relation (since, source, name, target, until, salt, props) VALUES (?,?,?,?,?,?,?)",
+            "INSERT INTO relation (since, source, name, target, until, salt, props, erased) VALUES (?,?,?,?,?,?,?,?)",
             [
-                (r.since, r.source, r.name, r.target, plan.cut.get(r.since), r.salt, r.props)
+                (r.since, r.source, r.name, r.target, plan.cut.get(r.since), r.salt, r.props, r.erased)
                 for r in plan.relations.values()
             ],
         )
@@ -155,10 +158,10 @@ def _save_causes(connection: sqlite3.Connection, plan: Plan) -> None:
         return
     connection.executemany(
         "INSERT INTO cause (number, id, at, first, last, activity, agent, reason, on_behalf_of, attributes, salt,"
-        " request, seal) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
+        " request, seal, erased) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
         [
             (c.number, c.id, c.at, c.first, c.last, c.activity, c.agent, c.reason, c.on_behalf_of, c.attributes, c.salt,
-             c.request, c.seal)
+             c.request, c.seal, c.erased)
             for c in plan.causes
         ],
     )  # fmt: skip

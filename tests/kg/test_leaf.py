@@ -31,15 +31,11 @@ def test_the_text_of_a_cause_is_rfc_8785(
 
 @given(words, words, st.none() | words)
 def test_leaf_texts_are_rfc_8785(cls: str, id: str, origin: str | None) -> None:
-    texts: list[str] = []
-    kept, leaf.leaf_hash = leaf.leaf_hash, lambda data: texts.append(data.decode()) or b""  # type: ignore[func-returns-value]
-    try:
-        prefix = leaf.leaf_prefix("2026-01-01T00:00:00.000000Z", bytes(32))
-        leaf.entity_leaf(prefix, '["a"]', cls, id, "created", "{}", 7, "00", None, "2026-01-01T00:00:00.000000Z", 1)
-        leaf.relation_leaf(prefix, cls, id, "linked", 8, "uses", "00", id)
-    finally:
-        leaf.leaf_hash = kept
-    for text in [*texts, leaf.rest_text(origin, "{}")]:
+    prefix = leaf.leaf_prefix("2026-01-01T00:00:00.000000Z", bytes(32))
+    end = "2026-01-01T00:00:00.000000Z"
+    entity = leaf.entity_text(prefix, '["a"]', cls, id, "created", "{}", 7, "00", None, end, 1)
+    relation = leaf.relation_text(prefix, cls, id, "linked", 8, "uses", "00", id)
+    for text in [entity, relation, leaf.rest_text(origin, "{}")]:
         assert text.encode() == rfc8785.dumps(json.loads(text))
 
 

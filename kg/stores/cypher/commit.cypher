@@ -42,7 +42,7 @@ RETURN s.kind, s.key, s.revision, s.due, s.value
 // name: seen
 UNWIND $ids AS id
 MATCH (u:Cause {id: id})
-RETURN u.id, u.at, u.first, u.last, u.salt, u.request
+RETURN u.id, u.at, u.first, u.last, CASE WHEN u.erased IS NULL THEN u.salt END, u.request
 
 // name: made
 MATCH (c:Change) WHERE c.position >= $first AND c.position <= $last AND c.version > 0

@@ -3,7 +3,7 @@
 // name: all_causes
 MATCH (u:Cause) WHERE u.number > $after
 RETURN u.number, u.id, u.at, u.first, u.last, u.activity, u.agent, u.reason, u.on_behalf_of, u.attributes, u.salt,
-       u.request, u.seal, u.input_ids, u.input_versions ORDER BY u.number LIMIT $first
+       u.request, u.seal, u.input_ids, u.input_versions, u.erased ORDER BY u.number LIMIT $first
 
 // name: all_changes
 MATCH (c:Change) WHERE c.position > $after

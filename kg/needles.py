@@ -1,0 +1,86 @@
+"""What to look for when a person's values are to go: finds them in any text by their words, whatever stands between.
+
+Invariant: a value is found wherever its words follow one another, in any letter case and punctuation, also inside JSON that is
+itself a text. A value is *telling* where it names a person by itself (an address, a number, several words); others are looked
+for only where a text is known to be about the person, since "Berlin" is not somebody's wherever it stands.
+"""
+
+import re
+from collections.abc import Iterable
+from typing import Final
+
+#: Letters and digits of the shortest value that is looked for, and of the shortest telling one.
+SHORTEST: Final = 3
+TELLING_LETTERS: Final = 6
+TELLING_DIGITS: Final = 7
+#: What stands where a value was.
+ERASED: Final = "[erased]"
+_TOKEN = re.compile(r"\\[nrtbf]|\w+")
+
+Words = tuple[str, ...]
+
+
+class Needles:
+    """The values of one person."""
+
+    def __init__(self, values: Iterable[str]) -> None:
+        self._wide: set[Words] = set()
+        self._lengths: dict[str, set[int]] = {}
+        self._all: set[Words] = set()
+        for value in values:
+            words = tuple(_words(value))
+            if sum(map(len, words)) >= SHORTEST:
+                self._all.add(words)
+                self._lengths.setdefault(words[0], set()).add(len(words))
+                if _telling(value, words):
+                    self._wide.add(words)
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def scrub(self, text: str, *, wide: bool) -> str | None:
+        """The text without the values (only the telling ones where `wide`); None where it holds none."""
+        if self._lengths.keys().isdisjoint(_words(text)):
+            return None
+        spans = self._spans(text, self._wide if wide else self._all)
+        if not spans:
+            return None
+        parts, start = [], 0
+        for first, last in spans:
+            parts += [text[start:first], ERASED]
+            start = last
+        return "".join(parts) + text[start:]
+
+    def met(self, text: str) -> int:
+        """How many different values stand in a text."""
+        return len({tuple(_words(text[first:last])) for first, last in self._spans(text, self._all)})
+
+    def telling(self, text: str) -> bool:
+        """Whether a text holds a telling value."""
+        return self.scrub(text, wide=True) is not None
+
+    def _spans(self, text: str, wanted: set[Words]) -> list[tuple[int, int]]:
+        tokens = [(m[0].casefold(), m.start(), m.end()) for m in _TOKEN.finditer(text) if m[0][0] != "\\"]
+        found: list[tuple[int, int]] = []
+        place = 0
+        while place < len(tokens):
+            for length in sorted(self._lengths.get(tokens[place][0], ()), reverse=True):
+                some = tokens[place : place + length]
+                if tuple(word for word, _, _ in some) in wanted:
+                    found.append((some[0][1], some[-1][2]))
+                    place += length - 1
+                    break
+            place += 1
+        return found
+
+
+def _words(text: str) -> list[str]:
+    return [word for word in _TOKEN.findall(text.casefold()) if word[0] != "\\"]
+
+
+def _telling(value: str, words: Words) -> bool:
+    letters = sum(map(len, words))
+    digits = sum(ch.isdigit() for ch in value)
+    return letters >= TELLING_LETTERS and (
+        "@" in value or digits >= TELLING_DIGITS or (len(words) > 1 and digits < letters)
+    )
