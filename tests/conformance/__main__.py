@@ -3,7 +3,10 @@
 import importlib
 import sys
 
-SUITES = {"graphql-http": "tests.conformance.graphql_http.__main__"}
+SUITES = {
+    "graphql-http": "tests.conformance.graphql_http.__main__",
+    "open-workflow": "tests.conformance.workflow_ctk",
+}
 
 
 def main(names: list[str]) -> int:
