@@ -22,7 +22,7 @@ class Noesis:
     """Everything the API calls. `rules()` is the current RuleBook and `view(principal)` the governed View made with it.
 
     `authenticate(key)` gives the principal of an API key or raises KeyRejectedError. `runtime` and `acting` are None in a process
-    without workers. `committed`, where the store can tell, registers a callback for new positions.
+    without workers, `metrics` in one that nobody watches. `committed`, where the store can tell, registers a callback for new positions.
     """
 
     store: GraphStore
@@ -38,6 +38,7 @@ class Noesis:
     runtime: Any = None
     worker: Any = None
     acting: Any = None
+    metrics: Any = None
     committed: Callable[[Callable[[int], None]], None] | None = None
     closing: Callable[[], None] = lambda: None
 

@@ -4,37 +4,56 @@ Invariant: everything started is stopped in reverse order, work at hand is finis
 first one's clean-up short of its bounds.
 """
 
+import logging
 import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from types import FrameType
 
-from api.indexing import Indexing
 from api.checkpointing import Checkpointing
 from api.errors import BindingError, SettingsError
 from api.health import Health
+from api.indexing import Indexing
+from api.metrics import Metrics
 from api.platform import Noesis
+from api.probes import Probes
+from api.standing import rows
 
 
 @contextmanager
-def at_work(platform: Noesis, *, worker: bool = True) -> Iterator[None]:
-    """Run the indexing and, where asked, the worker of a platform."""
+def at_work(platform: Noesis, *, worker: bool = True, alone: bool = True) -> Iterator[None]:
+    """Run the indexing and, where asked, the worker of a platform; its probes too, which only one of several processes can."""
     with ExitStack() as running:
-        if platform.index is not None:
-            indexing = Indexing(platform)
-            indexing.start()
-            running.callback(indexing.stop)
         if platform.settings.metrics_port is not None:
             running.callback(_probes(platform, alone).stop)
         if platform.settings.checkpoint_changes:
             checkpointing = Checkpointing(platform)
             checkpointing.start()
             running.callback(checkpointing.stop)
+        if platform.index is not None:
+            indexing = Indexing(platform)
+            indexing.start()
+            running.callback(indexing.stop)
         if worker and platform.worker is not None:
             platform.worker.start()
             running.callback(platform.worker.stop)
         yield
+
+
+def _probes(platform: Noesis, alone: bool) -> Probes:
+    metrics = platform.metrics or Metrics()
+    metrics.watch(lambda: rows(platform))
+    probes = Probes(platform.settings, metrics, Health(platform))
+    try:
+        probes.start()
+    except BindingError:
+        raise
+    except SettingsError as error:
+        if alone:
+            raise
+        logging.getLogger(__name__).warning("another process answers for this one: %s", error)
+    return probes
 
 
 def until_told(ready: Callable[[], None]) -> str:

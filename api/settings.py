@@ -69,6 +69,8 @@ class Settings(BaseSettings):
     """Python file or package folder that exposes AGENTS."""
     rules: str | None = None
     """Folder of Cedar rules that are added at the first start."""
+    rules_review: bool = True
+    """Whether a rule added or retired by hand takes effect only after somebody else reviewed it."""
     people: str | None = None
     """YAML file of users, roles and departments."""
 
@@ -147,8 +149,6 @@ class Settings(BaseSettings):
     """Whether a new index on the server also holds vectors as bytes, a quarter of the memory; as above."""
     model_dir: Path | None = None
     """Folder of a sentence-transformers model; none: the packaged all-MiniLM-L6-v2."""
-    webhook_secret: SecretStr | None = None
-    """Key that signs outgoing webhooks."""
     checkpoint_changes: int = Field(1_000, ge=0)
     """Changes after which a running process signs a checkpoint; 0: only when asked."""
     checkpoint_seconds: float = Field(300.0, ge=1)
@@ -165,6 +165,8 @@ class Settings(BaseSettings):
     """File to which each checkpoint is appended and with which `noesis verify` compares; keep it on another machine."""
     retention_days: dict[str, int] = {}
     """Days for which the rows of a class may not be erased, by class."""
+    webhook_secret: SecretStr | None = None
+    """Key that signs outgoing webhooks."""
     webhook_allow: Names = ()
     """Hosts that a webhook may call although their address is private."""
     llm_url: str | None = None
@@ -314,7 +316,9 @@ def _known(names: Iterable[str], where: str, prefix: str) -> None:
         bare = name[len(prefix) :].lower() if prefix else name
         held = bare.removesuffix(IN_FILE.lower()) if prefix else bare
         if held != bare and held in known and not is_secret(held):
-            raise SettingsError(f"{where}: {name} names a file, but {held} is no secret; set {name.removesuffix(IN_FILE)}")
+            raise SettingsError(
+                f"{where}: {name} names a file, but {held} is no secret; set {name.removesuffix(IN_FILE)}"
+            )
         if held not in known:
             near = difflib.get_close_matches(bare, known, 1, 0.5)
             shown = (prefix + near[0].upper() if prefix else near[0]) if near else ""

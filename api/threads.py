@@ -7,6 +7,7 @@ event loop. A call that outlives its request keeps its thread until it ends; it 
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from functools import partial
 from typing import TypeVar
 
@@ -34,7 +35,8 @@ class Threads:
         if self._active >= self._bound:
             raise OverloadedError
         self._active += 1
-        future = self._pool.submit(partial(function, *args, **kwargs))
+        # The thread goes on with what is under way here: the trace, and the fields of log lines.
+        future = self._pool.submit(copy_context().run, partial(function, *args, **kwargs))
         loop = asyncio.get_running_loop()
         future.add_done_callback(lambda _: self._done(loop))
         return await asyncio.wrap_future(future)

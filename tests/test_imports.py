@@ -21,7 +21,9 @@ HEAVY = (
     "neo4j",
     "numpy",
     "openai",
+    "opentelemetry",
     "pika",
+    "prometheus_client",
     "psycopg",
     "pyarrow",
     "pydantic_ai",
@@ -136,7 +138,7 @@ def test_every_adapter_is_in_a_contract_suite(port: str) -> None:
 
 def test_every_port_is_known() -> None:
     """Each public Protocol is a port with a suite, or one of those that are not: what a caller hands in, with one shape only."""
-    plain = {"Agent", "Progress", "Schema", "Task", "TextSource"}
+    plain = {"Agent", "Listener", "Progress", "Schema", "Span", "Task", "TextSource"}
     declared = {
         cls.__name__
         for name in modules()

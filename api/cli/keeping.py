@@ -6,7 +6,7 @@ import typer
 
 from api.cli.session import session_of
 from api.cli.terminal import Json, Terminal
-from kg.errors import LedgerError
+from api.process import at_work, until_told
 from kg.indexer import Indexer
 
 index = typer.Typer(
@@ -40,9 +40,18 @@ def index_check(
         raise typer.Exit(1)
 
 
+@index.command("run")
+def index_run(context: typer.Context) -> None:
+    """Keep the index like the graph, in a process of its own. Ends cleanly on Ctrl-C and SIGTERM."""
+    terminal = Terminal()
+    with session_of(context).platform(index=True, lasting=True) as platform, at_work(platform, worker=False):
+        until_told(lambda: terminal.err.print("noesis: indexing; Ctrl-C ends it", markup=False))
+    terminal.err.print("noesis: ended", markup=False)
+
+
 @index.command("rebuild")
 def index_rebuild(context: typer.Context, json: Json = False) -> None:
-    """Empty the index and fill it from the graph."""
+    """Fill a new index from the graph while the present one answers, then turn to it."""
     terminal = Terminal()
     with session_of(context).platform(index=True) as platform, terminal.progress("indexing") as progress:
         indexer = Indexer(platform.store, platform.index, platform.embedder, platform.ontology)

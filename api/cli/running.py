@@ -40,12 +40,13 @@ def work(
     """Run the agents: follow the graph, act, decide, apply. Ends cleanly on Ctrl-C and SIGTERM."""
     terminal = Terminal()
     session = session_of(context)
-    with session.platform(index=processes == 1, acting=True, workers=threads, queues=queues) as platform:
+    alone = processes == 1
+    with session.platform(index=alone, acting=True, lasting=alone, workers=threads, queues=queues) as platform:
         names = ", ".join(platform.acting.agents()) or "no agents"
         if processes == 1:
             if supervised:
                 follow_parent()
-            with at_work(platform):
+            with at_work(platform, alone=not supervised):
                 until_told(lambda: _say(terminal, f"working with {names}; Ctrl-C ends it", supervised))
             _say(terminal, "ended", supervised)
             return
@@ -72,14 +73,15 @@ def serve(
     """Serve GraphQL, with the agents working in the same process. Ends cleanly on Ctrl-C and SIGTERM."""
     terminal = Terminal()
     session = session_of(context)
-    with session.platform(index=workers == 1, acting=True, host=host, port=port) as platform:
+    alone = workers == 1
+    with session.platform(index=alone, acting=True, lasting=alone, host=host, port=port) as platform:
         settings = platform.settings
         if workers == 1:
             app = create_app(platform)
             listening = socket.socket(fileno=fd) if fd is not None else _listen(settings.host, settings.port)
             if supervised:
                 follow_parent()
-            with at_work(platform, worker=worker), outlived():
+            with at_work(platform, worker=worker, alone=not supervised), outlived():
                 _say(terminal, _address(settings.host, listening), supervised)
                 uvicorn.Server(configured(app, settings)).run(sockets=[listening])
             _say(terminal, "ended", supervised)

@@ -5,7 +5,7 @@ Invariant: the platform is closed whatever happens inside, Ctrl-C included. The 
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from api.bootstrap import DATABASE, build
 from api.errors import SettingsError
 from api.platform import Noesis
 from api.settings import Settings, load_settings
+from api.watching import watched
 from governance.principals import Principal, load_principal
 from governance.rulebook import RuleBook
 from kg.clock import Clock
@@ -43,18 +44,20 @@ class Session:
         return [f"{name}={value}" for name, value in given if value is not None]
 
     @contextmanager
-    def platform(self, *, index: bool = False, acting: bool = False, **more: Any) -> Iterator[Noesis]:
-        """The platform, closed at the end; SettingsError where nothing was set up yet."""
+    def platform(
+        self, *, index: bool = False, acting: bool = False, lasting: bool = False, **more: Any
+    ) -> Iterator[Noesis]:
+        """The platform, closed at the end; SettingsError where nothing was set up yet. `lasting`: it runs long and is watched."""
         settings = self.settings(**more)
         if settings.store_url is None:
             _expect_file(settings.home_path)
-        platform = build(settings, index=index, acting=acting)
-        try:
+        with ExitStack() as around:
+            metrics = around.enter_context(watched(settings)) if lasting else None
+            platform = build(settings, index=index, acting=acting, metrics=metrics)
+            around.callback(platform.close)
             if settings.store_url is not None and platform.store.head().position == 0:
                 raise SettingsError(f"there is no graph at {settings.store_url}; run `noesis init` first")
             yield platform
-        finally:
-            platform.close()
 
     def principal(self, platform: Noesis) -> Principal:
         """Who acts in this command."""

@@ -31,6 +31,8 @@ from api.ticker import Ticker
 
 MODERN = "application/graphql-response+json"
 LEGACY = "application/json"
+#: Characters of a traceparent header.
+TRACE_MAX = 64
 STATUS: Mapping[ErrorCode, int] = {
     ErrorCode.UNAUTHENTICATED: 401,
     ErrorCode.FORBIDDEN: 403,
@@ -149,6 +151,7 @@ class GraphQLApp(GraphQL[Operation, None]):
             peer = request.client.host if request.client is not None else None
             operation.identify = identifier(self._platform, request.headers.get("authorization"), peer)
             operation.caller = await self._threads.run(operation.identify)
+            operation.trace = request.headers.get("traceparent", "")[:TRACE_MAX]
         else:
             operation.handshake = (
                 request.headers.get("authorization"),

@@ -41,6 +41,8 @@ class Operation:
     #: On a socket: the Authorization header and the peer's address of its handshake.
     handshake: tuple[str | None, str | None] = (None, None)
     name: str | None = None
+    #: The traceparent that came with the request.
+    trace: str = ""
     #: Whether it is a subscription, which may wait for ever; `deadline` is the bound of what is being waited for.
     lasting: bool = False
     deadline: asyncio.Timeout | None = None
@@ -54,7 +56,14 @@ class Operation:
     def fresh(self, name: str | None) -> "Operation":
         """Another operation of the same caller, with nothing read yet; `name` is the one that the request chose."""
         return Operation(
-            self.platform, self.threads, self.ticker, self.caller, self.identify, self.connection_params, name=name
+            self.platform,
+            self.threads,
+            self.ticker,
+            self.caller,
+            self.identify,
+            self.connection_params,
+            name=name,
+            trace=self.trace,
         )
 
     @property

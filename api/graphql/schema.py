@@ -28,7 +28,11 @@ from api.graphql.scalars import scalar_map
 from api.graphql.snapshots import asked, directive, position_of
 from api.graphql.subscriptions import Subscription
 from api.settings import Settings
+from kg import tracing
 from kg.ontology.ontology import Ontology
+
+#: Characters of an operation's name in a trace.
+NAME_MAX = 100
 
 
 class Opening(SchemaExtension):
@@ -72,17 +76,19 @@ class Schema(strawberry.Schema):
     ) -> ExecutionResult:
         """Run one query or mutation to its end, within its time."""
         operation: Operation = context_value.fresh(operation_name)
+        named = {"graphql.operation.name": (operation_name or "")[:NAME_MAX]}
         try:
             async with asyncio.timeout(self.seconds_max):
-                result: ExecutionResult = await super().execute(
-                    query,
-                    variable_values,
-                    operation,
-                    root_value,
-                    operation_name,
-                    allowed_operation_types,
-                    operation_extensions,
-                )
+                with tracing.span(tracing.OPERATION, operation.trace, **named):
+                    result: ExecutionResult = await super().execute(
+                        query,
+                        variable_values,
+                        operation,
+                        root_value,
+                        operation_name,
+                        allowed_operation_types,
+                        operation_extensions,
+                    )
         except TimeoutError as error:
             result = PreExecutionError(data=None, errors=[GraphQLError("", original_error=error)])
         _code(result, operation)
