@@ -18,6 +18,7 @@ from agents.masking import leaving
 from agents.models.model import Model
 from agents.models.openai import OpenAIModel
 from api.errors import SettingsError
+from api.metrics import Metrics
 from api.platform import Noesis
 from api.settings import Settings
 from coordination import lanes
@@ -144,7 +145,9 @@ def agent_modules(settings: Settings) -> Mapping[str, Loaded]:
     return load_agents([settings.path(settings.agents)]) if settings.agents is not None else {}
 
 
-def build(settings: Settings, *, index: bool = False, acting: bool = False) -> Noesis:
+def build(
+    settings: Settings, *, index: bool = False, acting: bool = False, metrics: Metrics | None = None
+) -> Noesis:
     """The platform of these settings; `index` opens the semantic index, `acting` loads the agents and makes a runtime."""
     clock = SystemClock()
     with ExitStack() as opened:
@@ -173,6 +176,7 @@ def build(settings: Settings, *, index: bool = False, acting: bool = False) -> N
         runtime=worker.runtime if worker is not None else None,
         worker=worker,
         acting=agents,
+        metrics=metrics,
         committed=store.on_commit,
         evidence=raw,
         closing=closing.close,
