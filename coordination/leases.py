@@ -23,9 +23,14 @@ def read(store: GraphStore, name: str) -> State | None:
 
 
 def claim(row: State | None, name: str, holder: str, now: int, seconds: float) -> StateWrite | None:
-    """The write that takes or prolongs the lease, None where another holds it. A clock that went back ends a lease."""
-    if row is not None and row.value["holder"] != holder and row.value["since"] <= now < row.value["until"]:
-        return None
+    """The write that takes or prolongs the lease, None where another holds it.
+
+    A clock that went far back ends a lease; one that is behind by less than the lease's length is another machine's.
+    """
+    if row is not None and row.value["holder"] != holder:
+        since, until = row.value["since"], row.value["until"]
+        if since - (until - since) <= now < until:
+            return None
     value = {"holder": holder, "since": now, "until": now + int(seconds * 1_000_000)}
     # INVARIANT I7: whoever took over since raised the revision.
     return StateWrite(KIND, name, value, expect=row.revision if row else ABSENT)

@@ -54,7 +54,7 @@ class Case:
         return self.task.runs
 
     def reconcile(self) -> int:
-        return Reconciler(self.store, self.clock, BOUNDS, lambda id: not self.sent.append(id)).step()
+        return Reconciler(self.store, self.clock, BOUNDS, lambda work: not self.sent.append(work)).step()
 
 
 def test_what_a_living_process_holds_is_left_to_it() -> None:

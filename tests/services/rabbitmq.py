@@ -29,17 +29,22 @@ def start(folder: Path) -> Server:
         for parent in (folder, *folder.parents):
             if parent.owner() == "root" and not parent.stat().st_mode & 0o001:
                 raise PermissionError(f"{parent} is closed to the user rabbitmq; choose another folder")
-    environment = {
-        **os.environ,
-        "RABBITMQ_NODENAME": f"noesis{port}@localhost",
-        "RABBITMQ_CONFIG_FILE": str(settings),
-        "RABBITMQ_MNESIA_BASE": str(folder / "data"),
-        "RABBITMQ_LOG_BASE": str(folder / "log"),
-        "RABBITMQ_DIST_PORT": str(far),
-        "RABBITMQ_PID_FILE": str(folder / "data" / "pid"),
-        "HOME": str(folder),
-    }
-    process = ports.launch(["rabbitmq-server"], folder / "server.log", environment)
+    (folder / "distribution").write_text(str(far))
+    process = ports.launch(["rabbitmq-server"], folder / "server.log", environment(folder, port))
     ports.until(lambda: ports.listens(port), process, folder / "server.log")
     node = int((folder / "data" / "pid").read_text())
     return Server("rabbitmq", f"amqp://noesis:{password}@127.0.0.1:{port}", node, "noesis", password, str(folder))
+
+
+def environment(folder: Path, port: int) -> dict[str, str]:
+    """What tells the start script which node this is."""
+    return {
+        **os.environ,
+        "RABBITMQ_NODENAME": f"noesis{port}@localhost",
+        "RABBITMQ_CONFIG_FILE": str(folder / "rabbitmq.conf"),
+        "RABBITMQ_MNESIA_BASE": str(folder / "data"),
+        "RABBITMQ_LOG_BASE": str(folder / "log"),
+        "RABBITMQ_DIST_PORT": (folder / "distribution").read_text(),
+        "RABBITMQ_PID_FILE": str(folder / "data" / "pid"),
+        "HOME": str(folder),
+    }
