@@ -47,6 +47,7 @@ from kg.ontology.stored import stored_texts
 from kg.search import Hit, search
 from kg.store import GraphStore, Schema
 from kg.stores.neo4j import Neo4jStore
+from kg.stores.neo4j_check import Finding, examine
 from kg.stores.sqlite import SqliteStore
 from kg.view import View
 
@@ -97,6 +98,14 @@ def make_store(settings: Settings, schema: Schema, clock: Clock) -> SqliteStore 
         raise SettingsError("store_url needs the package neo4j; install noesis[servers], or leave it out")
     password, user = settings.store_password.get_secret_value(), settings.store_user
     return Neo4jStore(settings.store_url, schema, clock, user=user, password=password, database=settings.store_database)
+
+
+def examine_store(settings: Settings) -> list[Finding]:
+    """What `noesis doctor` says of the graph server; nothing where the graph is a file."""
+    if settings.store_url is None or settings.store_password is None:
+        return []
+    password = settings.store_password.get_secret_value()
+    return examine(settings.store_url, settings.store_user, password, settings.store_database)
 
 
 def make_embedder(settings: Settings) -> Embedder:

@@ -73,6 +73,9 @@ class Schema(Protocol):
     def subclasses(self, cls: str) -> tuple[str, ...]:
         """The class itself and all below it; raise ShapeError where it is unknown."""
 
+    def superclasses(self, cls: str) -> tuple[str, ...]:
+        """The class itself and all above it; raise ShapeError where it is unknown."""
+
 
 class GraphStore(Protocol):
     """The one place that holds facts. Every method is safe to call from several threads and processes."""

@@ -80,6 +80,12 @@ class FreeSchema:
             below.extend(child for child, parent in self._parents.items() if parent == name and child not in below)
         return tuple(below)
 
+    def superclasses(self, cls: str) -> tuple[str, ...]:
+        above = [cls]
+        for name in above:
+            above.extend(parent for child, parent in self._parents.items() if child == name and parent not in above)
+        return tuple(above)
+
 
 class OpenView:
     """A View that hides nothing: for tests of parts that are not about seeing."""

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from api.bootstrap import DATABASE, build, make_embedder
+from api.bootstrap import DATABASE, build, examine_store, make_embedder
 from api.cli.session import session_of
 from api.cli.terminal import Json, Terminal
 from api.graphql.schema import build_schema
@@ -49,8 +49,12 @@ def doctor(context: typer.Context, json: Json = False) -> None:
         ("python", True, sys.version.split()[0]),
     ]
     home = settings.home_path
-    there = (home / DATABASE).exists()
+    there = settings.store_url is not None or (home / DATABASE).exists()
     checks.append(("home", there, str(home) if there else f"{home} holds no graph yet; run `noesis init`"))
+    try:
+        checks += [(found.name, found.ok, found.detail) for found in examine_store(settings)]
+    except NoesisError as error:
+        checks.append(("graph server", False, str(error)))
     if there:
         try:
             platform = build(settings, acting=True)

@@ -112,6 +112,10 @@ class Ontology:
         """The class itself and all below it."""
         return self._below[self.cls(cls).name]
 
+    def superclasses(self, cls: str) -> tuple[str, ...]:
+        """The class itself and all above it."""
+        return tuple(sorted(name for name, below in self._below.items() if self.cls(cls).name in below))
+
     def inverses(self, cls: str) -> dict[str, RelationType]:
         """The relations that lead to a class or its ancestors, by the name of the way back."""
         return {

@@ -38,7 +38,7 @@ def migrate(server: Server, folder: Path = MIGRATIONS) -> None:
         if found != checksum(text):
             raise StoreError(f"migration {number:04} ({name}) was altered after it was applied; reinstall Noesis")
     for number, name, text in known[len(applied) :]:
-        for statement in _statements(text):
+        for statement in statements(text):
             server.define(statement)
         server.define("CALL db.awaitIndexes(300)")
         row = {"number": number, "name": name, "checksum": checksum(text)}
@@ -53,6 +53,7 @@ def checksum(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _statements(text: str) -> list[str]:
+def statements(text: str) -> list[str]:
+    """The statements of a migration, in order."""
     lines = [line for line in text.splitlines() if not line.startswith("//")]
     return [statement.strip() for statement in "\n".join(lines).split(";") if statement.strip()]

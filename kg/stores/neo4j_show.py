@@ -10,7 +10,9 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Final
 
+from kg.errors import InputError
 from kg.ontology.names import cypher_relation
+from kg.store import Schema
 from kg.stores.keys import sort_text
 from kg.stores.rows import RelationRow, VersionRow, properties
 from kg.values import Money, Ref, Value
@@ -28,6 +30,15 @@ KEY_MAX: Final = 500
 def label(cls: str) -> str:
     """The label of a class."""
     return cls + "_" if cls.rstrip("_") in LABELS else cls
+
+
+def labels(schema: Schema, cls: str) -> list[str]:
+    """The labels of a class: its own and those of the classes above it."""
+    try:
+        return [label(cls), *sorted(label(other) for other in schema.superclasses(cls) if other != cls)]
+    except InputError:
+        # The ontology no longer knows it.
+        return [label(cls)]
 
 
 def relationship(name: str) -> str:

@@ -5,6 +5,7 @@ commit, and are free of gaps. What a commit means is decided in `plan`, not here
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from kg import ledger
@@ -154,6 +155,7 @@ def _subtrees(nodes: Sequence[ledger.Node]) -> dict[int, bytes]:
 def _cause(row: Any) -> dict[str, Any]:
     names = ("number", "id", "at", "first", "last", "activity", "agent", "reason", "on_behalf_of", "attributes")
     return {name: getattr(row, name) for name in (*names, "salt", "request", "seal", "erased")} | {
+        "name": row.activity,
         "input_ids": [id for id, _ in row.inputs],
         "input_versions": [version for _, version in row.inputs],
     }
@@ -175,6 +177,8 @@ def change_node(change: ChangeRow, subtrees: Mapping[int, bytes]) -> dict[str, A
         "leaf",
     )
     found = {name: getattr(change, name) for name in names} | {"subtrees": subtrees.get(change.position)}
+    # What Neo4j Browser shows as caption.
+    found["name"] = f"{change.kind} {change.relation}" if change.relation else f"{change.cls} v{change.version}"
     return {name: value for name, value in found.items() if value is not None}
 
 
@@ -194,6 +198,7 @@ def texts(schema: Schema, cls: str) -> tuple[str, ...]:
 
 def _save_versions(run: Any, plan: Plan, subtrees: Mapping[int, bytes], schema: Schema) -> None:
     current, past, closed, links, shown, ends = [], [], [], [], [], []
+    labels = cache(partial(show.labels, schema))
     for change in plan.changes:
         node = change_node(change, subtrees)
         if (row := plan.versions.get(change.position)) is not None:
@@ -206,7 +211,7 @@ def _save_versions(run: Any, plan: Plan, subtrees: Mapping[int, bytes], schema: 
             node |= show.keys(values)
             # An absent property and one that is null are the same to Neo4j; what is absent need not travel.
             node |= {name: value for name, value in parts.items() if value is not None}
-            entry: dict[str, Any] = {"node": node, "id": row.id, "label": show.label(row.cls)}
+            entry: dict[str, Any] = {"node": node, "id": row.id, "labels": labels(row.cls)}
             if until is None and not row.closed:
                 node["text"] = text_of(schema, row.cls, values)
                 current.append(entry | {"shown": show.entity(row)})
@@ -229,7 +234,9 @@ def _save_versions(run: Any, plan: Plan, subtrees: Mapping[int, bytes], schema: 
     ):  # fmt: skip
         run(name, rows)
     classes = sorted({entry["node"]["cls"] for entry in current})
-    run("note_texts", [[cls, "\n".join(texts(schema, cls))] for cls in classes])
+    run("note_classes", [[cls, "\n".join(texts(schema, cls)), labels(cls)] for cls in classes])
+    run("save_revisions", [[row.id, row.version] for row in plan.versions.values() if row.version > 1])
+    run("save_endings", [[since, until] for since, until in plan.cut.items()])
 
 
 def indexed(schema: Schema, batch: Sequence[Prepared]) -> set[str]:

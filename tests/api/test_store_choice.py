@@ -1,18 +1,22 @@
 """The store is chosen by settings alone: a file by default, a Neo4j server by its address."""
 
+import json
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from api.bootstrap import build, make_store
+from api.cli.main import app
 from api.errors import SettingsError
 from api.settings import Settings
 from kg.clock import SystemClock
 from kg.errors import InputError
 from kg.model import Cause, Put
+from kg.stores.neo4j_check import expected
 from kg.stores.sqlite import SqliteStore
 from tests.parts import FreeSchema
-from tests.services.graph import empty
+from tests.services.graph import empty, fresh
 from tests.services.server import running
 
 
@@ -48,3 +52,37 @@ def test_the_platform_runs_on_a_server(tmp_path: Path, scheme: str) -> None:
     again = build(settings)
     assert again.store.get(["01x"])["01x"]["name"] == "anna"
     again.close()
+
+
+def test_doctor_names_the_missing_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = running("neo4j")
+    store = fresh(tmp_path, FreeSchema(), SystemClock())
+    monkeypatch.setenv("NOESIS_STORE_URL", server.url)
+    monkeypatch.setenv("NOESIS_STORE_PASSWORD", server.password)
+    store._server.define("DROP INDEX change_target")
+    try:
+        result = CliRunner().invoke(app, ["--project", str(tmp_path), "doctor", "--json"])
+    finally:
+        store._server.define(expected()["change_target"].statement)
+        store._server.define("CALL db.awaitIndexes(60)")
+        store.close()
+    assert result.exit_code == 1
+    told = {line["check"]: line for line in json.loads(result.stdout)}
+    assert not told["graph index change_target"]["ok"]
+    assert told["graph server"]["ok"]
+
+
+def test_a_command_on_an_empty_server_says_what_to_do_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = running("neo4j")
+    empty(server)
+    monkeypatch.setenv("NOESIS_STORE_URL", server.url)
+    monkeypatch.setenv("NOESIS_STORE_PASSWORD", server.password)
+    result = CliRunner().invoke(app, ["--project", str(tmp_path), "verify"])
+    assert result.exit_code == 1
+    assert "run `noesis init` first" in str(result.exception)
+
+
+def test_a_demo_on_servers_needs_one(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["demo", "--servers", "--folder", str(tmp_path / "demo")])
+    assert result.exit_code == 1
+    assert "NOESIS_STORE_URL" in str(result.exception)

@@ -51,6 +51,8 @@ PARAMETERS: dict[str, Any] = {
     **dict.fromkeys(("token", "first", "last", "limit", "at", "after", "until", "due", "position", "causes"), 1),
     **dict.fromkeys(("id", "kind", "key", "cls", "cause", "query", "relation", "prefix", "w0", "w1", "writer"), "x"),
     **dict.fromkeys(("properties", "seal"), "x"),
+    "former": ["x"],
+    "labels": ["x"],
 }
 MARKS = {
     "classes": "v.cls = $cls",
@@ -158,6 +160,61 @@ def test_the_graph_reads_well(store: Neo4jStore) -> None:
     assert store.verify() == 5
 
 
+def test_a_class_has_the_labels_of_the_classes_above_it_and_follows_the_ontology(store: Neo4jStore) -> None:
+    store.use(FreeSchema(parents={"Bolt": "Thing", "Thing": "State"}))
+    store.commit([Put("a", "Bolt", {"name": "x"}), Put("b", "Bolt", {})], cause("1"))
+    store.commit([Close("b")], cause("2"))
+    labels = "MATCH (e:Entity) RETURN e.id, [l IN labels(e) | l] ORDER BY e.id"
+    assert [[id, sorted(found)] for id, found in ask(store, labels)] == [
+        ["a", ["Bolt", "Entity", "State_", "Thing"]],
+        ["b", ["Entity"]],
+    ]
+    assert store.verify() == 3
+    store.use(FreeSchema(parents={"Bolt": "Part"}))
+    assert store.verify() == 3
+    assert sorted(ask(store, labels)[0][1]) == ["Bolt", "Entity", "Part"]
+    store.use(SCHEMA)
+    store.commit([Put("c", "Thing", {})], cause("3"))
+    assert sorted(ask(store, labels)[0][1]) == ["Bolt", "Entity"]
+    assert store.verify() == 4
+
+
+def test_versions_and_links_are_walked_back_and_have_captions(store: Neo4jStore) -> None:
+    store.commit([Put("a", "Thing", {"name": "x"}), Put("b", "Thing", {}), Link("a", "uses", "b")], cause("1"))
+    store.commit([Put("a", "Thing", {"name": "y"}), Unlink("a", "uses")], cause("2"))
+    steps = "MATCH (v:Version)-[:REVISION_OF]->(p:Version) RETURN v.name, p.name"
+    assert ask(store, steps) == [["Thing v2", "Thing v1"]]
+    ends = "MATCH (u:Cause)<-[:CAUSED_BY]-(c:Change)-[:ENDS]->(l:Link) RETURN c.name, l.name, u.name, u.id"
+    assert ask(store, ends) == [["unlinked uses", "linked uses", "test", "2"]]
+    assert ask(store, "MATCH (n) WHERE (n:Change OR n:Cause) AND n.name IS NULL RETURN count(n)") == [[0]]
+
+
+def test_a_graph_from_before_gets_what_a_new_one_has(store: Neo4jStore) -> None:
+    """The last migrations over a graph as earlier ones left it."""
+    store.commit([Put("a", "Thing", {"name": "x"}), Link("a", "uses", "a")], cause("1"))
+    store.commit([Put("a", "Thing", {"name": "y"}), Unlink("a", "uses")], cause("2"))
+    seen = "MATCH (c) WHERE c:Change OR c:Cause OPTIONAL MATCH (c)-[r:REVISION_OF|ENDS]->(o) RETURN c.name, type(r), o.name"
+    new = sorted(map(str, ask(store, seen)))
+    edit(store, "MATCH (c)-[r:REVISION_OF|ENDS]->() DELETE r")
+    edit(store, "MATCH (c) WHERE c:Change OR c:Cause REMOVE c.name")
+    assert sorted(map(str, ask(store, seen))) != new
+    edit(store, "MATCH (m:Migration {name: 'audit'}) DELETE m")
+    neo4j_migrate.migrate(store._server)
+    assert sorted(map(str, ask(store, seen))) == new
+    assert store.verify() == 4
+
+
+def test_every_query_file_is_known() -> None:
+    """No file of queries, and so no query, escapes the tests that go over all of them."""
+    folder = Path(neo4j_migrate.__file__).parent / "cypher"
+    written = {
+        name for file in folder.glob("*.cypher") for name in re.findall(r"^// name: (\w+)$", file.read_text(), re.M)
+    }
+    assert set(names()) == written
+    marked = [line for file in folder.glob("*.cypher") for line in file.read_text().splitlines() if "name:" in line]
+    assert len(marked) == len(written), "a query without a name of its own"
+
+
 def test_a_class_never_takes_a_label_of_ours() -> None:
     assert [label(cls) for cls in ("Thing", "State", "State_", "Entity")] == ["Thing", "State_", "State__", "Entity_"]
 
@@ -221,10 +278,8 @@ def test_newer_and_altered_migrations_are_refused(store: Neo4jStore, tmp_path: P
             open_store(SCHEMA, ManualClock())
     finally:
         edit(store, "MATCH (m:Migration {number: 99}) DELETE m")
-    for _, name, text in neo4j_migrate.migrations():
-        (tmp_path / f"0001_{name}.cypher").write_text(text + "// altered\n")
-        break
-    (tmp_path / "0002_more.cypher").write_text("")
+    for number, name, text in neo4j_migrate.migrations():
+        (tmp_path / f"{number:04}_{name}.cypher").write_text(text + "// altered\n" * (number == 1))
     with pytest.raises(StoreError, match="altered"):
         neo4j_migrate.migrate(store._server, tmp_path)
 

@@ -81,7 +81,7 @@ DELETE r
 // name: save_current
 UNWIND $rows AS row
 MATCH (u:Cause {number: row.node.cause})
-MERGE (e:Entity {id: row.node.subject}) SET e = row.shown SET e:$(row.label)
+MERGE (e:Entity {id: row.node.subject}) SET e = row.shown SET e:$(row.labels)
 CREATE (v:Change:Version:Current) SET v = row.node
 CREATE (v)-[:VERSION_OF]->(e) CREATE (v)-[:CAUSED_BY]->(u)
 
@@ -95,7 +95,19 @@ CREATE (v)-[:VERSION_OF]->(e) CREATE (v)-[:CAUSED_BY]->(u)
 // name: show_closed
 UNWIND $rows AS row
 MATCH (e:Entity {id: row.id})
-SET e = row.shown REMOVE e:$(row.label)
+SET e = row.shown REMOVE e:$(row.labels)
+
+// name: save_revisions
+UNWIND $rows AS row
+MATCH (v:Version {subject: row[0], version: row[1]})
+MATCH (p:Version {subject: row[0], version: row[1] - 1})
+CREATE (v)-[:REVISION_OF]->(p)
+
+// name: save_endings
+UNWIND $rows AS row
+MATCH (l:Change {position: row[0]})
+MATCH (c:Change {position: row[1]})
+CREATE (c)-[:ENDS]->(l)
 
 // name: save_links
 UNWIND $rows AS row
@@ -131,6 +143,19 @@ UNWIND $rows AS row
 MERGE (s:State {kind: row.kind, key: row.key})
 SET s.revision = row.revision, s.due = row.due, s.value = row.value
 
-// name: note_texts
+// name: note_classes
 UNWIND $rows AS row
-MERGE (t:TextClass {cls: row[0]}) ON CREATE SET t.properties = row[1]
+MERGE (t:TextClass {cls: row[0]}) ON CREATE SET t.properties = row[1], t.labels = row[2]
+
+// name: label_classes
+MATCH (t:TextClass) WHERE t.cls IS NOT NULL RETURN t.cls, t.labels
+
+// name: label_page
+MATCH (v:Current) WHERE v.cls = $cls AND v.subject > $after
+WITH v.subject AS id ORDER BY id LIMIT $first
+MATCH (e:Entity {id: id})
+REMOVE e:$($former) SET e:$($labels)
+RETURN max(id)
+
+// name: labels_noted
+MERGE (t:TextClass {cls: $cls}) SET t.labels = $labels
