@@ -10,13 +10,17 @@ from contextlib import ExitStack
 from importlib import resources
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from agents.acting import Loaded, LocalActing
 from agents.context import Search
-from agents.loading import load_agents
+from agents.loading import load_agents, load_module
 from agents.masking import leaving
 from agents.models.model import Model
 from agents.models.openai import OpenAIModel
+from api.effect_settings import SqlTable
 from api.errors import SettingsError
 from api.metrics import Metrics
 from api.platform import Noesis
@@ -24,6 +28,15 @@ from api.settings import Settings
 from coordination import lanes
 from coordination.brokers import carrier as make_carrier
 from coordination.effectors.effector import Effector
+from coordination.effectors.file import File
+from coordination.effectors.function import Function, Functions
+from coordination.effectors.http import Http, HttpSettings, Secret
+from coordination.effectors.http_call import Reach
+from coordination.effectors.openapi import OpenApi
+from coordination.effectors.smtp import Smtp, SmtpSettings
+from coordination.effectors.sql import Database, Sql
+from coordination.effectors.sql_postgres import PostgresOutbox
+from coordination.effectors.sql_sqlite import SqliteOutbox
 from coordination.effectors.webhook import Webhook, WebhookSettings
 from coordination.runtime import Runtime
 from coordination.worker import Worker
@@ -32,6 +45,7 @@ from governance.principals import Principal, load_principal
 from governance.rulebook import RuleBook
 from governance.rules import load_rules
 from governance.view import GovernedView
+from kg.archive.load import unfinished
 from kg.clock import Clock, SystemClock
 from kg.committer import Committer
 from kg.embedders.cache import CachedEmbedder
@@ -80,6 +94,10 @@ def open_store(settings: Settings, clock: Clock) -> tuple[Committer, SqliteStore
     texts = platform_texts()
     store = make_store(settings, load(texts), clock)
     try:
+        if unfinished(store) is not None:
+            raise SettingsError(
+                "the import of this graph is not finished; run `noesis import` with the same file again"
+            )
         ontology = load({**texts, **stored_texts(store)})
         store.use(ontology)
     except BaseException:
@@ -141,12 +159,75 @@ def make_model(settings: Settings) -> Model | None:
     return OpenAIModel(settings.llm_url, settings.llm_model, key)
 
 
-def make_effectors(settings: Settings, clock: Clock) -> Sequence[Effector]:
-    """The outside effectors of these settings; a webhook needs a secret to sign with."""
-    if settings.webhook_secret is None:
-        return ()
-    secret = settings.webhook_secret.get_secret_value().encode()
-    return (Webhook(WebhookSettings(secret, settings.webhook_allow), clock),)
+def make_effectors(settings: Settings, clock: Clock, store: GraphStore) -> Sequence[Effector]:
+    """The outside effectors of these settings: those that have a table, and webhooks where there is a secret to sign with."""
+    tables, made = settings.effectors, list[Effector]()
+    if settings.webhook_secret is not None:
+        secret = settings.webhook_secret.get_secret_value().encode()
+        made.append(Webhook(WebhookSettings(secret, settings.webhook_allow), clock))
+    if tables.http is not None:
+        reach = Reach(tables.http.allow, tables.http.deadline_seconds)
+        named = {name: Secret(_secret(settings, name), frozenset(hosts)) for name, hosts in tables.http.secrets.items()}
+        calls = HttpSettings(reach, tables.http.honours_key, named)
+        made.append(Http(calls))
+        made.append(OpenApi(calls, {name: _document(settings.path(file)) for name, file in tables.openapi.items()}))
+    elif tables.openapi:
+        raise SettingsError("effectors.openapi needs the table effectors.http, which says what calls may reach; add it")
+    if tables.sql:
+        made.append(Sql({name: _database(settings, name, table) for name, table in tables.sql.items()}))
+    if tables.smtp is not None:
+        mail = tables.smtp
+        password = _secret(settings, mail.secret) if mail.secret else ""
+        server = SmtpSettings(mail.host, mail.port, mail.sender, mail.tls, mail.user, password, mail.seconds)
+        made.append(Smtp(server, _property(store)))
+    if tables.file is not None:
+        made.append(File(settings.path(tables.file.root).absolute()))
+    if tables.python is not None:
+        made.append(Functions(_functions(settings.path(tables.python.module))))
+    return made
+
+
+def _secret(settings: Settings, name: str) -> str:
+    found = settings.secrets.get(name)
+    if found is None:
+        raise SettingsError(f"the settings name a secret {name!r} that is not there; give it in NOESIS_SECRETS")
+    return found.get_secret_value()
+
+
+def _database(settings: Settings, name: str, table: SqlTable) -> Database:
+    url = _secret(settings, table.secret) if table.secret else table.url
+    scheme, _, rest = url.partition("://")
+    if scheme == "sqlite" and rest.startswith("/"):
+        return Database(SqliteOutbox(settings.path(rest[1:]).absolute(), table.seconds), table.statements)
+    if scheme in ("postgresql", "postgres"):
+        return Database(PostgresOutbox(url, table.seconds), table.statements)
+    raise SettingsError(f"effectors.sql.{name} has no usable address; write sqlite:///FILE or postgresql://HOST/NAME")
+
+
+def _document(path: Path) -> Mapping[str, Any]:
+    try:
+        found = yaml.safe_load(read_text(path, "effectors.openapi"))
+    except yaml.YAMLError as error:
+        raise SettingsError(f"{path} is no YAML or JSON ({str(error).splitlines()[0]}); correct it") from None
+    if not isinstance(found, Mapping) or not isinstance(found.get("paths"), Mapping):
+        raise SettingsError(f"{path} describes no paths; name an OpenAPI document in effectors.openapi")
+    return found
+
+
+def _functions(path: Path) -> Mapping[str, Function]:
+    found = getattr(load_module(path), "EFFECTS", None)
+    if not isinstance(found, Mapping) or not all(isinstance(item, Function) for item in found.values()):
+        raise SettingsError(f"{path} has no EFFECTS; define a mapping of names to Function under that name")
+    return dict(found)
+
+
+def _property(store: GraphStore) -> Callable[[str, str], str | None]:
+    def find(id: str, name: str) -> str | None:
+        entity = store.get([id]).get(id)
+        value = entity.get(name) if entity is not None else None
+        return value if isinstance(value, str) else None
+
+    return find
 
 
 def agent_modules(settings: Settings) -> Mapping[str, Loaded]:
@@ -154,16 +235,14 @@ def agent_modules(settings: Settings) -> Mapping[str, Loaded]:
     return load_agents([settings.path(settings.agents)]) if settings.agents is not None else {}
 
 
-def build(
-    settings: Settings, *, index: bool = False, acting: bool = False, metrics: Metrics | None = None
-) -> Noesis:
+def build(settings: Settings, *, index: bool = False, acting: bool = False, metrics: Metrics | None = None) -> Noesis:
     """The platform of these settings; `index` opens the semantic index, `acting` loads the agents and makes a runtime."""
     clock = SystemClock()
     with ExitStack() as opened:
         store, raw, ontology = open_store(settings, clock)
         opened.callback(raw.close)
         opened.callback(store.close)
-        rules = _rules(store, ontology)
+        rules = _rules(store, clock, ontology)
         embedder: Embedder | None = None
         semantic: SemanticIndex | None = None
         if index:
@@ -180,6 +259,7 @@ def build(
         rules=rules,
         view=lambda principal: GovernedView(principal, rules(), ontology),
         authenticate=lambda key: apikeys.verify(store, clock, key),
+        evidence=raw,
         index=semantic,
         embedder=embedder,
         runtime=worker.runtime if worker is not None else None,
@@ -187,13 +267,12 @@ def build(
         acting=agents,
         metrics=metrics,
         committed=store.on_commit,
-        evidence=raw,
         closing=closing.close,
     )
 
 
-def _rules(store: GraphStore, ontology: Ontology) -> Callable[[], RuleBook]:
-    return lambda: load_rules(store, ontology)
+def _rules(store: GraphStore, clock: Clock, ontology: Ontology) -> Callable[[], RuleBook]:
+    return lambda: load_rules(store, ontology, clock.now())
 
 
 def _acting(
@@ -232,7 +311,7 @@ def _worker(settings: Settings, store: Committer, clock: Clock, ontology: Ontolo
     served = lanes.chosen(every, settings.queues) if settings.queues else every
     carrier = make_carrier(handle, url, settings.workers, route, served)
     runtime = Runtime(
-        store, clock, ontology, acting, make_effectors(settings, clock), carrier.enqueue, holder=clock.id()
+        store, clock, ontology, acting, make_effectors(settings, clock, store), carrier.enqueue, holder=clock.id()
     )
     worker = Worker(runtime, carrier, poll_seconds=None if url is None else POLL_SECONDS)
     store.on_commit(worker.notify)

@@ -19,6 +19,7 @@ from pydantic_settings.exceptions import SettingsError as SourceSettingsError
 from pydantic_settings.sources import InitSettingsSource
 from typing_extensions import override
 
+from api.effect_settings import EffectorTables
 from api.errors import SettingsError
 from kg.store import PAGE_MAX
 
@@ -169,6 +170,10 @@ class Settings(BaseSettings):
     """Key that signs outgoing webhooks."""
     webhook_allow: Names = ()
     """Hosts that a webhook may call although their address is private."""
+    effectors: EffectorTables = EffectorTables()
+    """The tables [effectors.http], [effectors.sql.NAME] …: what effects may reach."""
+    secrets: dict[str, SecretStr] = {}
+    """Secrets by name, as JSON, for the environment: effectors name them, no fact holds them."""
     llm_url: str | None = None
     """Base address of an OpenAI-compatible endpoint; none: no model is ever called."""
     llm_model: str | None = None

@@ -5,6 +5,8 @@ whoever acts on behalf of another may do only what both may. Recording the verdi
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
 
 from governance.principals import Principal
 from governance.quorum import merge, satisfied
@@ -20,8 +22,11 @@ from governance.verdict import (
     Verdict,
     strictest,
 )
+from kg.model import Entity
 
-__all__ = ["Approved", "Request", "Requirement", "Resource", "Verdict", "decide"]
+#: Why, where the rules are silent.
+NO_PERMIT: Final = "no rule permits it"
+__all__ = ["NO_PERMIT", "Approved", "Request", "Requirement", "Resource", "Verdict", "decide", "decide_over"]
 
 
 def decide(request: Request, rules: RuleBook, approvals: Sequence[Approved] = ()) -> Verdict:
@@ -38,6 +43,36 @@ def decide(request: Request, rules: RuleBook, approvals: Sequence[Approved] = ()
         next(verdict.reason for verdict in verdicts if verdict.outcome == outcome),
         tuple(sorted({name for verdict in verdicts for name in verdict.satisfied})),
         tuple(dict.fromkeys(advice for verdict in verdicts for advice in verdict.advice)),
+    )
+
+
+def decide_over(
+    request: Request, touched: Sequence[Entity | Resource], rules: RuleBook, approvals: Sequence[Approved] = ()
+) -> Verdict:
+    """The verdict on a request that changes more than its resource: the strictest of all.
+
+    The resource needs a permit, and so does every other entity that is there already; for new ones a forbid counts.
+    """
+    verdict = decide(request, rules, approvals)
+    for resource in touched:
+        other = decide(replace(request, resource=resource), rules, approvals)
+        # What is new needs no permit of its own: it comes to the target. What is there already is not changed in passing.
+        if other.outcome != "allow" and (isinstance(resource, Entity) or other.rules or other.errors):
+            verdict = _stricter(verdict, other)
+    return verdict
+
+
+def _stricter(one: Verdict, other: Verdict) -> Verdict:
+    """Two verdicts on one request: the stricter outcome, everything that either requires."""
+    outcome = strictest([one.outcome, other.outcome])
+    leading = one if one.outcome == outcome else other
+    return replace(
+        leading,
+        rules=tuple(dict.fromkeys((*one.rules, *other.rules))),
+        errors=tuple(dict.fromkeys((*one.errors, *other.errors))),
+        required=merge((*one.required, *other.required)),
+        satisfied=tuple(sorted({*one.satisfied, *other.satisfied})),
+        advice=tuple(dict.fromkeys((*one.advice, *other.advice))),
     )
 
 
@@ -95,5 +130,5 @@ def _reason(outcome: Outcome, answer: Answer, rules: RuleBook) -> str:
     if answer.errors and outcome != "allow":
         return f"a rule could not be evaluated: {answer.errors[0]}"
     if not answer.reasons:
-        return "no rule permits it"
+        return NO_PERMIT
     return ("permitted by " if outcome == "allow" else "forbidden by ") + ", ".join(rules.labels(answer.reasons))

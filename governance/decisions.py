@@ -10,6 +10,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
+from governance.requests import text_of
 from governance.verdict import Request, Requirement, Verdict
 from kg.model import Entity, Input, Link, Put, Write
 from kg.values import LIST_MAX, Money, Value, canonical, encode_properties
@@ -50,6 +51,7 @@ def record(
         "amount": amount.amount if isinstance(amount, Money) else amount if isinstance(amount, Decimal) else None,
         "currency": currency if isinstance(currency, str) else None,
         "contextDigest": context_digest(request),
+        "request": text_of(request),
         "latency": latency,
         "expires": expires,
         "model": model,

@@ -3,8 +3,10 @@
     NoesisError
     └── GovernanceError           governance says no, or cannot say
         ├── RuleError             (also InputError) a rule text, its name or its status
+        │   └── SelfReviewError       by its own author
         ├── PeopleError           (also InputError) people.yaml, with its line
         ├── CaseError             (also InputError) a file of rule cases, with its line
+        ├── ReplayError           a recorded decision that cannot be made again
         ├── PrincipalError        nobody of that name
         ├── KeyRejectedError      an API key that opens nothing
         ├── DeniedError           a decision said no; it carries the verdict
@@ -13,7 +15,8 @@
         │   ├── ApprovalExpiredError  too late
         │   ├── AlreadyAnsweredError  the same person said otherwise before
         │   └── NotWaitingError       the decision asks for no approval
-        └── ControlError          a control that does not exist or cannot change so
+        ├── ControlError          a control that does not exist or cannot change so
+        └── BudgetError           a budget is used up, or cannot be as given
 
 The class docstring is the default message and says the remedy. No message repeats a property value of an entity.
 """
@@ -29,12 +32,20 @@ class RuleError(GovernanceError, InputError):
     """The rule cannot be used; correct its Cedar text."""
 
 
+class SelfReviewError(RuleError):
+    """Nobody reviews an own rule, under whatever identity; ask somebody else."""
+
+
 class PeopleError(GovernanceError, InputError):
     """The people file cannot be used; correct the named line."""
 
 
 class CaseError(GovernanceError, InputError):
     """The file of cases cannot be used; correct the named line."""
+
+
+class ReplayError(GovernanceError):
+    """The decision cannot be made again from its record; the report of the decision still shows what it says."""
 
 
 class PrincipalError(GovernanceError):
@@ -75,3 +86,11 @@ class NotWaitingError(ApprovalError):
 
 class ControlError(GovernanceError):
     """The control cannot change so; use scope global, agent:NAME or department:NAME."""
+
+
+class BudgetError(GovernanceError):
+    """The budget is used up; raise it with `noesis budgets set`, or wait for its next window."""
+
+    def __init__(self, message: str | None = None, when_out: str = "") -> None:
+        super().__init__(message)
+        self.when_out = when_out

@@ -7,6 +7,7 @@ every change is a new version with an author and a reason. Decides nothing itsel
 import hashlib
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from functools import partial
 from typing import Final
 from weakref import WeakKeyDictionary
@@ -29,7 +30,8 @@ BOOK: Final = "rulebook"
 BOOK_CLASS: Final = "RuleBook"
 #: Where each status may go.
 TRANSITIONS: Final[Mapping[str, frozenset[str]]] = {
-    "draft": frozenset({"active", "retired"}),
+    "draft": frozenset({"review", "active", "retired"}),
+    "review": frozenset({"active", "draft", "retired"}),
     "active": frozenset({"retired", "draft"}),
     "retired": frozenset({"draft", "active"}),
 }
@@ -37,6 +39,7 @@ RULES_MAX: Final = 20_000
 #: Changes looked through for a changed rule; further behind, the rules themselves are compared.
 SCAN_MAX: Final = 2 * PAGE_MAX
 REASON_MAX: Final = 2_000
+_EVER: Final = (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
 
 
 def add(
@@ -54,7 +57,7 @@ def add(
     if present is not None and present["text"] == text and present["status"] == status:
         return present
     if present is not None and present["status"] != status:
-        _refuse_move(name, str(present["status"]), status)
+        refuse_move(name, str(present["status"]), status)
     annotations = statement.get("annotations", {})
     values: dict[str, Value] = {
         "name": name,
@@ -63,9 +66,9 @@ def add(
         "status": status,
         "annotations": tuple(f"{key}={value}" for key, value in sorted(annotations.items())),
         "author": author.uid,
-        "reason": _reason(reason),
+        "reason": said(reason),
     }
-    id = present.id if present is not None else _rule_id(name)
+    id = present.id if present is not None else rule_id(name)
     put = Put(id, CLASS, values, origin=origin)
     return _commit(store, clock, put, present.version if present is not None else 0, author, "rule.add", reason)
 
@@ -79,10 +82,10 @@ def set_status(
         raise RuleError(f"no rule is called {name[:120]!r}; `noesis rules list` shows them")
     if rule["status"] == status:
         return rule
-    _refuse_move(name, str(rule["status"]), status)
+    refuse_move(name, str(rule["status"]), status)
     if status == "active":
         check(str(rule["text"]), vocabulary(ontology))
-    put = Put(rule.id, CLASS, {"status": status, "author": author.uid, "reason": _reason(reason)})
+    put = Put(rule.id, CLASS, {"status": status, "author": author.uid, "reason": said(reason)})
     return _commit(store, clock, put, rule.version, author, f"rule.{status}", reason)
 
 
@@ -91,7 +94,7 @@ def retire(store: GraphStore, clock: Clock, ontology: Ontology, name: str, autho
     return set_status(store, clock, ontology, name, "retired", author, reason)
 
 
-def _refuse_move(name: str, present: str, wanted: str) -> None:
+def refuse_move(name: str, present: str, wanted: str) -> None:
     allowed = TRANSITIONS.get(present, frozenset())
     if wanted not in allowed:
         raise RuleError(
@@ -99,13 +102,13 @@ def _refuse_move(name: str, present: str, wanted: str) -> None:
         )
 
 
-def _reason(reason: str) -> str:
+def said(reason: str) -> str:
     if not reason.strip():
         raise RuleError("a rule changes for a reason; say it")
     return reason[:REASON_MAX]
 
 
-def _rule_id(name: str) -> str:
+def rule_id(name: str) -> str:
     """The id of a rule is made from its name, so that two who add the same name at once meet in one entity."""
     return "rule-" + hashlib.sha256(name.encode()).hexdigest()[:26]
 
@@ -162,11 +165,13 @@ def _subclasses(ontology: Ontology, cls: str) -> tuple[str, ...]:
 
 
 class _Cached:
-    """The last RuleBook of one store and how far the change log was looked through for it."""
+    """The last RuleBook of one store, how far the change log was looked through for it, and the time in which it holds."""
 
-    def __init__(self, book: RuleBook, digest: str) -> None:
+    def __init__(self, rules: Sequence[Entity], book: RuleBook, digest: str, within: tuple[datetime, datetime]) -> None:
+        self.rules = rules
         self.book = book
         self.digest = digest
+        self.within = within
         self.seen = book.position
 
 
@@ -174,20 +179,39 @@ _CACHE: "WeakKeyDictionary[GraphStore, _Cached]" = WeakKeyDictionary()
 _LOCK = threading.Lock()
 
 
-def load_rules(store: GraphStore, ontology: Ontology) -> RuleBook:
-    """The RuleBook of the rules active now; the same object as before as long as no rule and no ontology changed."""
-    head = store.head().position
+def load_rules(store: GraphStore, ontology: Ontology, now: datetime | None = None) -> RuleBook:
+    """The RuleBook of the rules in force at `now` (None: the last commit's time); the same object while none changed."""
+    end = store.head()
+    head, now = end.position, now or end.at or _EVER[0]
     with _LOCK:
         cached = _CACHE.get(store)
     # The store is never read while the lock is held: one slow reader would hold up every decision.
-    if cached is not None and cached.digest == ontology.digest and not _changed(store, cached.seen, head):
+    fresh = cached is not None and cached.digest == ontology.digest and not _changed(store, cached.seen, head)
+    if fresh and cached is not None:
         with _LOCK:
             cached.seen = max(cached.seen, head)
-        return cached.book
-    book = compile_rules(tuple(list_rules(store, "active", at=head)), ontology, head)
+        if cached.within[0] <= now < cached.within[1]:
+            return cached.book
+    rules = cached.rules if fresh and cached is not None else tuple(list_rules(store, "active", at=head))
+    book = compile_rules([rule for rule in rules if in_force(rule, now)], ontology, head)
     with _LOCK:
-        _CACHE[store] = _Cached(book, ontology.digest)
+        _CACHE[store] = _Cached(rules, book, ontology.digest, _steady(rules, now))
     return book
+
+
+def in_force(rule: Entity, now: datetime) -> bool:
+    """Whether an active rule counts at this time: from `validFrom` on, and before `validTo`."""
+    start, end = rule.get("validFrom"), rule.get("validTo")
+    return not (isinstance(start, datetime) and now < start) and not (isinstance(end, datetime) and now >= end)
+
+
+def _steady(rules: Sequence[Entity], now: datetime) -> tuple[datetime, datetime]:
+    """The span around `now` in which no rule begins or ceases to count."""
+    bounds = [
+        moment for rule in rules for name in ("validFrom", "validTo") if isinstance(moment := rule.get(name), datetime)
+    ]
+    before = max((moment for moment in bounds if moment <= now), default=_EVER[0])
+    return before, min((moment for moment in bounds if moment > now), default=_EVER[1])
 
 
 def _changed(store: GraphStore, after: int, head: int) -> bool:

@@ -5,22 +5,34 @@ from typing import Annotated
 
 import typer
 
+from api.cli import reviewing
 from api.cli.session import session_of
 from api.cli.terminal import Json, Terminal, entity_form
 from governance.cases import read_cases, run_cases
 from governance.configuring import permit
-from governance.rulefiles import import_rules, read_rules
+from governance.lifecycle import Lifecycle
 from governance.rules import find_rule, list_rules, retire
 from kg.errors import InputError
 
 rules = typer.Typer(no_args_is_help=True, help="Cedar rules: versioned facts of the graph, one statement each.")
 Reason = Annotated[str, typer.Option("--reason", "-m", help="Why, for the record.")]
+for _name, _command in (
+    ("add", reviewing.add),
+    ("activate", reviewing.activate),
+    ("send-back", reviewing.send_back),
+    ("withdraw", reviewing.withdraw),
+    ("diff", reviewing.diff),
+    ("try", reviewing.try_out),
+    ("analyse", reviewing.analyse_rules),
+    ("export", reviewing.export),
+):
+    rules.command(_name)(_command)
 
 
 @rules.command("list")
 def rules_list(
     context: typer.Context,
-    status: Annotated[str | None, typer.Option("--status", help="draft, active or retired.")] = None,
+    status: Annotated[str | None, typer.Option("--status", help="draft, review, active or retired.")] = None,
     json: Json = False,
 ) -> None:
     """List the rules and whether they are in force."""
@@ -53,41 +65,25 @@ def rules_show(context: typer.Context, name: Annotated[str, typer.Argument(help=
     Terminal().line(str(shown["text"]))
 
 
-@rules.command("add")
-def rules_add(
-    context: typer.Context,
-    path: Annotated[Path, typer.Argument(help="A .cedar file, or a folder of them.")],
-    reason: Reason = "added on the command line",
-    json: Json = False,
-) -> None:
-    """Add rules and put them in force, after all of them were checked against the ontology."""
-    session = session_of(context)
-    sources = read_rules(path)
-    with session.platform() as platform:
-        principal = session.principal(platform)
-        permit(platform.store, platform.clock, platform.rules(), principal, "rule.add", "Rule", path.name)
-        added = import_rules(platform.store, platform.clock, platform.ontology, sources, principal, reason)
-    terminal = Terminal()
-    if json:
-        terminal.document([entity_form(rule) for rule in added])
-        return
-    for rule in added:
-        terminal.line(f"{rule['name']} is active (version {rule.version}).")
-
-
 @rules.command("retire")
 def rules_retire(
     context: typer.Context,
     name: Annotated[str, typer.Argument(help="Name of the rule.")],
     reason: Reason = "retired on the command line",
 ) -> None:
-    """Take a rule out of force; it stays on record."""
+    """Ask that a rule be taken out of force; somebody else does it with `rules activate`, and it stays on record."""
     session = session_of(context)
     with session.platform() as platform:
         principal = session.principal(platform)
         permit(platform.store, platform.clock, platform.rules(), principal, "rule.retire", "Rule", name)
-        retire(platform.store, platform.clock, platform.ontology, name, principal, reason)
-    Terminal().line(f"{name} is retired.")
+        store, clock, ontology = platform.store, platform.clock, platform.ontology
+        if not platform.settings.rules_review:
+            retire(store, clock, ontology, name, principal, reason)
+            Terminal().line(f"{name} is retired.")
+            return
+        rule = Lifecycle(store, clock, ontology).propose_retirement(name, principal, reason)
+    waits = f"stays in force until somebody else than {principal.uid} runs `noesis --as NAME rules activate {name}`"
+    Terminal().line(f"{name} is retired." if rule["status"] == "retired" else f"{name} {waits}.")
 
 
 @rules.command("test")

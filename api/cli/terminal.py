@@ -59,7 +59,7 @@ class Terminal:
         for column in columns:
             table.add_column(column, overflow="fold")
         for row in rows:
-            table.add_row(*(_safe(str(shown(cell))) for cell in row))
+            table.add_row(*(escaped(str(shown(cell))) for cell in row))
         self.out.print(table)
 
     @contextmanager
@@ -80,7 +80,7 @@ class Terminal:
             yield lambda done, total: bar.update(task, completed=done, total=max(total, done))
 
 
-def _safe(text: str) -> str:
+def escaped(text: str) -> str:
     """Text without control characters and markup: what the graph holds must not drive the terminal."""
     clean = "".join(ch if ch.isprintable() or ch == "\n" else "�" for ch in text)
     return clean.replace("[", "\\[")

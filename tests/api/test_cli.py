@@ -158,7 +158,7 @@ def test_agents_act_a_person_approves_and_the_worker_ends_cleanly(noesis: Noesis
     noesis("index", "check")
     hits = noesis("search", "valve", "--class", "Item", "--json")["hits"]
     assert hits[0]["properties"]["title"] == "Valve!"
-    assert noesis("agents", "failures", "--json") == []
+    assert noesis("agents", "dead-letters", "--json")["work"] == []
     assert noesis("verify", "--json")["ok"] is True
 
 
@@ -184,7 +184,11 @@ def test_keys_and_rules_come_and_go(noesis: Noesis, project: Path) -> None:
     extra.write_text('@id("no-hoses") forbid(principal, action == Action::"apply", resource is Item);')
     noesis("rules", "add", str(extra))
     assert "forbid" in noesis("rules", "show", "no-hoses")
+    assert noesis("rules", "list", "--status", "review", "--json")[0]["properties"]["name"] == "no-hoses"
+    noesis("--as", "bea", "rules", "activate", "no-hoses", "-m", "test")
     noesis("rules", "retire", "no-hoses", "-m", "test")
+    noesis("--as", "bea", "rules", "activate", "no-hoses", "-m", "test")
+    assert noesis("rules", "list", "--status", "retired", "--json")[0]["properties"]["name"] == "no-hoses"
     cases = project / "cases.yaml"
     cases.write_text(
         "- { principal: { kind: Agent, id: counter }, action: read, resource: { class: Item }, expect: allow }\n"
@@ -249,3 +253,37 @@ def test_a_broken_project_file_is_named(noesis: Noesis, project: Path) -> None:
     (project / "noesis.toml").write_text('ontology = ["shop.ttl"]\nagents = "agents.py"\n')
     (project / "agents.py").write_text("def (")
     assert "agents.py" in noesis("init", code=1)
+
+
+def test_a_decision_is_explained_replayed_and_a_draft_tried_on_it(noesis: Noesis, project: Path) -> None:
+    noesis("init")
+    noesis("ingest", "--json")
+    decision = noesis("decisions", "--json")[0]
+    assert noesis("replay", decision["id"], "--json")["same"] is True
+    explained = noesis("explain", decision["id"], "--json")
+    assert decision["properties"]["principal"] in explained["paragraph"] and "was allowed" in explained["paragraph"]
+    draft = project / "draft.cedar"
+    draft.write_text('@id("nobody-configures") forbid(principal, action == Action::"configure", resource);')
+    trial = noesis("rules", "try", str(draft), "--json")
+    assert (
+        trial["changes"] == [{"before": "allow", "after": "deny", "count": len(trial["changed"])}] and trial["changed"]
+    )
+    assert noesis("replay", decision["id"], "--today", "--json")["same"] is True, "a trial puts nothing in force"
+    assert "no decision 'nothing'" in noesis("replay", "nothing", code=1)
+    assert "neither a file nor a rule" in noesis("rules", "try", "nothing", code=1)
+    exported = project / "exported"
+    noesis("rules", "export", str(exported))
+    assert 'forbid(principal, action == Action::"apply"' in (exported / "large-needs-boss.cedar").read_text()
+    assert "no instant" in noesis("rules", "add", str(draft), "--from", "soon", code=1)
+
+
+def test_what_is_wrong_with_the_rules_is_found(noesis: Noesis, project: Path) -> None:
+    noesis("init")
+    (project / "odd.cedar").write_text(
+        '@id("odd") forbid(principal, action == Action::"apply", resource is Item) '
+        "when { resource has stock && resource.stock > 5 && resource.stock < 3 };"
+    )
+    noesis("rules", "add", str(project / "odd.cedar"))
+    noesis("--as", "bea", "rules", "activate", "odd")
+    assert "-m" not in noesis("rules", "diff", "odd")
+    assert run(["--project", str(project), "rules", "analyse", "--json"]) == 1

@@ -5,6 +5,7 @@ from decimal import Decimal
 from governance.decide import Verdict, decide
 from governance.decisions import ERROR_LENGTH_MAX, ERRORS_MAX, context_digest, record, requirements
 from governance.principals import Principal, load_principal
+from governance.requests import text_of
 from governance.rules import add, load_rules
 from governance.verdict import Requirement
 from kg.model import Cause, Direction, Input
@@ -52,6 +53,7 @@ def test_a_decision_names_rules_facts_people_and_amount(
         "amount": Decimal("12.5"),
         "currency": "EUR",
         "contextDigest": context_digest(request),
+        "request": text_of(request),
         "latency": 120,
         "model": "m",
         "promptDigest": "ab",

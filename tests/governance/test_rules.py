@@ -38,7 +38,7 @@ def test_status_moves_only_along_the_table(store: GraphStore, clock: ManualClock
     assert decide(apply(agent()), load_rules(store, ontology())).outcome == "deny"
     with pytest.raises(RuleError, match="only become"):
         set_status(store, clock, ontology(), "may-apply", "reviewed", root, "x")
-    assert set(TRANSITIONS) == {"draft", "active", "retired"}
+    assert set(TRANSITIONS) == {"draft", "review", "active", "retired"}
     assert [rule["status"] for rule in list_rules(store)] == ["retired"]
 
 
