@@ -6,7 +6,8 @@ that is the Committer's part.
 """
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -31,17 +32,18 @@ from kg.model import (
 )
 from kg.store import PAGE_MAX, Head, Progress, Request, Schema
 from kg.stores import neo4j_graph as graph
-from kg.stores import neo4j_labels as labels
+from kg.stores import neo4j_move as move
 from kg.stores import neo4j_read as read
 from kg.stores import neo4j_text as text
+from kg.stores.carried import Batch, Carried, Moves
 from kg.stores.keys import searchable
 from kg.stores.neo4j_migrate import migrate
 from kg.stores.neo4j_queries import query, quoted
-from kg.stores.neo4j_server import PATIENCE, Server, UnsureError, fetch
+from kg.stores.neo4j_server import PATIENCE, TRIES_MAX, Server, UnsureError, fetch
 from kg.stores.neo4j_verify import verify
 from kg.stores.neo4j_write import Frontier, frontier, head_row, indexed, write
 from kg.stores.prepare import Prepared, prepare
-from kg.stores.rows import at_time
+from kg.stores.rows import HeadRow, at_time
 from kg.values import instant
 
 if TYPE_CHECKING:
@@ -49,8 +51,6 @@ if TYPE_CHECKING:
 
 #: Seconds that a reader at the end of the log waits for a commit that is being made visible.
 SETTLE_SECONDS: Final = 1.0
-#: How often a commit of unknown fate is looked for and, where it was not done, done again.
-TRIES_MAX: Final = 5
 
 
 class Neo4jStore:
@@ -80,8 +80,6 @@ class Neo4jStore:
         self._token = 0
         self._frontier: Frontier | None = None
         self._indexed: set[str] = set()
-        #: Whether every entity has the labels that this ontology gives its class.
-        self._labelled = False
         #: The ledger's root at a position; what is committed never changes.
         self._root: tuple[int, bytes] = (-1, b"")
         #: Every commit up to here is wholly visible to readers.
@@ -90,7 +88,6 @@ class Neo4jStore:
     def use(self, schema: Schema) -> None:
         """Take another ontology from now on; the indexes follow with the next commit."""
         self.schema = schema
-        self._labelled = False
 
     def commit(
         self,
@@ -125,7 +122,6 @@ class Neo4jStore:
         if not self._turn.acquire(timeout=self._server.patience):
             raise StoreBusyError
         try:
-            self._ensure_labels()
             self._ensure_indexes(batch)
             return self._settle(batch)
         finally:
@@ -160,11 +156,6 @@ class Neo4jStore:
             return fetch(tx, query("received"), {"writer": self._writer})
 
         return self._server.write(ask) == [[self._token]]
-
-    def _ensure_labels(self) -> None:
-        if not self._labelled:
-            labels.refresh(self._server, self.schema)
-            self._labelled = True
 
     def _ensure_indexes(self, batch: Sequence[Prepared]) -> None:
         for name in sorted(indexed(self.schema, batch) - self._indexed):
@@ -311,8 +302,23 @@ class Neo4jStore:
 
     def verify(self, progress: Progress | None = None) -> int:
         """Recompute every leaf, the tree and what people see from the rows; raises LedgerError at the first that differs."""
-        labels.refresh(self._server, self.schema)
-        return self._server.read(lambda tx: verify(tx, self.schema, progress))
+        return self._server.long_read(lambda tx: verify(tx, progress))
+
+    @contextmanager
+    def carry(self, moves: Moves) -> Iterator[Carried]:
+        """The graph up to one position with the machine rows of that moment."""
+        with self._server.attempt(move.LOCK_SECONDS) as transaction:
+            yield move.Leaving(self._server, transaction, moves).carried()
+
+    def vacancy(self) -> tuple[HeadRow, bool]:
+        """The end of the log, and whether there are no machine rows."""
+        return self._server.read(move.vacancy)
+
+    def receive(self, batches: Iterator[Batch]) -> None:
+        """Take in a whole graph batch by batch."""
+        with self._turn:
+            self._frontier = None
+            move.receive(self._server, self.schema, batches)
 
     def close(self) -> None:
         """Close every connection."""

@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 Made = TypeVar("Made")
 #: Seconds to wait for the turn to write, for one transaction, and for a server that is starting again.
 PATIENCE: Final = 30.0
+#: Seconds that reading everything may take.
+LONG_SECONDS: Final = 86_400.0
+#: How often a commit of unknown fate is looked for and, where it was not done, done again.
+TRIES_MAX: Final = 5
 #: Seconds to wait for a connection to be made.
 CONNECT_SECONDS: Final = 10.0
 #: Connections of one process at most.
@@ -189,6 +193,11 @@ class Server:
                 time.sleep(wait)
         raise StoreError(_AWAY)
 
+    def long_read(self, work: Callable[["Asking"], Made]) -> Made:
+        """Read the whole graph once, each query for as long as it takes within a day."""
+        with self._session(reading=True) as session:
+            return work(Asking(session, LONG_SECONDS))
+
     def rows(self, text: str, /, **values: Any) -> list[list[Any]]:
         """The rows of one reading query."""
         return self.read(lambda tx: fetch(tx, text, values))
@@ -198,12 +207,13 @@ class Server:
         """A transaction that is always rolled back and ends after some seconds."""
         with self._session() as session, session.begin_transaction(timeout=seconds) as transaction:
             yield transaction
-            transaction.rollback()
+            if not transaction.closed():
+                transaction.rollback()
 
-    def define(self, text: str) -> None:
-        """Run one statement that makes or drops an index or constraint."""
+    def define(self, text: str, **values: Any) -> None:
+        """Run one statement that makes or drops an index or constraint, or that makes its own transactions."""
         with self._session() as session:
-            session.run(text).consume()
+            session.run(text, values).consume()
 
     def close(self) -> None:
         """Close every connection."""

@@ -6,10 +6,9 @@ shows something else than the record says, e.g. after an edit by hand. Reads pag
 
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
-from functools import cache, partial
 from typing import Any, Final
 
-from kg.store import Progress, Schema
+from kg.store import Progress
 from kg.stores import neo4j_show as show
 from kg.stores.check import Record, Row, broken, check
 from kg.stores.neo4j_queries import query
@@ -36,9 +35,9 @@ _CONTRADICTIONS: Final = (
 )
 
 
-def verify(tx: Asking, schema: Schema, progress: Progress | None = None) -> int:
+def verify(tx: Asking, progress: Progress | None = None) -> int:
     """The number of changes checked; raises LedgerError naming the first position that differs."""
-    reader = _Reader(tx, schema)
+    reader = _Reader(tx)
     record = Record(head_row(tx), reader.causes(), reader.changes(), reader.inputs, reader.nodes)
     position = check(record, progress)
     for what, name in _CONTRADICTIONS:
@@ -51,9 +50,8 @@ def verify(tx: Asking, schema: Schema, progress: Progress | None = None) -> int:
 class _Reader:
     """The rows of the record in order, page by page."""
 
-    def __init__(self, tx: Asking, schema: Schema) -> None:
+    def __init__(self, tx: Asking) -> None:
         self._tx = tx
-        self._labels = cache(partial(show.labels, schema))
         self._inputs: dict[int, list[tuple[str, int]]] = {}
         self._subtrees: dict[int, list[Row]] = {}
 
@@ -82,20 +80,15 @@ class _Reader:
 
     def _row(self, node: Mapping[str, Any], labels: set[str], entity: Any, classes: set[str]) -> Row:
         position = node["position"]
-        change = _columns(node, _CHANGE)
         self._note(position, bytes(node.get("subtrees") or b""))
-        nothing: Row = (None,) * len(_VERSION)
         if "Version" in labels:
             version = VersionRow(*_columns(node, _VERSION))
             if not isinstance(version.salts, bytes):
                 raise broken(position, "a row holds what was never written")
-            _compare(version, node, labels, entity, classes, {"Entity", *self._labels(version.cls)})
-            return (*change, *_columns(node, _VERSION), *(None,) * len(_LINK))
-        if "Link" in labels:
-            if ("CurrentLink" in labels) != (node.get("until") is None):
-                raise broken(position, "a relation that is current in one place only")
-            return (*change, *nothing, *_columns(node, _LINK))
-        return (*change, *nothing, *(None,) * len(_LINK))
+            _compare(version, node, labels, entity, classes)
+        elif "Link" in labels and ("CurrentLink" in labels) != (node.get("until") is None):
+            raise broken(position, "a relation that is current in one place only")
+        return change_row(node, labels)
 
     def _note(self, position: int, roots: bytes) -> None:
         """Keep the roots that a change completes until the tree asks for them."""
@@ -112,14 +105,22 @@ class _Reader:
             yield self._subtrees[level].pop(0)
 
 
+def change_row(node: Mapping[str, Any], labels: set[str]) -> Row:
+    """The columns of a change, its version and its link, None where there is none."""
+    version, link = "Version" in labels, "Link" in labels and "Version" not in labels
+    return (
+        *_columns(node, _CHANGE),
+        *(_columns(node, _VERSION) if version else (None,) * len(_VERSION)),
+        *(_columns(node, _LINK) if link else (None,) * len(_LINK)),
+    )
+
+
 def _columns(node: Mapping[str, Any], names: tuple[str, ...]) -> Row:
     found = (node.get(name) for name in names)
     return tuple(bytes(value) if isinstance(value, bytearray) else value for value in found)
 
 
-def _compare(
-    row: VersionRow, node: Mapping[str, Any], labels: set[str], entity: Any, classes: set[str], due: set[str]
-) -> None:
+def _compare(row: VersionRow, node: Mapping[str, Any], labels: set[str], entity: Any, classes: set[str]) -> None:
     """Raise LedgerError where what is searched or shown is not what the version says."""
     try:
         values = properties(row.props, row.personal)
@@ -135,7 +136,7 @@ def _compare(
         return
     if entity is None or {name: plain(value) for name, value in entity.items()} != seen:
         raise broken(row.since, f"{row.id} is shown with other properties than recorded")
-    if classes != (due if live else {"Entity"}):
+    if classes != ({"Entity", show.label(row.cls)} if live else {"Entity"}):
         raise broken(row.since, f"{row.id} is shown with other labels than recorded")
 
 

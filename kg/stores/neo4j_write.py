@@ -14,6 +14,7 @@ from kg.errors import InputError
 from kg.model import Commit, Put
 from kg.store import Schema
 from kg.stores import neo4j_show as show
+from kg.stores.carried import Batch
 from kg.stores.neo4j_queries import query
 from kg.stores.neo4j_server import Asking, fetch
 from kg.stores.plan import Loaded, Pair, Plan
@@ -22,19 +23,19 @@ from kg.stores.rows import ChangeRow, HeadRow, RelationRow, Seen, StateRow, Vers
 from kg.values import Value
 
 if TYPE_CHECKING:
-    from neo4j import ManagedTransaction
+    from neo4j import ManagedTransaction, Transaction
 
 Frontier = tuple[int, dict[int, bytes]]
 _HASH_BYTES = 32
 
 
-def head_row(tx: "ManagedTransaction | Asking") -> HeadRow:
+def head_row(tx: "ManagedTransaction | Transaction | Asking") -> HeadRow:
     """The end of the log."""
     ((position, at, causes, sealed),) = fetch(tx, query("head"))
     return HeadRow(position, at, causes, bytes(sealed))
 
 
-def frontier(tx: "ManagedTransaction | Asking", size: int) -> dict[int, bytes]:
+def frontier(tx: "ManagedTransaction | Transaction | Asking", size: int) -> dict[int, bytes]:
     """The roots of the complete subtrees that hold the first `size` leaves, by level; the last change of each holds its root."""
     wanted = {(place + 1) << level: level for level, place in ledger.edge(size)}
     found: dict[int, bytes] = {}
@@ -111,7 +112,7 @@ def version_row(row: Sequence[Any]) -> VersionRow:
     return VersionRow(since, id, version, cls, until, int(closed), valid_from, valid_to, bytes(salts), *texts)
 
 
-def save(tx: "ManagedTransaction", plan: Plan, nodes: Sequence[ledger.Node], schema: Schema) -> None:
+def save(tx: "ManagedTransaction", plan: Plan | Batch, nodes: Sequence[ledger.Node], schema: Schema) -> None:
     """Write the plan's rows."""
 
     def run(name: str, rows: Sequence[Any], parameter: str = "rows") -> None:
@@ -196,7 +197,7 @@ def texts(schema: Schema, cls: str) -> tuple[str, ...]:
         return ()
 
 
-def _save_versions(run: Any, plan: Plan, subtrees: Mapping[int, bytes], schema: Schema) -> None:
+def _save_versions(run: Any, plan: Plan | Batch, subtrees: Mapping[int, bytes], schema: Schema) -> None:
     current, past, closed, links, shown, ends = [], [], [], [], [], []
     labels = cache(partial(show.labels, schema))
     for change in plan.changes:

@@ -14,7 +14,7 @@ from typing import Any
 from kg import ledger
 from kg.clock import Clock
 from kg.errors import StoreError
-from kg.evidence import Forgetting, Forgotten, Node, Opening
+from kg.evidence import Forgetting, Forgotten, Node, Opening, Revise
 from kg.model import (
     Cause,
     Change,
@@ -34,10 +34,12 @@ from kg.model import (
 from kg.store import PAGE_MAX, Head, Progress, Request, Schema
 from kg.stores import sqlite_evidence as evidence
 from kg.stores import sqlite_graph as graph
+from kg.stores import sqlite_move as move
 from kg.stores import sqlite_read as read
 from kg.stores import sqlite_text as text
+from kg.stores.carried import Batch, Carried, Moves
 from kg.stores.prepare import Prepared, prepare
-from kg.stores.rows import at_time
+from kg.stores.rows import HeadRow, at_time
 from kg.stores.sqlite_file import PATIENCE, Database, translated
 from kg.stores.sqlite_index import ensure_indexes
 from kg.stores.sqlite_migrate import migrate
@@ -249,8 +251,6 @@ class SqliteStore:
         with self._database.reading(snapshot=True) as connection:
             return verify(connection, progress)
 
-    def close(self) -> None:
-        """Release files and threads."""
     @contextmanager
     def carry(self, moves: Moves) -> Iterator[Carried]:
         """One snapshot of the whole graph."""
@@ -283,17 +283,18 @@ class SqliteStore:
         with self._database.reading(snapshot=True) as connection:
             return evidence.openings(connection, positions)
 
-    def forget(self, forgetting: Forgetting, record: Callable[[Forgotten], Request]) -> tuple[Forgotten, Commit]:
-        """Erase, record it in the same transaction, then empty the write-ahead log."""
-        schema = self.schema
-        forgotten, commit, edge = evidence.forget(self._database, schema, self._clock, forgetting, record)
-        self._remember(edge, schema, self._indexed or set())
-        return forgotten, commit
+    def forget(
+        self, forgetting: Forgetting, revise: Revise, record: Callable[[Forgotten], Request]
+    ) -> tuple[Forgotten, Commit]:
+        """Erase and record it in one transaction, then empty the write-ahead log."""
+        return evidence.forget(self._database, self.schema, self._clock, forgetting, revise, record)
 
     def residue(self, texts: Sequence[str]) -> list[str]:
         """The files of this store that still hold one of these texts."""
         return evidence.residue(self._database.path, texts)
 
+    def close(self) -> None:
+        """Release files and threads."""
         try:
             self._database.close()
         except sqlite3.Error as error:

@@ -11,7 +11,8 @@ from kg.store import Progress
 from kg.stores.check import Record, Row, broken, check
 from kg.stores.sqlite_write import head_row
 
-_CHANGES = (
+#: Every change with the version and the relation that it made, in the columns of a Record.
+CHANGES: Final = (
     "SELECT c.position, c.kind, c.cls, c.subject, c.version, c.changed, c.relation, c.target, c.origin, c.cause, c.leaf,"
     " v.since, v.id, v.version, v.cls, v.until, v.closed, v.valid_from, v.valid_to, v.salts, v.props, v.personal,"
     " v.erased, r.since, r.source, r.name, r.target, r.until, r.salt, r.props, r.erased FROM change c"
@@ -50,11 +51,11 @@ _CONTRADICTIONS: Final = (
 
 def verify(connection: sqlite3.Connection, progress: Progress | None = None) -> int:
     """The number of changes checked; raises LedgerError naming the first position that differs."""
-    inputs = _Inputs(connection)
+    inputs = Inputs(connection)
     record = Record(
         head_row(connection),
-        connection.execute(_CAUSES),
-        connection.execute(_CHANGES),
+        connection.execute(CAUSES),
+        connection.execute(CHANGES),
         inputs.of,
         lambda level: connection.execute("SELECT place, hash FROM node WHERE level = ? ORDER BY place", (level,)),
     )
@@ -70,7 +71,7 @@ def verify(connection: sqlite3.Connection, progress: Progress | None = None) -> 
     return position
 
 
-class _Inputs:
+class Inputs:
     """The inputs of causes, read once in order."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:

@@ -13,6 +13,7 @@ from kg import ledger
 from kg.clock import Clock
 from kg.model import Commit
 from kg.store import Schema
+from kg.stores.carried import Batch
 from kg.stores.plan import Loaded, Pair, Plan
 from kg.stores.prepare import Prepared
 from kg.stores.rows import VERSION_COLUMNS, HeadRow, RelationRow, Seen, StateRow, VersionRow, at_time
@@ -111,7 +112,7 @@ def _seen(connection: sqlite3.Connection, row: tuple[Any, ...]) -> Seen:
     return Seen(salt, request, Commit(id, first, last, at_time(at), made, repeated=True))
 
 
-def save(connection: sqlite3.Connection, plan: Plan, nodes: Sequence[ledger.Node]) -> None:
+def save(connection: sqlite3.Connection, plan: Plan | Batch, nodes: Sequence[ledger.Node]) -> None:
     """Write the plan's rows."""
     many = connection.executemany
     if plan.ended:
@@ -153,7 +154,7 @@ def save(connection: sqlite3.Connection, plan: Plan, nodes: Sequence[ledger.Node
     _save_state(connection, plan)
 
 
-def _save_causes(connection: sqlite3.Connection, plan: Plan) -> None:
+def _save_causes(connection: sqlite3.Connection, plan: Plan | Batch) -> None:
     if not plan.causes:
         return
     connection.executemany(
@@ -174,7 +175,7 @@ def _save_causes(connection: sqlite3.Connection, plan: Plan) -> None:
     )
 
 
-def _save_state(connection: sqlite3.Connection, plan: Plan) -> None:
+def _save_state(connection: sqlite3.Connection, plan: Plan | Batch) -> None:
     gone = [key for key, row in plan.state.items() if row is None]
     if gone:
         connection.executemany("DELETE FROM state WHERE kind = ? AND key = ?", gone)
