@@ -32,6 +32,7 @@ from kg.model import (
 )
 from kg.store import PAGE_MAX, Head, Progress, Request, Schema
 from kg.stores import neo4j_graph as graph
+from kg.stores import neo4j_labels as labels
 from kg.stores import neo4j_move as move
 from kg.stores import neo4j_read as read
 from kg.stores import neo4j_text as text
@@ -80,6 +81,8 @@ class Neo4jStore:
         self._token = 0
         self._frontier: Frontier | None = None
         self._indexed: set[str] = set()
+        #: Whether every entity has the labels that this ontology gives its class.
+        self._labelled = False
         #: The ledger's root at a position; what is committed never changes.
         self._root: tuple[int, bytes] = (-1, b"")
         #: Every commit up to here is wholly visible to readers.
@@ -88,6 +91,7 @@ class Neo4jStore:
     def use(self, schema: Schema) -> None:
         """Take another ontology from now on; the indexes follow with the next commit."""
         self.schema = schema
+        self._labelled = False
 
     def commit(
         self,
@@ -122,6 +126,7 @@ class Neo4jStore:
         if not self._turn.acquire(timeout=self._server.patience):
             raise StoreBusyError
         try:
+            self._ensure_labels()
             self._ensure_indexes(batch)
             return self._settle(batch)
         finally:
@@ -156,6 +161,11 @@ class Neo4jStore:
             return fetch(tx, query("received"), {"writer": self._writer})
 
         return self._server.write(ask) == [[self._token]]
+
+    def _ensure_labels(self) -> None:
+        if not self._labelled:
+            labels.refresh(self._server, self.schema)
+            self._labelled = True
 
     def _ensure_indexes(self, batch: Sequence[Prepared]) -> None:
         for name in sorted(indexed(self.schema, batch) - self._indexed):
@@ -302,7 +312,7 @@ class Neo4jStore:
 
     def verify(self, progress: Progress | None = None) -> int:
         """Recompute every leaf, the tree and what people see from the rows; raises LedgerError at the first that differs."""
-        return self._server.long_read(lambda tx: verify(tx, progress))
+        return self._server.long_read(lambda tx: verify(tx, self.schema, progress))
 
     @contextmanager
     def carry(self, moves: Moves) -> Iterator[Carried]:

@@ -6,9 +6,10 @@ shows something else than the record says, e.g. after an edit by hand. Reads pag
 
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
+from functools import cache, partial
 from typing import Any, Final
 
-from kg.store import Progress
+from kg.store import Progress, Schema
 from kg.stores import neo4j_show as show
 from kg.stores.check import Record, Row, broken, check
 from kg.stores.neo4j_queries import query
@@ -35,9 +36,9 @@ _CONTRADICTIONS: Final = (
 )
 
 
-def verify(tx: Asking, progress: Progress | None = None) -> int:
+def verify(tx: Asking, schema: Schema, progress: Progress | None = None) -> int:
     """The number of changes checked; raises LedgerError naming the first position that differs."""
-    reader = _Reader(tx)
+    reader = _Reader(tx, schema)
     record = Record(head_row(tx), reader.causes(), reader.changes(), reader.inputs, reader.nodes)
     position = check(record, progress)
     for what, name in _CONTRADICTIONS:
@@ -50,8 +51,9 @@ def verify(tx: Asking, progress: Progress | None = None) -> int:
 class _Reader:
     """The rows of the record in order, page by page."""
 
-    def __init__(self, tx: Asking) -> None:
+    def __init__(self, tx: Asking, schema: Schema) -> None:
         self._tx = tx
+        self._labels = cache(partial(show.labels, schema))
         self._inputs: dict[int, list[tuple[str, int]]] = {}
         self._subtrees: dict[int, list[Row]] = {}
 
@@ -85,7 +87,7 @@ class _Reader:
             version = VersionRow(*_columns(node, _VERSION))
             if not isinstance(version.salts, bytes):
                 raise broken(position, "a row holds what was never written")
-            _compare(version, node, labels, entity, classes)
+            _compare(version, node, labels, entity, classes, {"Entity", *self._labels(version.cls)})
         elif "Link" in labels and ("CurrentLink" in labels) != (node.get("until") is None):
             raise broken(position, "a relation that is current in one place only")
         return change_row(node, labels)
@@ -120,7 +122,9 @@ def _columns(node: Mapping[str, Any], names: tuple[str, ...]) -> Row:
     return tuple(bytes(value) if isinstance(value, bytearray) else value for value in found)
 
 
-def _compare(row: VersionRow, node: Mapping[str, Any], labels: set[str], entity: Any, classes: set[str]) -> None:
+def _compare(
+    row: VersionRow, node: Mapping[str, Any], labels: set[str], entity: Any, classes: set[str], due: set[str]
+) -> None:
     """Raise LedgerError where what is searched or shown is not what the version says."""
     try:
         values = properties(row.props, row.personal)
@@ -136,7 +140,7 @@ def _compare(row: VersionRow, node: Mapping[str, Any], labels: set[str], entity:
         return
     if entity is None or {name: plain(value) for name, value in entity.items()} != seen:
         raise broken(row.since, f"{row.id} is shown with other properties than recorded")
-    if classes != ({"Entity", show.label(row.cls)} if live else {"Entity"}):
+    if classes != (due if live else {"Entity"}):
         raise broken(row.since, f"{row.id} is shown with other labels than recorded")
 
 
