@@ -312,6 +312,7 @@ class Neo4jStore:
 
     def verify(self, progress: Progress | None = None) -> int:
         """Recompute every leaf, the tree and what people see from the rows; raises LedgerError at the first that differs."""
+        labels.refresh(self._server, self.schema)
         return self._server.long_read(lambda tx: verify(tx, self.schema, progress))
 
     @contextmanager

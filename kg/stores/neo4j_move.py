@@ -90,7 +90,7 @@ def receive(server: Server, schema: Schema, batches: Iterator[Batch]) -> None:
             if waiting is not None:
                 _save(server, schema, waiting)
             waiting = batch
-        server.long_read(verify)
+        server.long_read(lambda tx: verify(tx, schema))
     except StoreCorruptError:
         _clear(server)
         raise ArchiveError("the archive contradicts itself; make it again with `noesis export`") from None

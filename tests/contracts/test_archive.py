@@ -61,7 +61,13 @@ def cause(id: str, **more: Any) -> Cause:
 def fill(store: Movable) -> None:
     """Every kind of change, a cause that changes nothing, and machine rows."""
     at = datetime(2026, 1, 2, tzinfo=UTC)
-    values: dict[str, Value] = {"name": "Ä \u2028 b", "mail": "a@example.com", "n": 2**53 - 1, "since": at, "took": timedelta(days=40)}
+    values: dict[str, Value] = {
+        "name": "Ä \u2028 b",
+        "mail": "a@example.com",
+        "n": 2**53 - 1,
+        "since": at,
+        "took": timedelta(days=40),
+    }
     store.commit([Put("a", "Thing", values, valid_from=at), Put("b", "Thing", {"name": "b"})], cause("1"))
     store.commit([Link("a", "knows", "b", {"w": 1}), Link("a", "knows", "nobody")], cause("2", inputs=(Input("a", 1),)))
     store.commit([Put("a", "Thing", {"name": "c"}, origin="x/1"), Close("b")], cause("3", attributes={"k": [1, None]}))
