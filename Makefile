@@ -4,13 +4,16 @@ PY := .venv/bin/python
 ONLY ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-servers test check lint types layers docs serve bench conformance services services-stop lock clean
+.PHONY: help setup env demo demo-servers test check lint types layers docs serve bench conformance services services-stop lock clean
 
 help: ## what can be typed here
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 setup: ## make .venv (the other targets do it on first use)
 	@bash scripts/setup.sh
+
+env: ## .env with random passwords for docker compose; one that is there stays
+	@bash scripts/env.sh
 
 demo: setup ## the main job, end to end, on a made-up distributor; exit code 0 only if the whole story held
 	@$(PY) -m api.cli.main demo
