@@ -37,7 +37,7 @@ def load_agents(paths: Sequence[Path]) -> Mapping[str, Loaded]:
     """Every agent of these files and folders by name; two agents of one name are refused."""
     loaded: dict[str, Loaded] = {}
     for path in paths:
-        module = _module(path)
+        module = load_module(path)
         digest = _digest(path)
         agents = getattr(module, "AGENTS", None)
         if not isinstance(agents, tuple) or not agents:
@@ -50,7 +50,8 @@ def load_agents(paths: Sequence[Path]) -> Mapping[str, Loaded]:
     return loaded
 
 
-def _module(path: Path) -> ModuleType:
+def load_module(path: Path) -> ModuleType:
+    """The module of a file or package folder of the project, loaded once a process."""
     file = path / "__init__.py" if path.is_dir() else path
     if not file.is_file():
         raise AgentError(f"{path} is no Python file and no package folder; correct `agents` in noesis.toml")

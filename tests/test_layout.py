@@ -39,7 +39,7 @@ VENDORS: dict[str, tuple[str, ...]] = {
     "opentelemetry": ("api/tracer.py",),
     "pika": (),
     "prometheus_client": ("api/metrics.py",),
-    "psycopg": (),
+    "psycopg": ("coordination/effectors/sql_postgres.py",),
     "pyarrow": ("kg/ingest/sources/*.py",),
     "pydantic": ("*",),
     "pydantic_core": ("kg/ontology/*.py",),
@@ -66,7 +66,13 @@ VENDORS: dict[str, tuple[str, ...]] = {
     "websockets": (),
     "yaml": ("kg/ingest/yaml_file.py", "governance/yamlfile.py", "coordination/workflow/yaml_text.py", "api/*.py"),
     # Of the standard library, but an adapter's business all the same.
-    "sqlite3": ("kg/stores/*.py", "kg/embedders/cache.py", "kg/ingest/sources/sql.py", "kg/ingest/seen.py"),
+    "sqlite3": (
+        "coordination/effectors/sql_sqlite.py",
+        "kg/stores/*.py",
+        "kg/embedders/cache.py",
+        "kg/ingest/sources/sql.py",
+        "kg/ingest/seen.py",
+    ),
 }
 
 #: Where the type checker must look away, how often, and why.

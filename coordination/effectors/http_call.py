@@ -66,6 +66,8 @@ def target_of(url: object, allowed: Sequence[str], kind: str) -> Target:
     """The parts of a URL that may be called; GiveUp where it may not. Looks nothing up."""
     if not isinstance(url, str):
         raise GiveUp("the payload names no url; give url and body")
+    if any(ord(character) <= 32 or ord(character) == 127 for character in url):
+        raise GiveUp(f"{url[:200]!r} holds a character that no address may; encode it")
     try:
         parts = urlsplit(url)
         port = parts.port or (443 if parts.scheme == "https" else 80)
@@ -77,8 +79,6 @@ def target_of(url: object, allowed: Sequence[str], kind: str) -> Target:
     if parts.scheme == "http" and not {host, f"{host}:{port}"} & set(allowed):
         raise GiveUp(f"{host} would be called without encryption; use https, or allow the host in the {kind} settings")
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    if any(ord(character) <= 32 or ord(character) == 127 for character in path):
-        raise GiveUp(f"{url[:200]!r} holds a character that no address may; encode it")
     return Target(parts.scheme, host, port, path)
 
 

@@ -22,7 +22,7 @@ import pytest
 
 from tests.services import ports
 
-NAMES = ("neo4j", "redis", "rabbitmq")
+NAMES = ("neo4j", "redis", "rabbitmq", "postgres")
 INSTALL_SECONDS_MAX = 600
 STOP_SECONDS_MAX = 60
 
