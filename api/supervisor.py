@@ -80,7 +80,7 @@ class Supervisor:
 
     def _start(self, place: _Place) -> None:
         # A session of its own: Ctrl-C on the terminal reaches the children once, through this process.
-        process = subprocess.Popen(
+        process = subprocess.Popen(  # noqa: S603 -- our own interpreter and program, no shell
             self.command, stdin=subprocess.PIPE, pass_fds=tuple(self.inherit), start_new_session=True
         )
         place.process, place.started = process, time.monotonic()

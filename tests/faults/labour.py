@@ -6,6 +6,7 @@ of its commits is under way, so that the turn to write is not what is tested.
 
 import json
 import os
+import select
 import signal
 import sys
 import threading
@@ -134,12 +135,12 @@ class Fated:
 def _name(cause: Any, state: Any) -> str:
     if cause is not None:
         return str(cause.activity)
-    for row in state:
-        if row.kind == "cursor":
-            return "feed"
-        if row.kind == "work" and row.value["state"] == "claimed":
-            return f"claim {row.value['task']}"
-    return "reconcile" if any(row.kind == "work" and row.value["state"] == "ready" for row in state) else "state"
+    work = [row.value for row in state if row.kind == "work"]
+    if work and any(row.kind == "cursor" for row in state):
+        return "feed"
+    if work and work[0]["state"] == "claimed":
+        return f"claim {work[0]['task']}"
+    return "reconcile" if work and any(row.kind == "lease" for row in state) else "state"
 
 
 def _tell(work: str) -> None:
@@ -174,7 +175,9 @@ def main(job: Job) -> None:
     committer.on_commit(worker.notify)
     worker.start()
     say("ready")
-    sys.stdin.read()
+    while not select.select([0], [], [], 0.1)[0] or os.read(0, 1_024):
+        # The main thread alone runs what signals ask for, so it must not sleep in a read.
+        continue
     worker.stop()
     committer.close()
     say("ended")
