@@ -16,6 +16,7 @@
         │   ├── AlreadyAnsweredError  the same person said otherwise before
         │   └── NotWaitingError       the decision asks for no approval
         ├── ControlError          a control that does not exist or cannot change so
+        ├── ErasureError          a person who cannot be forgotten so
         └── BudgetError           a budget is used up, or cannot be as given
 
 The class docstring is the default message and says the remedy. No message repeats a property value of an entity.
@@ -94,3 +95,7 @@ class BudgetError(GovernanceError):
     def __init__(self, message: str | None = None, when_out: str = "") -> None:
         super().__init__(message)
         self.when_out = when_out
+
+
+class ErasureError(GovernanceError):
+    """The person cannot be forgotten so; see `noesis forget --help`."""

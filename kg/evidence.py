@@ -11,6 +11,7 @@ from typing import Final, Protocol
 
 from kg.model import Commit
 from kg.store import Request
+from kg.values import Value
 
 #: Nodes and openings of one call.
 NODES_MAX: Final = 10_000
@@ -65,6 +66,24 @@ class Forgetting:
 
 
 @dataclass(frozen=True, slots=True)
+class Revised:
+    """A current entity that an erasure will touch: the personal properties that go, and what stays of the others that change.
+
+    None in `changed` says that the property goes.
+    """
+
+    id: str
+    cls: str
+    subject: bool
+    drop: frozenset[str]
+    changed: Mapping[str, Value | None]
+
+
+#: Gives the commit by which the touched entities change in the open, before their past is erased.
+Revise = Callable[[Sequence[Revised]], Request | None]
+
+
+@dataclass(frozen=True, slots=True)
 class Forgotten:
     """What an erasure did. `touched` are the entities whose texts changed, `stayed` what was found and left, with its reason.
 
@@ -87,8 +106,10 @@ class Evidence(Protocol):
     def openings(self, positions: Sequence[int]) -> list[Opening]:
         """The changes at these positions with what opens them, in order of position; unknown ones are left out."""
 
-    def forget(self, forgetting: Forgetting, record: Callable[[Forgotten], Request]) -> tuple[Forgotten, Commit]:
-        """Erase, and commit the request that `record` makes of it, in one transaction; then clean what the engine keeps.
+    def forget(
+        self, forgetting: Forgetting, revise: Revise, record: Callable[[Forgotten], Request]
+    ) -> tuple[Forgotten, Commit]:
+        """Commit what `revise` gives, erase, and commit what `record` gives, in one transaction; then clean what the engine keeps.
 
         Raises what `commit` raises; then nothing was erased.
         """

@@ -9,6 +9,7 @@ from api.cli import (
     agents,
     doubting,
     filling,
+    forgetting,
     governing,
     keeping,
     looking,
@@ -46,6 +47,7 @@ _PANELS = (
             ("replay", replaying.replay),
             ("verify", proving.verify),
             ("prove", proving.prove),
+            ("forget", forgetting.forget),
         ),
     ),
     (
@@ -66,6 +68,7 @@ _GROUPS = (
     ("Govern", "rules", ruling.rules),
     ("Govern", "controls", governing.controls),
     ("Govern", "checkpoint", proving.checkpoint),
+    ("Govern", "hold", forgetting.hold),
     ("Govern", "keys", governing.keys),
 )
 

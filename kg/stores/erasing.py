@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from kg.evidence import Forgetting, Forgotten
+from kg.evidence import Forgetting, Forgotten, Revised
 from kg.leaf import SALT_BYTES
 from kg.needles import Needles
 from kg.stores import redaction
 from kg.stores.redaction import Touched, digest_over
 from kg.stores.rows import CauseRow, RelationRow, StateRow, VersionRow
-from kg.values import canonical
+from kg.values import canonical, decode
 
 #: Places named in the certificate where something stays; more are counted.
 STAYED_MAX: Final = 1_000
@@ -40,6 +40,7 @@ class Erasing:
     forgetting: Forgetting
     entropy: Callable[[int], bytes]
     versions: list[Touched] = field(default_factory=list)
+    before: list[VersionRow] = field(default_factory=list)
     relations: list[Touched] = field(default_factory=list)
     causes: list[Touched] = field(default_factory=list)
     states: dict[tuple[str, str], str | None] = field(default_factory=dict)
@@ -88,6 +89,7 @@ class Erasing:
         )
         if touched is not None:
             self.versions.append(touched)
+            self.before.append(row)
             self._note(stored.cause, row.since, touched, row.cls)
             self._writers.add(stored.cause)
 
@@ -171,6 +173,20 @@ class Erasing:
 
     def _count(self, what: str) -> None:
         self._counts[what] = self._counts.get(what, 0) + 1
+
+
+def revised(plan: Erasing) -> list[Revised]:
+    """The current entities that a plan touches, and how each will read."""
+    found = []
+    for touched, before in zip(plan.versions, plan.before, strict=True):
+        row = touched.row
+        if not isinstance(row, VersionRow) or row.until is not None or row.closed:
+            continue
+        old, new = json.loads(before.props), json.loads(row.props)
+        changed = {n: decode(new[n]) if n in new else None for n in old if old[n] != new.get(n)}
+        gone = frozenset(json.loads(before.personal or "{}").keys() - json.loads(row.personal or "{}").keys())
+        found.append(Revised(row.id, row.cls, row.id in plan.forgetting.subjects, gone, changed))
+    return found
 
 
 def _texts(rows: Iterable[VersionRow]) -> Iterable[str]:

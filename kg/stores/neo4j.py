@@ -6,7 +6,7 @@ that is the Committer's part.
 """
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from kg import ledger
 from kg.clock import Clock
 from kg.errors import StoreBusyError, StoreError
+from kg.evidence import Forgetting, Forgotten, Node, Opening, Revise
 from kg.model import (
     Cause,
     Change,
@@ -31,6 +32,7 @@ from kg.model import (
     Write,
 )
 from kg.store import PAGE_MAX, Head, Progress, Request, Schema
+from kg.stores import neo4j_evidence as evidence
 from kg.stores import neo4j_graph as graph
 from kg.stores import neo4j_labels as labels
 from kg.stores import neo4j_move as move
@@ -330,6 +332,34 @@ class Neo4jStore:
         with self._turn:
             self._frontier = None
             move.receive(self._server, self.schema, batches)
+
+    def nodes(self, wanted: Sequence[Node]) -> dict[Node, bytes]:
+        """The roots of these complete subtrees of the ledger."""
+        return self._server.write(lambda tx: evidence.nodes(tx, wanted))
+
+    def openings(self, positions: Sequence[int]) -> list[Opening]:
+        """The changes at these positions with what opens them."""
+        return self._server.write(lambda tx: evidence.openings(tx, positions))
+
+    def forget(
+        self, forgetting: Forgetting, revise: Revise, record: Callable[[Forgotten], Request]
+    ) -> tuple[Forgotten, Commit]:
+        """Erase and record it in one transaction."""
+        if not self._turn.acquire(timeout=self._server.patience):
+            raise StoreBusyError
+        try:
+            self._frontier, self._token = None, self._token + 1
+            receipt = {"writer": self._writer, "token": self._token}
+            return self._server.write(
+                lambda tx: evidence.forget(tx, self.schema, self._clock, forgetting, revise, record, receipt)
+            )
+        finally:
+            self._turn.release()
+
+    def residue(self, texts: Sequence[str]) -> list[str]:
+        """Nothing: the server's files are not ours to read."""
+        del texts
+        return []
 
     def close(self) -> None:
         """Close every connection."""

@@ -9,7 +9,7 @@ from functools import cache
 from importlib import resources
 from typing import Final
 
-_FILES: Final = ("commit", "read", "graph", "verify", "carry")
+_FILES: Final = ("commit", "read", "graph", "verify", "carry", "evidence")
 _NAME = re.compile(r"^// name: (\w+)$", re.MULTILINE)
 _MARK = re.compile(r"\[\[(\w+)\]\]")
 

@@ -13,16 +13,16 @@ from typing import Any, Final
 
 from kg.clock import Clock
 from kg.errors import StoreBusyError
-from kg.evidence import Forgetting, Forgotten, Node, Opening
+from kg.evidence import Forgetting, Forgotten, Node, Opening, Revise
 from kg.model import Commit
 from kg.store import Request, Schema
 from kg.stores import sqlite_text
-from kg.stores.erasing import Erasing, Stored
+from kg.stores.erasing import Erasing, Stored, revised
 from kg.stores.opening import opening
 from kg.stores.prepare import prepare
 from kg.stores.rows import VERSION_COLUMNS, CauseRow, ChangeRow, RelationRow, StateRow, VersionRow
 from kg.stores.sqlite_file import Database
-from kg.stores.sqlite_write import Frontier, write
+from kg.stores.sqlite_write import write
 
 _NODES = (
     "SELECT n.level, n.place, n.hash FROM json_each(?) j CROSS JOIN node n"
@@ -85,19 +85,27 @@ def forget(
     schema: Schema,
     clock: Clock,
     forgetting: Forgetting,
+    revise: Revise,
     record: Callable[[Forgotten], Request],
-) -> tuple[Forgotten, Commit, Frontier]:
+) -> tuple[Forgotten, Commit]:
     """Erase and record in one transaction, then empty the write-ahead log."""
     with database.writing() as connection:
+        if (request := revise(revised(_plan(connection, forgetting, clock.entropy)))) is not None:
+            _commit(connection, schema, clock, request)
         plan = _plan(connection, forgetting, clock.entropy)
         forgotten = plan.finish()
         _save(connection, plan)
         _search(connection, schema, forgotten.touched)
-        results, edge = write(connection, [prepare(record(forgotten))], schema, clock, None)
-        if isinstance(results[0], Exception):
-            raise results[0]
+        commit = _commit(connection, schema, clock, record(forgotten))
     clean(database)
-    return forgotten, results[0], edge
+    return forgotten, commit
+
+
+def _commit(connection: sqlite3.Connection, schema: Schema, clock: Clock, request: Request) -> Commit:
+    results, _ = write(connection, [prepare(request)], schema, clock, None)
+    if isinstance(results[0], Exception):
+        raise results[0]
+    return results[0]
 
 
 def _plan(connection: sqlite3.Connection, forgetting: Forgetting, entropy: Callable[[int], bytes]) -> Erasing:
