@@ -28,6 +28,8 @@ EXAMPLES = [path for path in files() if path.suffix == ".md" and path.parts[0] =
 _RUN = {"console", "python"}
 _DATA = {"json", "toml", "turtle", "yaml", "cedar", "graphql"}
 _PICTURES = {"text", "mermaid"}
+#: Run by tests/kg/test_neo4j_questions.py, on a server.
+_ELSEWHERE = {"cypher"}
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
 
@@ -91,7 +93,7 @@ def matches(shown: str, output: str) -> bool:
 @pytest.mark.parametrize("path", DOCUMENTS + EXAMPLES, ids=str)
 def test_each_block_has_a_known_language(path: Path) -> None:
     unknown = [f"{path}:{block.line} {block.language!r}" for block in blocks(path)]
-    known = _RUN | _DATA | _PICTURES
+    known = _RUN | _DATA | _PICTURES | _ELSEWHERE
     assert not [where for where, block in zip(unknown, blocks(path), strict=True) if block.language not in known]
 
 
