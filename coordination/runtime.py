@@ -14,6 +14,7 @@ from coordination import beats, effects, lanes, leases, works
 from coordination.acting import Acting
 from coordination.acts import Acts
 from coordination.bounds import Bounds
+from coordination.compensation import Compensations, compensate, ended
 from coordination.dispatch import Dispatch
 from coordination.effectors.effector import Effector
 from coordination.effects import Effects
@@ -25,6 +26,7 @@ from coordination.reconciler import Reconciler
 from coordination.release import Release
 from coordination.settling import Settling
 from coordination.works import Work, micros
+from governance import budgets
 from kg import tracing
 from kg.clock import Clock
 from kg.model import Cause, Change, Direction, Entity, Op, Where
@@ -60,6 +62,7 @@ class Runtime:
 
     def __post_init__(self) -> None:
         store, clock, bounds = self.store, self.clock, self.bounds
+        kinds = {effector.kind: effector for effector in self.effectors}
         gate = Gate(store, clock, self.ontology, bounds.approval_seconds)
         reactions = {
             "Approval": self._answered,
@@ -77,7 +80,8 @@ class Runtime:
                 "act": Acts(store, clock, self.acting, self.ontology, gate.held),
                 "settle": Settling(store, clock, gate, bounds, self.choosers),
                 "release": Release(store, clock, bounds),
-                "effect": Effects(store, clock, {effector.kind: effector for effector in self.effectors}),
+                "effect": Effects(store, clock, kinds),
+                "compensate": Compensations(store, clock, self.ontology, kinds),
             },
             holder=self.holder,
         )
@@ -94,7 +98,8 @@ class Runtime:
         self._send_all(self.dispatch.handle(work_id))
 
     def reconcile(self) -> int:
-        """Send again what is open and due; how many messages that were."""
+        """Send again what is open and due, and end reservations whose holder is gone; how many messages that were."""
+        budgets.sweep(self.store, self.clock)
         return self.reconciler.step()
 
     def settle(self, proposal_id: str) -> None:
@@ -190,6 +195,10 @@ class Runtime:
     def _switched(self, change: Change, control: Entity) -> Sequence[Work]:
         """A control that lets go releases what waits for it at once."""
         return [works.release(control.id, change.position)] if control.get("state") == "run" else ()
+
+    def _budgeted(self, change: Change, book: Entity) -> Sequence[Work]:
+        """A changed budget may have room for what waits."""
+        return [works.release(book.id, change.position)]
 
     def _ruled(self, change: Change, _: Entity) -> Sequence[Work]:
         """Changed rules are asked again about proposals that an erring rule sent to a person."""

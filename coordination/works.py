@@ -202,7 +202,7 @@ def act_id(agent: str, subject: str, position: int) -> str:
 
 def settle(proposal: str, because: str | int = "", agent: str = "") -> Work:
     """Work that settles a proposal; `because` is the change or work that asks for it anew, empty for the first time."""
-    return Work(f"settle:{proposal}:{because}" if because else f"settle:{proposal}", "settle", proposal)
+    return Work(f"settle:{proposal}:{because}" if because else f"settle:{proposal}", "settle", proposal, agent)
 
 
 def release(control: str, position: int) -> Work:
@@ -212,4 +212,11 @@ def release(control: str, position: int) -> Work:
 
 def effect(effect_id: str, agent: str = "") -> Work:
     """Work that performs an outside effect whose intent is committed."""
-    return Work(f"effect:{effect_id}", "effect", effect_id)
+    return Work(f"effect:{effect_id}", "effect", effect_id, agent)
+
+
+def compensate(compensation: str, because: str | int = "") -> Work:
+    """Work that takes a compensation a step on; `because` is what asks for it anew, empty for the first time."""
+    return Work(
+        f"compensate:{compensation}:{because}" if because else f"compensate:{compensation}", "compensate", compensation
+    )

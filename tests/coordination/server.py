@@ -67,10 +67,11 @@ def serving() -> Iterator[Server]:
             made[0].got.append(Got(self.path, {k.lower(): v for k, v in self.headers.items()}, body))
             made[0].answer(self)
 
-        do_GET = do_PUT = do_DELETE = do_PATCH = do_POST
-
         def log_message(self, *_: object) -> None:
             return
+
+    for verb in ("GET", "PUT", "DELETE", "PATCH"):
+        setattr(Handler, f"do_{verb}", Handler.do_POST)
 
     class Http(ThreadingHTTPServer):
         def handle_error(self, request: object, client_address: object) -> None:

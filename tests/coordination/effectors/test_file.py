@@ -1,6 +1,7 @@
 """File effects: whole or not at all, only below the root, told by key, and put back unless somebody changed them."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -92,55 +93,59 @@ def test_what_somebody_changed_is_not_put_back(tmp_path: Path) -> None:
     assert (tmp_path / "a.txt").read_text() == "mine now"
 
 
-@pytest.mark.parametrize("act", ["write", "restore", "remove"])
-def test_whatever_call_it_dies_at_it_is_done_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, act: str) -> None:
-    """Each system call that changes something is the last of its life once; after that it goes on and ends right."""
+class Gone(BaseException):
+    """The process ends here."""
 
-    class Gone(BaseException):
-        pass
 
-    for die_at in range(60):
-        root = tmp_path / str(die_at)
-        root.mkdir()
-        if act == "restore":
-            (root / "a.txt").write_text("old")
-        if act != "write":
-            write(root, "a.txt", "new", "first")
-        payload = {"path": "a.txt", "text": "new"} if act == "write" else {"restore": "first"}
-        calls = 0
+def dying(at: int) -> Any:
+    """System calls that change something, of which the one after `at` others is the end."""
+    calls = iter(range(at))
 
-        def dying(name: str, root: Path = root, at: int = die_at) -> Any:
-            real = getattr(os, name)
+    def wrapped(real: Any) -> Any:
+        def call(*args: Any, **more: Any) -> Any:
+            if next(calls, None) is None:
+                raise Gone
+            return real(*args, **more)
 
-            def call(*args: Any, **more: Any) -> Any:
-                nonlocal calls
-                calls += 1
-                if calls > at:
-                    raise Gone
-                return real(*args, **more)
+        return call
 
-            return call
+    return wrapped
 
+
+def prepared(root: Path, act: str) -> dict[str, Any]:
+    """A folder as it is before the act, and the act's payload."""
+    root.mkdir()
+    if act == "write":
+        return {"path": "a.txt", "text": "new"}
+    if act == "restore":
+        (root / "a.txt").write_text("old")
+    write(root, "a.txt", "new", "first")
+    return {"restore": "first"}
+
+
+@pytest.mark.parametrize(("act", "end"), [("write", "new"), ("restore", "old"), ("remove", None)])
+def test_whatever_call_it_dies_at_it_is_done_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, act: str, end: str | None
+) -> None:
+    for at in range(60):
+        root = tmp_path / str(at)
+        order = effect(prepared(root, act))
         with monkeypatch.context() as patch:
+            wrapped = dying(at)
             for name in ("rename", "unlink", "fsync"):
-                patch.setattr(module.os, name, dying(name))
-            try:
-                File(root).act(effect(payload))
-                survived = True
-            except Gone:
-                survived = False
-        happened = (root / "a.txt").exists() and (root / "a.txt").read_text() == "new"
-        known = File(root).look_up(effect(payload)) is not None
-        if act == "write":
-            assert known == happened, f"dying at {die_at}"
-        File(root).act(effect(payload))
+                patch.setattr(module.os, name, wrapped(getattr(os, name)))
+            with suppress(Gone):
+                File(root).act(order)
+                break
         there = (root / "a.txt").read_text() if (root / "a.txt").exists() else None
-        assert there == {"write": "new", "restore": "old", "remove": None}[act], f"dying at {die_at}"
-        assert File(root).look_up(effect(payload)) is not None
-        if survived:
-            assert die_at > 5
-            return
-    raise AssertionError("it never survived")
+        if act != "remove":
+            assert (File(root).look_up(order) is not None) == (there == end), (
+                f"it does not know what it did before {at}"
+            )
+        File(root).act(order)
+        assert ((root / "a.txt").read_text() if (root / "a.txt").exists() else None) == end, f"dying at {at}"
+        assert File(root).look_up(order) is not None
+    assert 5 < at < 59
 
 
 def test_the_twin_writes_nothing(tmp_path: Path) -> None:

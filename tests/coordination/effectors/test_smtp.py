@@ -15,7 +15,8 @@ PAYLOAD = {"to": "ops@example.com", "subject": "Late delivery", "text": "Order 7
 
 def smtp(mail: Mail, **more: Any) -> Smtp:
     settings = SmtpSettings("127.0.0.1", mail.port, "noesis@corp.example", tls="none", seconds=2, **more)
-    return Smtp(settings, lambda id, name: "anna@example.com" if (id, name) == ("c1", "email") else None)
+    known = {("c1", "email"): "anna@example.com"}
+    return Smtp(settings, lambda entity, name: known.get((entity, name)))
 
 
 def test_a_message_arrives_with_an_id_made_from_the_key() -> None:

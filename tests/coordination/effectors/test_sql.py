@@ -2,7 +2,7 @@
 
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -64,9 +64,9 @@ def postgres(_: Path) -> tuple[Outbox, Ask]:
 
 
 @pytest.fixture(name="target", params=[sqlite, postgres], ids=["sqlite", "postgres"])
-def _target(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Sql, Ask]]:
+def _target(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Sql, Ask]:
     outbox, ask = request.param(tmp_path)
-    yield Sql({"erp": Database(outbox, STATEMENTS)}), ask
+    return Sql({"erp": Database(outbox, STATEMENTS)}), ask
 
 
 def payload(statement: str, **parameters: Any) -> dict[str, Any]:
