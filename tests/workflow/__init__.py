@@ -1,0 +1,1 @@
+"""Tests of workflow documents: reading, checking, building, drawing, and the conformance features."""
