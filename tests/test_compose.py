@@ -1,7 +1,7 @@
-"""docker-compose.yml and the Dockerfile as far as they can be checked without Docker: the compose specification's own schema, pinned
-tags, health checks, limits, no secret, no open port, non-root, and commands that this version of Noesis has.
+"""docker-compose.yml and the Dockerfile as far as they can be checked without Docker.
 
-It starts no container; what an image does inside is not known here.
+The compose specification's own schema, pinned tags, health checks, limits, no secret, no open port, no root, and commands that
+this version of Noesis has. It starts no container; what an image does inside is not known here.
 """
 
 import json
