@@ -16,6 +16,8 @@ from kg.stores.neo4j_server import Server, fetch
 MIGRATIONS: Final = Path(__file__).resolve().parent.parent / "migrations"
 
 _NOTE: Final = "MERGE (m:Migration {number: $number}) SET m.name = $name, m.checksum = $checksum"
+#: So that processes that start at once note a migration once.
+_ONCE: Final = "CREATE CONSTRAINT migration_number IF NOT EXISTS FOR (n:Migration) REQUIRE n.number IS UNIQUE"
 
 
 def migrations(folder: Path = MIGRATIONS) -> list[tuple[int, str, str]]:
@@ -37,6 +39,8 @@ def migrate(server: Server, folder: Path = MIGRATIONS) -> None:
     for (number, name, found), (_, _, text) in zip(applied, known, strict=False):
         if found != checksum(text):
             raise StoreError(f"migration {number:04} ({name}) was altered after it was applied; reinstall Noesis")
+    if len(applied) < len(known):
+        server.define(_ONCE)
     for number, name, text in known[len(applied) :]:
         for statement in statements(text):
             server.define(statement)

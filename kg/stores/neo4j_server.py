@@ -149,6 +149,8 @@ class Server:
                 connection_acquisition_timeout=patience,
                 max_connection_pool_size=CONNECTIONS_MAX,
                 max_transaction_retry_time=patience,
+                # The driver's second would be most of the time that a broken connection costs.
+                initial_retry_delay=FIRST_WAIT,
                 keep_alive=True,
                 notifications_min_severity="OFF",
                 user_agent="noesis",
@@ -178,17 +180,25 @@ class Server:
 
         One transaction for all of them would see no more alike: Neo4j reads what is committed at each moment.
         """
+
+        def work_again() -> Made:
+            with self._session(reading=True) as session:
+                return work(Asking(session, self.patience))
+
+        return self._patiently(work_again)
+
+    def _patiently(self, work: Callable[[], Made]) -> Made:
+        """Do the work, again where the server says that this may help, within the bound."""
         from neo4j import exceptions as vendor
 
         end = time.monotonic() + self.patience
         for wait in _waits():
             try:
-                with self._session(reading=True) as session:
-                    return work(Asking(session, self.patience))
+                return work()
             except NoesisError as error:
                 cause = error.__cause__
                 again = isinstance(cause, vendor.Neo4jError | vendor.DriverError) and cause.is_retryable()
-                if not again or self._closed or time.monotonic() + wait > end:
+                if self._closed or not again or time.monotonic() + wait > end:
                     raise
                 time.sleep(wait)
         raise StoreError(_AWAY)
@@ -211,9 +221,21 @@ class Server:
                 transaction.rollback()
 
     def define(self, text: str, **values: Any) -> None:
-        """Run one statement that makes or drops an index or constraint, or that makes its own transactions."""
-        with self._session() as session:
-            session.run(text, values).consume()
+        """Run one statement that makes its own transactions, such as an index or constraint; it may run again."""
+
+        from neo4j.exceptions import ClientError
+
+        def run() -> None:
+            with self._session() as session:
+                try:
+                    session.run(text, values).consume()
+                except ClientError as error:
+                    # IF NOT EXISTS looks before another process has made the same, and then finds it made.
+                    if not (error.code or "").endswith("AlreadyExists"):
+                        raise
+
+        # Processes that start at once make the same indexes, and lock each other out for a moment.
+        self._patiently(run)
 
     def close(self) -> None:
         """Close every connection."""

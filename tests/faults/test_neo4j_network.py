@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any, cast
 
 import pytest
 
@@ -266,7 +267,7 @@ def test_a_leader_that_steps_down_in_mid_commit_is_followed(
 
     store = open_store(FreeSchema(), SystemClock(), server)
     commits = {"one": store.commit(writes("one", 1), cause("one"))}
-    run, commit = ManagedTransaction.run, TransactionBase._commit
+    run, commit = ManagedTransaction.run, cast("Callable[[Any], None]", TransactionBase._commit)
     left = 2
 
     def refuse() -> None:
@@ -274,12 +275,12 @@ def test_a_leader_that_steps_down_in_mid_commit_is_followed(
         left -= 1
         raise Neo4jError._hydrate_neo4j(code=code, message="no longer the leader")
 
-    def running_(tx: ManagedTransaction, text: str, *values: object, **more: object) -> object:
+    def running_(tx: ManagedTransaction, text: str, *values: Any, **more: Any) -> object:
         if left and moment in text:
             refuse()
         return run(tx, text, *values, **more)
 
-    def committing(tx: TransactionBase) -> None:
+    def committing(tx: Any) -> None:
         if left and moment == "COMMIT":
             refuse()
         commit(tx)
