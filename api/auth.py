@@ -1,8 +1,8 @@
 """Authentication: who a request comes from. By API key; without one only from this machine, and only where settings allow it.
 
 Invariants: a server that others can reach never answers without a key, which is checked when it starts and again at each
-request by the peer's address; a key that is sent is always checked, so a wrong one never falls back to the local user. OIDC
-tokens will be another branch of `identify`, told apart by their form.
+request by the peer's address; a key that is sent is always checked, so a wrong one never falls back to the local user. Tokens
+of the company's own issuer (`api.oidc`) are told apart from keys by their form.
 """
 
 import ipaddress
@@ -17,7 +17,7 @@ from governance.principals import Principal, load_principal
 
 SCHEME = "bearer"
 #: Characters of an Authorization header.
-HEADER_MAX = 4_096
+HEADER_MAX = 16_384
 
 
 @dataclass(frozen=True, slots=True)
