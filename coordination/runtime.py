@@ -24,6 +24,7 @@ from coordination.gate import Gate
 from coordination.proposals import PROPOSAL
 from coordination.reconciler import Reconciler
 from coordination.release import Release
+from coordination.runs.engine import Engine, Workflows
 from coordination.settling import Settling
 from coordination.works import Work, micros
 from governance import budgets
@@ -56,6 +57,8 @@ class Runtime:
     bounds: Bounds = field(default_factory=Bounds)
     choosers: Mapping[str, int] = field(default_factory=lambda: CHOOSERS)
     holder: str = ""
+    workflows: Workflows = field(default_factory=Workflows)
+    engine: Engine = field(init=False)
     feed: Feed = field(init=False)
     dispatch: Dispatch = field(init=False)
     reconciler: Reconciler = field(init=False)
@@ -64,12 +67,15 @@ class Runtime:
         store, clock, bounds = self.store, self.clock, self.bounds
         kinds = {effector.kind: effector for effector in self.effectors}
         gate = Gate(store, clock, self.ontology, bounds.approval_seconds)
+        self.engine = Engine(
+            store, clock, self.ontology, self.acting, frozenset(kinds), self.workflows, self._send_all
+        )
         reactions = {
             "Approval": self._answered,
             "RuleBook": self._ruled,
             "Control": self._switched,
             "BudgetBook": self._budgeted,
-            "Proposal": ended,
+            "Proposal": self._settled,
         }
         self.feed = Feed(store, clock, self.ontology, self.acting, bounds, reactions, self.holder)
         self.dispatch = Dispatch(
@@ -82,10 +88,15 @@ class Runtime:
                 "release": Release(store, clock, bounds),
                 "effect": Effects(store, clock, kinds),
                 "compensate": Compensations(store, clock, self.ontology, kinds),
+                **self.engine.tasks(),
             },
             holder=self.holder,
         )
         self.reconciler = Reconciler(store, clock, bounds, self._send, self.holder)
+
+    def close(self) -> None:
+        """End the child process of the workflows' expressions; a later call starts another."""
+        self.engine.close()
 
     def pump(self) -> int:
         """Read the next batch of changes and send the work it makes; how many changes were read."""
@@ -186,11 +197,16 @@ class Runtime:
         return True
 
     def _answered(self, change: Change, _: Entity) -> Sequence[Work]:
-        """An answer to a decision settles the proposals that the decision is about."""
+        """An answer to a decision settles the proposals that the decision is about, and wakes the step that asked."""
         if change.relation != "wasInformedBy" or change.target is None:
             return ()
         edges = self.store.expand([change.target], "decidedBy", Direction.IN, first=1)[change.target]
-        return [works.settle(edge.entity.id, change.position, _agent(edge.entity)) for edge in edges]
+        settles = [works.settle(edge.entity.id, change.position, _agent(edge.entity)) for edge in edges]
+        return [*settles, *self.engine.answered(change)]
+
+    def _settled(self, change: Change, proposal: Entity) -> Sequence[Work]:
+        """An ended proposal takes the compensation on that it belongs to, and wakes the step that made it."""
+        return [*ended(change, proposal), *self.engine.proposal_changed(change, proposal)]
 
     def _switched(self, change: Change, control: Entity) -> Sequence[Work]:
         """A control that lets go releases what waits for it at once."""

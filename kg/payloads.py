@@ -35,7 +35,9 @@ def digest_of(text: str) -> str:
 def row(owner: str, text: str) -> tuple[str, StateWrite]:
     """The digest of a text and the row that keeps it; writing it again writes the same. ValueDomainError where it is too large."""
     if len(text) > PAYLOAD_MAX:
-        raise ValueDomainError(f"a payload of {len(text):,} characters exceeds {PAYLOAD_MAX:,}; keep it outside and name it")
+        raise ValueDomainError(
+            f"a payload of {len(text):,} characters exceeds {PAYLOAD_MAX:,}; keep it outside and name it"
+        )
     digest = digest_of(text)
     return digest, StateWrite(KIND, f"{owner}/{digest}", {"text": text})
 

@@ -73,9 +73,7 @@ class Machine:
                 strand.frames[0]["due"] = self.now + self._timeout(limit, {}, strand.data)
             check(declared.get("schema"), strand.data, "the workflow's input")
             if "from" in declared:
-                strand.data = self.setting.expressions.shaped(
-                    declared["from"], strand.data, scopes.root(self.setting)
-                )
+                strand.data = self.setting.expressions.shaped(declared["from"], strand.data, scopes.root(self.setting))
         except Fault as error:
             self._faulted(error)
 
@@ -264,7 +262,9 @@ class Machine:
         else:
             index = self.setting.plan.index(frame["p"], then)
             if index is None:
-                raise fault("configuration", f"`then: {then}` names no task beside it; correct the name", instance=frame["p"])
+                raise fault(
+                    "configuration", f"`then: {then}` names no task beside it; correct the name", instance=frame["p"]
+                )
             frame["i"] = index
 
     def _end(self) -> None:
@@ -329,7 +329,9 @@ class Machine:
         problem = {name: value for name, value in error.problem.items() if name != "final"}
         strand.problem = {"instance": "/", **problem}
 
-    def _export(self, exported: Mapping[str, Any], task: Task, output: Json, scope: Mapping[str, Callable[[], Json]]) -> None:
+    def _export(
+        self, exported: Mapping[str, Any], task: Task, output: Json, scope: Mapping[str, Callable[[], Json]]
+    ) -> None:
         context = self.strand.context
         if "as" in exported:
             context = self.setting.expressions.shaped(exported["as"], output, scope)
@@ -340,7 +342,8 @@ class Machine:
     def _small(self, value: Json, what: str) -> None:
         if isinstance(value, dict | list | str) and len(value) and len(text_of(value)) > self.setting.limits.data_max:
             raise fault(
-                "runtime", f"{what} is larger than {self.setting.limits.data_max:,} characters; keep it outside and name it"
+                "runtime",
+                f"{what} is larger than {self.setting.limits.data_max:,} characters; keep it outside and name it",
             )
 
     def _timeout(self, declared: Json, scope: Mapping[str, Callable[[], Json]], value: Json) -> int:
@@ -356,7 +359,8 @@ def _pass_on(machine: Machine, frame: Frame, task: Task) -> None:
 def _beyond(strand: Strand, limits: scopes.Limits) -> Fault:
     if strand.count >= limits.history_max:
         error = fault(
-            "runtime", f"the run started {limits.history_max:,} tasks, the bound of one run; end the loop, or start a new run"
+            "runtime",
+            f"the run started {limits.history_max:,} tasks, the bound of one run; end the loop, or start a new run",
         )
         # A run beyond its bound may not catch that and go on for ever.
         error.problem["final"] = True

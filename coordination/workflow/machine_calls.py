@@ -66,7 +66,9 @@ def _placed(key: str, value: Json, data: Json) -> Json:
     """An address with its {name} parts replaced by top-level values of the data, as URI templates (RFC 6570, simple) are."""
     if isinstance(value, str) and key in _ADDRESSES:
         return _PLACE.sub(lambda found: _expanded(found.group(1), data), value)
-    if isinstance(value, Mapping) and (key in _ADDRESSES or key in ("document", "agentCard", "proto", "transport", "http")):
+    if isinstance(value, Mapping) and (
+        key in _ADDRESSES or key in ("document", "agentCard", "proto", "transport", "http")
+    ):
         return {name: _placed(name, item, data) for name, item in value.items()}
     return value
 

@@ -48,6 +48,7 @@ def answered(machine: "Machine", frame: Frame, task: Task, answer: Mapping[str, 
     for key, event in answer.get("events", ()):
         if _enough(machine, frame, to):
             break
+        frame["after"] = key.rpartition("#")[2]
         if _take(machine, frame, to, event):
             machine.consumed.append(key)
             if not frame["stop"] and _iterate(machine, frame, task, event):
@@ -78,7 +79,7 @@ def child_ended(machine: "Machine", frame: Frame, task: Task) -> None:
 def _listen(machine: "Machine", frame: Frame, task: Task) -> None:
     if len(frame["got"]) >= machine.setting.limits.events_max:
         raise fault("runtime", f"{task.name} gathered {len(frame['got']):,} events, the bound; narrow `until`")
-    machine.wait_for(frame, "listen", types=types(task.definition["listen"]["to"]))
+    machine.wait_for(frame, "listen", types=types(task.definition["listen"]["to"]), after=frame.get("after", ""))
 
 
 def _iterate(machine: "Machine", frame: Frame, task: Task, event: Mapping[str, Json]) -> bool:

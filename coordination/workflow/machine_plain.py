@@ -53,7 +53,11 @@ def emit(machine: "Machine", frame: Frame, task: Task) -> None:
         "source": f"/{body['namespace']}/{body['name']}/{body['version']}",
         **declared,
     }
-    if not isinstance(event.get("type"), str) or not isinstance(event["source"], str) or not isinstance(event["id"], str):
+    if (
+        not isinstance(event.get("type"), str)
+        or not isinstance(event["source"], str)
+        or not isinstance(event["id"], str)
+    ):
         raise fault("configuration", "an event needs a type, a source and an id that are texts; set them in `with`")
     machine.emitted.append(event)
     machine.complete(frame, event)

@@ -109,5 +109,7 @@ def _secrets(setting: Setting) -> Json:
     named = setting.plan.body["use"]["secrets"]
     missing = [name for name in named if name not in setting.secrets]
     if missing:
-        raise fault("authorization", f"the secret {missing[0]!r} is not there for this workflow; set it, or ask for access")
+        raise fault(
+            "authorization", f"the secret {missing[0]!r} is not there for this workflow; set it, or ask for access"
+        )
     return {name: setting.secrets[name] for name in named}

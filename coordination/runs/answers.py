@@ -1,0 +1,106 @@
+"""Answers: whether what a strand waits for is there: its time has come, its branches or its child have ended, events wait.
+
+Invariant: it only reads, and reads what holds now; asking twice gives the same until something changes. Calls answer for
+themselves, in `calls`.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from coordination.runs import mailbox, rows, runs
+from coordination.runs.calls import Answer
+from coordination.workflow.faults import fault
+from coordination.workflow.strand import FAULTED, Strand
+from kg.model import State
+from kg.store import GraphStore
+from kg.values import Json
+
+JOIN: Final = "join"
+
+
+def look(store: GraphStore, strand: Strand, now: int) -> Answer | None:
+    """The answer to what the strand waits for, None while there is none."""
+    wait = strand.wait or {}
+    kind = wait.get("kind")
+    if kind == "timer":
+        return {"output": strand.frames[-1]["in"]} if wait["until"] <= now else None
+    if kind == "fork":
+        return _joined(store, strand, wait)
+    if kind == "run":
+        return _child(store, wait)
+    if kind == "listen":
+        waiting = mailbox.letters(store, strand.run, strand.id, wait.get("after", ""))
+        return {"events": [[letter.key, dict(letter.event)] for letter in waiting]} if waiting else None
+    return None
+
+
+def join_key(run: str, strand: str, number: int) -> str:
+    """The key of the row in which the branches of a fork meet."""
+    return f"{run}/{strand}.{number}"
+
+
+def branch_keys(strand: Strand, wait: Mapping[str, Any]) -> list[str]:
+    """The keys of the strands of a fork's branches, in order."""
+    return [rows.key(strand.run, f"{strand.id}.{wait['n']}.{index}") for index in range(wait["count"])]
+
+
+def settled(value: Mapping[str, Any], compete: bool) -> bool:
+    """Whether the branches met: all ended, or one decided it."""
+    return value["left"] == 0 or (value["won"] is not None if compete else value["failed"] is not None)
+
+
+def _joined(store: GraphStore, strand: Strand, wait: Mapping[str, Any]) -> Answer | None:
+    row = store.state(JOIN, [join_key(strand.run, strand.id, wait["n"])]).get(
+        join_key(strand.run, strand.id, wait["n"])
+    )
+    if row is None or not settled(row.value, wait["compete"]):
+        return None
+    won, failed = row.value["won"], row.value["failed"]
+    keys = branch_keys(strand, wait)
+    decided = won if wait["compete"] and won is not None else failed
+    found = store.state(rows.KIND, keys if decided is None else [keys[decided]])
+    packing = rows.Rows(store, strand.run)
+    if decided is not None:
+        branch = packing.of(found[keys[decided]])
+        if branch.state == FAULTED:
+            return {"problem": branch.problem}
+        return {"output": branch.data, "context": branch.context}
+    branches = [packing.of(found[key]) for key in keys]
+    return {"output": [branch.data for branch in branches], "context": _merged(strand.context, branches)}
+
+
+def _merged(before: Json, branches: list[Strand]) -> Json:
+    """The context after branches that each had a copy: what a branch changed stands, a later branch over an earlier."""
+    context = before
+    for branch in branches:
+        if branch.context == before:
+            continue
+        if isinstance(context, dict) and isinstance(branch.context, dict):
+            old = before if isinstance(before, dict) else {}
+            changed = {name: item for name, item in branch.context.items() if name not in old or old[name] != item}
+            context = {**context, **changed}
+        else:
+            context = branch.context
+    return context
+
+
+def ended(row: State, strand: Strand) -> dict[str, Any]:
+    """What a branch that ended leaves where the branches meet."""
+    value = dict(row.value)
+    value["left"] -= 1
+    name = "failed" if strand.state == FAULTED else "won"
+    if value[name] is None:
+        value[name] = strand.branch
+    return value
+
+
+def _child(store: GraphStore, wait: Mapping[str, Any]) -> Answer | None:
+    child = runs.known(store, wait["child"])
+    if not child.ended:
+        return None
+    if child.state == runs.COMPLETED:
+        return {"output": runs.value(store, child.id, child.entity, "output")}
+    if child.state == runs.FAULTED:
+        problem = child.error
+        return {"problem": {name: item for name, item in problem.items() if name != "instance"}}
+    return {"problem": fault("runtime", f"the run {child.id} was cancelled", status=410, title="Cancelled").problem}

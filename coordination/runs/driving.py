@@ -1,0 +1,319 @@
+"""Driving: the task that takes a strand on, from what it waits for to the next thing it waits for, one commit a step.
+
+Invariants: I7 every commit rewrites the strand's row at the revision it read and expects the run as it was looked at, so a worker
+that lost its strand, or whose run was stopped, writes nothing. I3 steps are made under ids that follow from the strand, and are
+expected absent. What a strand waits for is looked at, never told: a lost or doubled wake costs time only.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from coordination.errors import RetryLater
+from coordination.runs import answers, rows, runs
+from coordination.runs.calls import Answer, Begun, Call, Calls
+from coordination.runs.definitions import Definitions, acts_as
+from coordination.runs.finishing import finish
+from coordination.runs.parking import park, tidy, timer_of
+from coordination.runs.runs import Run
+from coordination.runs.starting import work_of
+from coordination.works import KIND as WORK
+from coordination.works import Work, micros
+from coordination.workflow.expressions import Expressions
+from coordination.workflow.faults import Fault, fault
+from coordination.workflow.machine import Machine
+from coordination.workflow.scope import Limits, Setting
+from coordination.workflow.strand import READY, Strand
+from kg.clock import Clock
+from kg.errors import ConflictError, InputError
+from kg.model import ABSENT, Cause, StateWrite, Write
+from kg.store import GraphStore
+from kg.values import Json
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How long one claim drives a strand before it hands it on, and how many tasks without calls share a commit."""
+
+    tasks_a_commit: int = 32
+    commits_a_claim: int = 256
+    seconds_a_claim: float = 20.0
+    race_tries_max: int = 20
+
+
+@dataclass(slots=True)
+class Turn:
+    """One claim of one strand: the strand, its run, and what was read for both."""
+
+    work: Work
+    run: Run
+    strand: Strand
+    rows: rows.Rows
+    setting: Setting
+    before: Mapping[str, Any]
+    follow: list[str] = field(default_factory=list)
+    commits: int = 0
+
+
+@dataclass(slots=True)
+class Driving:
+    """The task "run"."""
+
+    store: GraphStore
+    clock: Clock
+    definitions: Definitions
+    calls: Calls
+    expressions: Expressions
+    secrets: Mapping[str, Json] = field(default_factory=dict)
+    limits: Limits = field(default_factory=Limits)
+    pace: Pace = field(default_factory=Pace)
+
+    def run(self, work: Work) -> Sequence[str]:
+        """Drive the strand as far as it goes in this claim; a lost race is looked at again, a bounded number of times."""
+        follow: list[str] = []
+        for _ in range(self.pace.race_tries_max):
+            try:
+                return self._drive(work, follow)
+            except ConflictError as error:
+                if work.id in error.found:
+                    raise
+        raise RetryLater(f"strand {work.subject} changed each time it was looked at", 0.05, counted=False)
+
+    def _drive(self, work: Work, follow: list[str]) -> Sequence[str]:
+        turn = self._turn(work)
+        if turn is None:
+            self.store.commit([], None, state=[_ended(work)])
+            return ()
+        turn.follow = follow
+        began = self.clock.monotonic()
+        while True:
+            answer = self._answer(turn)
+            if answer is None and not self._goes_on(turn):
+                return self._rest(turn)
+            over = turn.commits + 1 >= self.pace.commits_a_claim
+            self._advance(turn, answer)
+            if turn.strand.ended:
+                return turn.follow
+            if over or self.clock.monotonic() - began > self.pace.seconds_a_claim:
+                return self._hand_on(turn)
+
+    def abandon(self, work: Work, reason: str) -> Sequence[str]:
+        """Fault the run: what cannot be driven after so many tries is not the workflow's to catch."""
+        turn = self._turn(work)
+        if turn is None:
+            self.store.commit([], None, state=[StateWrite(WORK, work.id, None, expect=work.revision)])
+            return ()
+        strand = turn.strand
+        turn.work = work
+        strand.frames, strand.state = [], "faulted"
+        strand.problem = {**fault("runtime", reason).problem, "instance": "/"}
+        machine = Machine(turn.setting, strand, self._now())
+        if strand.wait is not None:
+            machine.left.append(strand.wait)
+            strand.wait = None
+        self._commit(turn, machine, None)
+        return turn.follow
+
+    # -- one claim ----------------------------------------------------------------------------------------------------
+
+    def _turn(self, work: Work) -> Turn | None:
+        run_id = work.subject.rpartition("/")[0]
+        run = runs.read(self.store, run_id)
+        row = self.store.state(rows.KIND, [work.subject]).get(work.subject)
+        if run is None or row is None or run.ended or run.state == runs.SUSPENDED:
+            return None
+        packing = rows.Rows(self.store, run_id)
+        strand = packing.of(row)
+        if strand.ended:
+            return None
+        plan = self.definitions.plan(run.text("workflow"))
+        setting = Setting(
+            plan,
+            run_id,
+            self._input(run, strand),
+            run.began,
+            self.expressions,
+            self.secrets,
+            self.limits,
+            self.clock.entropy,
+        )
+        return Turn(work, run, strand, packing, setting, row.value)
+
+    def _input(self, run: Run, strand: Strand) -> Json:
+        # A first strand that has not begun holds the raw input already.
+        if strand.count == 0 and not strand.frames and not strand.parent:
+            return strand.data
+        return runs.value(self.store, run.id, run.entity, "input")
+
+    def _goes_on(self, turn: Turn) -> bool:
+        strand, now = turn.strand, self._now()
+        return strand.state == READY or any(frame["due"] <= now for frame in strand.frames if "due" in frame)
+
+    def _answer(self, turn: Turn) -> Answer | None:
+        wait = turn.strand.wait
+        if wait is None:
+            return None
+        if wait["kind"] == "call":
+            call = self._call(turn, wait)
+            try:
+                kind = self.calls.kind(call.name)
+                if "handle" in wait:
+                    return kind.look(call, wait["handle"])
+                found = kind.begin(call)
+            except Fault as error:
+                return {"problem": {"instance": call.reference, **error.problem}}
+            if isinstance(found, Begun):
+                self._park_call(turn, found)
+                return kind.look(call, found.handle)
+            return found
+        return answers.look(self.store, turn.strand, self._now())
+
+    def _call(self, turn: Turn, wait: Mapping[str, Any]) -> Call:
+        strand = turn.strand
+        step = runs.step_id(strand.run, strand.id, wait["n"])
+        reference = strand.frames[-1]["p"]
+        arguments = wait.get("arguments") or {}
+        return Call(
+            turn.run, strand.id, wait["n"], step, reference, wait["call"], arguments, turn.setting.plan, self._now()
+        )
+
+    def _advance(self, turn: Turn, answer: Answer | None) -> None:
+        strand = turn.strand
+        machine = Machine(turn.setting, strand, self._now())
+        waited = strand.wait
+        if not strand.frames and strand.count == 0 and not strand.parent:
+            machine.begin()
+        machine.advance(answer, self.pace.tasks_a_commit)
+        begun = self._begin(turn, machine) if strand.wait is not None and strand.wait is not waited else None
+        self._commit(turn, machine, begun, waited if strand.wait is not waited else None)
+
+    def _begin(self, turn: Turn, machine: Machine) -> Begun | None:
+        """Begin a call that has effects, so that its proposal and the waiting for it are one commit."""
+        strand = turn.strand
+        for _ in range(self.limits.depth_max):
+            wait = strand.wait
+            if wait is None or wait["kind"] != "call":
+                return None
+            call = self._call(turn, wait)
+            try:
+                kind = self.calls.kind(call.name)
+                if kind.quick:
+                    return None
+                found = kind.begin(call)
+            except (Fault, InputError) as error:
+                problem = error.problem if isinstance(error, Fault) else fault("configuration", str(error)).problem
+                machine.advance({"problem": {"instance": call.reference, **problem}}, self.pace.tasks_a_commit)
+                continue
+            if isinstance(found, Begun):
+                self._waits(machine, found)
+                return found
+            machine.advance(found, self.pace.tasks_a_commit)
+        return None
+
+    def _waits(self, machine: Machine, begun: Begun) -> None:
+        strand = machine.strand
+        wait = strand.wait or {}
+        strand.wait = {"kind": "call", "n": wait["n"], "call": wait["call"], "handle": dict(begun.handle)}
+        if begun.until is not None:
+            strand.wait["until"] = begun.until
+        frame = strand.frames[-1]
+        machine.record(frame, machine.setting.plan.task(frame["p"]), "waiting")
+        frame["known"] = True
+
+    def _park_call(self, turn: Turn, begun: Begun) -> None:
+        """A quick call that after all leaves something to wait for."""
+        machine = Machine(turn.setting, turn.strand, self._now())
+        self._waits(machine, begun)
+        self._commit(turn, machine, begun)
+
+    # -- commits ------------------------------------------------------------------------------------------------------
+
+    def _commit(
+        self, turn: Turn, machine: Machine, begun: Begun | None, waited: Mapping[str, Any] | None = None
+    ) -> None:
+        strand, run, now = turn.strand, turn.run, machine.now
+        writes: list[Write] = []
+        expects: dict[str, int] = {run.id: run.version}
+        state: list[StateWrite] = []
+        for step in machine.steps:
+            put, kept = runs.step(strand, step)
+            if not step.known and put.id not in expects:
+                # INVARIANT I3: a step is made once.
+                expects[put.id] = ABSENT
+            writes.append(put)
+            state += kept
+        parked = park(self.store, self.definitions, turn, machine, begun)
+        left = [*machine.left, *([waited] if waited is not None and waited not in machine.left else [])]
+        state += tidy(self.store, self.calls, turn, machine, left)
+        writes += parked.writes
+        state += parked.rows
+        follow = list(parked.follow)
+        if strand.ended:
+            done = finish(self.store, self.clock, self.definitions, turn, now)
+            writes += done.writes
+            state += [*done.rows, _ended(turn.work)]
+            follow += done.follow
+        else:
+            packed = turn.rows.write(strand)
+            state += packed
+            turn.before = packed[-1].value or {}
+            moved = _moved(run, strand)
+            if moved is not None:
+                writes.append(run.move(moved))
+        self._put(turn, machine, writes, expects, state)
+        turn.follow += follow
+
+    def _put(
+        self, turn: Turn, machine: Machine, writes: list[Write], expects: dict[str, int], state: list[StateWrite]
+    ) -> None:
+        strand, run = turn.strand, turn.run
+        cause = None
+        if writes:
+            cause = Cause(
+                self.clock.id(), "run.step", f'Agent::"{acts_as(turn.setting.plan.document)}"',
+                on_behalf_of=run.text("onBehalfOf") or run.text("startedBy") or None,
+                attributes={"depth": run.depth, "run": run.id},
+            )  # fmt: skip
+        unique = {(row.kind, row.key): row for row in state}
+        commit = self.store.commit(writes, cause, expects, list(unique.values()))
+        strand.revision += 1
+        turn.commits += 1
+        if run.id in commit.versions:
+            again = runs.read(self.store, run.id)
+            if again is not None:
+                turn.run = again
+
+    def _rest(self, turn: Turn) -> Sequence[str]:
+        """Nothing more can be done now: end the work, or come again when it is due."""
+        due = turn.strand.due()
+        now = self._now()
+        if due is not None and turn.work.id == work_of(turn.strand.run, turn.strand.id, timer_of(turn.strand)).id:
+            # The wall clock went back and brought the timer too early: it waits again.
+            raise RetryLater("it is not due yet", max(0.001, (due - now) / 1_000_000), counted=False)
+        self.store.commit([], None, state=[_ended(turn.work)])
+        return turn.follow
+
+    def _hand_on(self, turn: Turn) -> Sequence[str]:
+        """The claim used up its share: others come first, then the strand goes on."""
+        next_ = work_of(turn.strand.run, turn.strand.id, f"on{turn.strand.revision}")
+        self.store.commit([], None, state=[_ended(turn.work), next_.first(self._now())])
+        return [*turn.follow, next_.id]
+
+    def _now(self) -> int:
+        return micros(self.clock.now())
+
+
+def _ended(work: Work) -> StateWrite:
+    """The removal of work that is done: its ids are made of what they wake, and are never asked for again."""
+    # INVARIANT I7: whoever lost the claim does not end it.
+    return StateWrite(WORK, work.id, None, expect=work.revision)
+
+
+def _moved(run: Run, strand: Strand) -> str | None:
+    """Which state the run takes with its first strand: it waits where that waits for something of the outside."""
+    if strand.parent:
+        return None
+    wait = strand.wait
+    waits = wait is not None and wait["kind"] != "fork" and not (wait["kind"] == "call" and "handle" not in wait)
+    wanted = runs.WAITING if waits else runs.RUNNING
+    return wanted if wanted != run.state else None

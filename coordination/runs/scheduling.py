@@ -1,0 +1,199 @@
+"""Scheduling: starts the runs of workflows that say when they start: every so often, by a cron line, after the last, on events.
+
+Invariants: a scheduled run's id follows from the workflow and the time it was due (or the event), so it starts once however often the
+timer fires (I3); start and next timer are one commit. Times that passed while nobody worked start one run, not all that were missed.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from coordination.codec import derive
+from coordination.errors import StateError
+from coordination.runs import mailbox, runs, starting
+from coordination.runs.definitions import Definitions
+from coordination.runs.runs import Run
+from coordination.runs.starting import Order
+from coordination.works import KIND as WORK
+from coordination.works import Work, micros
+from coordination.workflow.durations import microseconds
+from coordination.workflow.machine_listen import filters, types
+from coordination.workflow.plan import Plan
+from kg.clock import Clock
+from kg.errors import ConflictError
+from kg.model import ABSENT, Cause, State, StateWrite, Write
+from kg.store import GraphStore
+from kg.values import Json
+
+if TYPE_CHECKING:
+    from coordination.runs.parking import Parked
+
+#: A row a scheduled workflow: who activated it, and whether it is still on.
+SCHEDULE: Final = "schedule"
+CALLER: Final = 'Service::"schedule"'
+
+
+@dataclass(slots=True)
+class Starts:
+    """Runs to start in one commit with what started them."""
+
+    writes: list[Write] = field(default_factory=list)
+    rows: list[StateWrite] = field(default_factory=list)
+    expects: dict[str, int] = field(default_factory=dict)
+    follow: list[str] = field(default_factory=list)
+    cause: Cause | None = None
+
+    def add(self, store: GraphStore, clock: Clock, plan: Plan, order: Order) -> None:
+        """Start this run too, where it is not there yet."""
+        if runs.read(store, order.run) is not None:
+            return
+        new = starting.made(store, clock, plan, order)
+        self.writes.append(new.put)
+        self.rows += new.rows
+        self.expects[order.run] = ABSENT
+        self.follow.append(new.work)
+        self.cause = Cause(clock.id(), "run.start", CALLER, attributes={"depth": order.depth, "run": order.run})
+
+
+def due(plan: Plan, after: int, first: bool) -> int | None:
+    """When a workflow is next due after a moment (microseconds), None where time does not start it."""
+    declared = plan.body.get("schedule") or {}
+    if "every" in declared:
+        return after + max(1_000_000, microseconds(declared["every"]))
+    if "cron" in declared:
+        from coordination.workflow.cron import Cron
+
+        return micros(Cron(declared["cron"]).after(runs.instant(after)))
+    if "after" in declared and first:
+        return after + max(1_000_000, microseconds(declared["after"]))
+    return None
+
+
+def work_of(workflow: str, moment: int) -> Work:
+    """Work that starts a run of a workflow when it is due."""
+    return Work(f"schedule:{workflow}:{moment}", "schedule", workflow, position=moment, until=moment)
+
+
+def activate(store: GraphStore, clock: Clock, definitions: Definitions, workflow: str, by: str) -> list[str]:
+    """Have a workflow start as its schedule says; a second time changes nothing. StateError where it has no schedule."""
+    plan = definitions.plan(workflow)
+    declared = plan.body.get("schedule")
+    if not declared:
+        raise StateError(f"{plan.document.key} has no schedule; start it by hand, or add one")
+    if workflow in store.state(SCHEDULE, [workflow]):
+        return []
+    now = micros(clock.now())
+    made = [StateWrite(SCHEDULE, workflow, {"by": by}, expect=ABSENT)]
+    moment = due(plan, now, first=True)
+    if moment is not None:
+        made.append(work_of(workflow, moment).first(now))
+    if "on" in declared:
+        made += [
+            StateWrite(mailbox.LISTENER, mailbox.listener_key(kind, workflow, "schedule"), {"workflow": workflow})
+            for kind in types(declared["on"])
+        ]
+    try:
+        store.commit([], None, state=made)
+    except ConflictError:
+        return []
+    return []
+
+
+def deactivate(store: GraphStore, definitions: Definitions, workflow: str) -> None:
+    """End a schedule; runs under way go on."""
+    plan = definitions.plan(workflow)
+    made = [StateWrite(SCHEDULE, workflow, None)]
+    if "on" in (plan.body.get("schedule") or {}):
+        made += [
+            StateWrite(mailbox.LISTENER, mailbox.listener_key(kind, workflow, "schedule"), None)
+            for kind in types(plan.body["schedule"]["on"])
+        ]
+    store.commit([], None, state=made)
+
+
+def again(made: "Parked", plan: Plan, run: Run, now: int) -> None:
+    """After a run of a workflow that starts again a while after it ended: the next timer."""
+    declared = plan.body.get("schedule") or {}
+    if "after" in declared and run.text("startedBy") == CALLER:
+        moment = now + max(1_000_000, microseconds(declared["after"]))
+        made.work(work_of(run.text("workflow"), moment), now)
+
+
+@dataclass(frozen=True, slots=True)
+class Scheduling:
+    """The task "schedule"."""
+
+    store: GraphStore
+    clock: Clock
+    definitions: Definitions
+
+    def run(self, work: Work) -> Sequence[str]:
+        """Start the run that is due, and set the next timer."""
+        workflow = work.subject
+        row = self.store.state(SCHEDULE, [workflow]).get(workflow)
+        gone = StateWrite(WORK, work.id, None, expect=work.revision)
+        if row is None:
+            self.store.commit([], None, state=[gone])
+            return ()
+        plan = self.definitions.plan(workflow)
+        now = micros(self.clock.now())
+        started = Starts()
+        order = Order(derive("scheduled", workflow, work.position), workflow, None, CALLER, str(row.value["by"]))
+        started.add(self.store, self.clock, plan, order)
+        following = due(plan, max(now, work.position), first=False)
+        state = [gone, *started.rows]
+        if following is not None:
+            state.append(work_of(workflow, following).first(now))
+        self.store.commit(started.writes, started.cause, started.expects, state)
+        return started.follow
+
+    def abandon(self, work: Work, reason: str) -> Sequence[str]:
+        """Put it aside for a person; the schedule stands still until the work is retried."""
+        self.store.commit([], None, state=[work.failed(reason).write()])
+        return ()
+
+
+def on_event(
+    store: GraphStore, clock: Clock, definitions: Definitions, event: Mapping[str, Json], listeners: Sequence[State]
+) -> Starts:
+    """The runs that an event starts; of several events that a schedule wants together, those that came wait in its row."""
+    started = Starts()
+    workflows = dict.fromkeys(str(row.value["workflow"]) for row in listeners if "workflow" in row.value)
+    for workflow in workflows:
+        row = store.state(SCHEDULE, [workflow]).get(workflow)
+        if row is None:
+            continue
+        plan = definitions.plan(workflow)
+        on = plan.body["schedule"]["on"]
+        met = [index for index, one in enumerate(filters(on)) if _coarse(one, event)]
+        if filters(on) and not met:
+            continue
+        events = [event] if "all" not in on else _gathered(started, row, on, met, event)
+        if not events:
+            continue
+        read = plan.body["schedule"].get("read", "envelope")
+        given = [item.get("data") if read == "data" else item for item in events]
+        run = derive("scheduled", workflow, *(mailbox.identity(item) for item in events))
+        started.add(store, clock, plan, Order(run, workflow, given, CALLER, str(row.value["by"])))
+    return started
+
+
+def _gathered(
+    started: Starts, row: State, on: Mapping[str, Any], met: Sequence[int], event: Mapping[str, Json]
+) -> list[Mapping[str, Json]]:
+    """All the events once each filter has one, else none; what came is kept in the schedule's row."""
+    held = dict(row.value.get("held", {}))
+    held.update({str(index): dict(event) for index in met[:1] if str(index) not in held})
+    whole = len(held) >= len(on["all"])
+    value = {**row.value, "held": {} if whole else held}
+    started.rows.append(StateWrite(SCHEDULE, row.key, value, expect=row.revision))
+    return [held[str(index)] for index in range(len(on["all"]))] if whole else []
+
+
+def _coarse(wanted: Mapping[str, Any], event: Mapping[str, Json]) -> bool:
+    """Whether an event has every literal attribute of a filter."""
+    return all(
+        event.get(name) == value
+        for name, value in wanted.get("with", {}).items()
+        if not (isinstance(value, str) and "${" in value)
+    )

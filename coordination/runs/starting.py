@@ -1,0 +1,117 @@
+"""Starting: a run, its first strand and the work that drives it, in one commit.
+
+Invariant I3: the cause of a start follows from the run's id, so starting the same id twice starts it once; the same id with another
+workflow or input is refused. Drives nothing.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from coordination.codec import derive
+from coordination.errors import StateError
+from coordination.runs import mailbox, rows, runs
+from coordination.runs.definitions import Definitions
+from coordination.works import Work, micros
+from coordination.workflow.plan import Plan
+from coordination.workflow.strand import Strand
+from kg.clock import Clock
+from kg.errors import CauseReusedError, ConflictError
+from kg.model import ABSENT, Cause, Put, StateWrite
+from kg.payloads import PAYLOAD_MAX, text_of
+from kg.store import GraphStore
+from kg.values import Json, Ref, Value
+
+#: Characters of an id that a caller chooses.
+ID_MAX: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is to be started: workflow entity, input, who, for whom, and where it comes from."""
+
+    run: str
+    workflow: str
+    input: Json
+    by: str
+    on_behalf_of: str = ""
+    parent: str = ""
+    waiting: str = ""
+    depth: int = 0
+    sandbox: bool = False
+    more: dict[str, Value] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """The writes and rows of a start, and the ids of the work it makes."""
+
+    put: Put
+    rows: Sequence[StateWrite]
+    work: str
+
+
+def work_of(run: str, strand: str, because: object) -> Work:
+    """Work that advances a strand; `because` makes each wake its own."""
+    return Work(f"run:{run}/{strand}:{because}", "run", rows.key(run, strand))
+
+
+def made(store: GraphStore, clock: Clock, plan: Plan, order: Order) -> Made:
+    """What starts a run, to be committed expecting it absent."""
+    document = plan.document
+    now = micros(clock.now())
+    held, payloads = runs.kept(order.run, "input", order.input)
+    properties: dict[str, Value] = {
+        "workflow": Ref(order.workflow),
+        "called": document.key,
+        "state": runs.RUNNING,
+        "startedBy": order.by,
+        "began": runs.instant(now),
+        **held,
+        **order.more,
+    }
+    optional: dict[str, Value] = {
+        "onBehalfOf": order.on_behalf_of,
+        "parent": Ref(order.parent),
+        "depth": order.depth,
+        "sandbox": order.sandbox,
+    }
+    properties |= {name: value for name, value in optional.items() if value}
+    strand = Strand(order.run, data=order.input)
+    if order.waiting:
+        strand.wait = None
+    work = work_of(order.run, strand.id, "start")
+    row = rows.Rows(store, order.run).write(strand)
+    return Made(
+        Put(order.run, runs.RUN, properties), [*payloads, *row, mailbox.made(order.run), work.first(now)], work.id
+    )
+
+
+def start(store: GraphStore, clock: Clock, definitions: Definitions, order: Order) -> list[str]:
+    """Start a run, or find it started; the ids of the work to send. StateError where the id belongs to another start."""
+    if not order.run or len(order.run) > ID_MAX or "/" in order.run or not order.run.isprintable():
+        raise StateError(
+            f"the id {order.run[:40]!r} of a run must have 1 to {ID_MAX} printable characters and no slash"
+        )
+    if len(text_of(order.input)) > PAYLOAD_MAX:
+        raise StateError(f"the input is larger than {PAYLOAD_MAX:,} characters; keep it outside and name it")
+    plan = definitions.plan(order.workflow)
+    new = made(store, clock, plan, order)
+    content = derive(order.workflow, text_of(order.input), order.by, order.sandbox)
+    # The moment of starting is no part of what makes two starts the same, so the cause is found before it is committed again.
+    cause = Cause(
+        derive("start", order.run), "run.start", order.by, on_behalf_of=order.on_behalf_of or None,
+        attributes={"depth": order.depth, "run": order.run, "content": content},
+    )  # fmt: skip
+    before = store.causes([cause.id]).get(cause.id)
+    if before is None:
+        try:
+            store.commit([new.put], cause, {order.run: ABSENT}, new.rows)
+            return [new.work]
+        except (ConflictError, CauseReusedError):
+            before = store.causes([cause.id]).get(cause.id)
+    if before is None or before.attributes.get("content") != content:
+        raise StateError(
+            f"the id {order.run!r} is taken by another start; choose a new one, or start it with the same input"
+        )
+    return []
