@@ -33,6 +33,8 @@ IDLE_MILLISECONDS: Final = 1_000
 #: How long one command to Redis may take.
 REDIS_SECONDS_MAX: Final = 10.0
 STOP_MILLISECONDS: Final = 10_000
+#: Messages of a lane that a process takes beyond those its threads work on.
+AHEAD: Final = 2
 
 
 @dataclass(slots=True)
@@ -80,6 +82,8 @@ class Carrier:
                 worker_threads=self.threads,
                 worker_timeout=self.idle_milliseconds,
             )
+            # An agent may think for long: what one process holds back, another that is free cannot take.
+            self._worker.queue_prefetch = self.threads + AHEAD
             self._worker.start()
 
     def stop(self) -> None:
