@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from coordination.errors import WorkflowError
-from coordination.workflow.source import Place, read
+from coordination.workflow.source import Place, read, sure
 from kg.values import Json
 
 
@@ -51,7 +51,7 @@ def parse(text: str, name: str = "workflow") -> Document:
 
 def of_body(body: Json, name: str = "workflow", lines: Mapping[str, Place] | None = None) -> Document:
     """The document of a parsed value, such as a builder makes."""
-    lines = lines or {}
+    lines = lines if lines is not None else sure(body, name).lines
     if not isinstance(body, dict):
         raise WorkflowError(f"{name}:1:1: a workflow is a mapping; write `document:` and `do:`")
     about = body.get("document")

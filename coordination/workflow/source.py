@@ -138,17 +138,9 @@ class _Builder:
         return None
 
     def _scalar(self, event: Event) -> Json:
-        value, place = event.value, (event.line, event.column)
-        if isinstance(value, float) and not math.isfinite(value):
-            raise self.error(place, f"{event.text[:40]} is no number that JSON holds; write it as text")
-        if isinstance(value, int) and abs(value) > INTEGER_MAX:
-            raise self.error(place, f"{event.text[:40]} is beyond {INTEGER_MAX:,}; write it as text")
-        if isinstance(value, str) and not value.isascii():
-            try:
-                value.encode()
-            except UnicodeEncodeError:
-                raise self.error(place, "half of a surrogate pair stands in the text; remove it") from None
-        return value
+        if reason := _unfit(event.value):
+            raise self.error((event.line, event.column), f"{event.text[:40]} {reason}")
+        return event.value
 
 
 class _Flat:
@@ -179,3 +171,41 @@ class _Flat:
                 for index, child in enumerate(node.listed)
             ]
         return node.value
+
+
+def sure(value: Json, name: str) -> Source:
+    """A value made in Python, held to the same bounds as a text; its parts have no lines of their own."""
+    waiting: list[tuple[Json, str, int]] = [(value, "", 0)]
+    count = 0
+    while waiting:
+        part, at, depth = waiting.pop()
+        count += 1
+        if count > NODES_MAX or depth > DEPTH_MAX:
+            raise WorkflowError(f"{name}: more than {NODES_MAX:,} values or {DEPTH_MAX} levels; split the workflow")
+        if isinstance(part, dict):
+            if odd := [key for key in part if not isinstance(key, str)]:
+                raise WorkflowError(
+                    f"{name}: {at or '/'} has the name {str(odd[0])[:40]!r}, which is no text; write text"
+                )
+            waiting += [(item, pointer(at, key), depth + 1) for key, item in part.items()]
+        elif isinstance(part, list):
+            waiting += [(item, pointer(at, index), depth + 1) for index, item in enumerate(part)]
+        elif reason := _unfit(part):
+            raise WorkflowError(f"{name}: {at or '/'} {reason}")
+    return Source(value, {})
+
+
+def _unfit(value: Json) -> str:
+    """Why a scalar cannot stand in a document; empty where it can."""
+    if value is not None and not isinstance(value, str | int | float):
+        return f"is of type {type(value).__name__}; use text, numbers, lists and mappings"
+    if isinstance(value, float) and not math.isfinite(value):
+        return f"is {value}, no number that JSON holds; write it as text"
+    if isinstance(value, int) and abs(value) > INTEGER_MAX:
+        return f"is beyond {INTEGER_MAX:,}; write it as text"
+    if isinstance(value, str) and not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            return "holds half of a surrogate pair; remove it"
+    return ""

@@ -104,6 +104,22 @@ def test_json_and_yaml_of_one_workflow_are_one() -> None:
             assert set(one.lines) == set(parse(json.dumps(one.body), "w.json").lines)
 
 
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (2**53, "beyond"),
+        (float("nan"), "no number that JSON holds"),
+        ((1, 2), "is of type tuple"),
+        (b"x", "is of type bytes"),
+        ({1: 2}, "is no text"),
+        ("\ud800", "surrogate"),
+    ],
+)
+def test_a_value_made_in_python_is_held_to_the_same_bounds(value: Any, said: str) -> None:
+    with pytest.raises(WorkflowError, match=said):
+        of_body({"document": {"namespace": "a", "name": "b", "version": "1.0.0"}, "do": value})
+
+
 def test_the_digest_is_of_the_content() -> None:
     one, other = (parse(HEAD + f"do:\n  - a: {{ set: {{ n: {number} }} }}\n") for number in (1, 2))
     assert one.digest != other.digest
