@@ -17,6 +17,7 @@
         │   └── NotWaitingError       the decision asks for no approval
         ├── ControlError          a control that does not exist or cannot change so
         ├── ErasureError          a person who cannot be forgotten so
+        ├── DossierError          (also InputError) nothing to report on
         └── BudgetError           a budget is used up, or cannot be as given
 
 The class docstring is the default message and says the remedy. No message repeats a property value of an entity.
@@ -99,3 +100,7 @@ class BudgetError(GovernanceError):
 
 class ErasureError(GovernanceError):
     """The person cannot be forgotten so; see `noesis forget --help`."""
+
+
+class DossierError(GovernanceError, InputError):
+    """There is nothing to report on; give a decision, run, agent, person or period."""

@@ -52,6 +52,7 @@ VENDORS: dict[str, tuple[str, ...]] = {
     "qdrant_edge": ("kg/indexes/edge*.py",),
     "rdflib": ("kg/ontology/*.py",),
     "redis": (),
+    "reportlab": ("api/reports/paper.py",),
     "referencing": ("coordination/workflow/schemas.py",),
     "rich": ("api/cli/*.py",),
     "sentence_transformers": ("kg/embedders/minilm.py",),
@@ -64,6 +65,7 @@ VENDORS: dict[str, tuple[str, ...]] = {
     "transformers": ("kg/embedders/minilm.py",),
     "typer": ("api/cli/*.py",),
     "uvicorn": ("api/*.py",),
+    "verifier": ("api/cli/proving.py", "api/reports/dossier.py"),
     "websockets": (),
     "yaml": ("kg/ingest/yaml_file.py", "governance/yamlfile.py", "coordination/workflow/yaml_text.py", "api/*.py"),
     # Of the standard library, but an adapter's business all the same.

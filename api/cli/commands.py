@@ -7,6 +7,7 @@ import typer
 
 from api.cli import (
     agents,
+    auditing,
     doubting,
     filling,
     forgetting,
@@ -68,6 +69,7 @@ _GROUPS = (
     ("Govern", "rules", ruling.rules),
     ("Govern", "controls", governing.controls),
     ("Govern", "checkpoint", proving.checkpoint),
+    ("Govern", "audit", auditing.audit),
     ("Govern", "hold", forgetting.hold),
     ("Govern", "keys", governing.keys),
 )

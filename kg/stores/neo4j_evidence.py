@@ -96,7 +96,7 @@ def forget(
     receipt: dict[str, Any],
 ) -> tuple[Forgotten, Commit]:
     """Erase and record under the lock of the head."""
-    fetch(tx, query("lock"), {"token": receipt["token"]})
+    fetch(tx, query("turn"), receipt)
     if (request := revise(revised(_plan(tx, forgetting, clock.entropy)))) is not None:
         _commit(tx, schema, clock, request, receipt)
     plan = _plan(tx, forgetting, clock.entropy)
@@ -108,7 +108,7 @@ def forget(
 def _commit(
     tx: "ManagedTransaction", schema: Schema, clock: Clock, request: Request, receipt: dict[str, Any]
 ) -> Commit:
-    results, _ = write(tx, [prepare(request)], schema, clock, None, receipt)
+    results = write(tx, [prepare(request)], schema, clock, None, receipt)[0]
     if isinstance(results[0], Exception):
         raise results[0]
     return results[0]
