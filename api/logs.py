@@ -1,8 +1,8 @@
 """Logs: one event a line, as JSON or for a terminal, ours and those of libraries alike, on standard error.
 
-Invariants: a value cannot forge a line, since control characters leave escaped; the values of secret settings and what looks like an
-address, a telephone number or an IBAN are replaced; each line below a span names its cause, work and trace. Configured once a
-process, by the command that runs long.
+Invariants: a value cannot forge a line, since control characters leave escaped; the values of secret settings and what looks
+like an address, a telephone number or an IBAN are replaced; each line below a span names its cause, work and trace. Configured
+once a process, by the command that runs long.
 """
 
 import logging
@@ -34,7 +34,8 @@ Event = MutableMapping[str, Any]
 
 def secrets_of(settings: Settings) -> tuple[str, ...]:
     """Every secret text of these settings, and the password of an address that holds one."""
-    held = [value.get_secret_value() for _, value in settings if isinstance(value, SecretStr)]
+    values = [part for _, value in settings for part in (value.values() if isinstance(value, dict) else [value])]
+    held = [value.get_secret_value() for value in values if isinstance(value, SecretStr)]
     addresses = [*held, settings.store_url or "", settings.qdrant_url or "", settings.otlp_url or ""]
     held += [password for address in addresses if (password := _password(address))]
     return tuple(sorted({secret for secret in held if len(secret) >= SECRET_MIN}, key=len, reverse=True))
@@ -53,7 +54,7 @@ def escaped(text: str) -> str:
 
 
 def cleaner(secrets: Sequence[str], lines: bool) -> Callable[[Any, str, Event], Event]:
-    """A processor that cleans every text of an event; with `lines` a stack keeps its lines, indented so that none can pass for an event."""
+    """A processor that cleans every text of an event; with `lines` a stack keeps its lines, indented, so that none forges an event."""
 
     def text(value: str, whole: bool = False) -> str:
         for secret in secrets:

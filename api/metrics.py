@@ -1,7 +1,7 @@
 """Metrics in Prometheus' text format: what this process did, counted and timed, and where the whole installation stands.
 
-Invariants: what stands in the store is read when somebody asks, within bounds, and a store or index that is away leaves its rows out
-and says so; labels are names of the project and of the platform, never ids or values. The one module that imports
+Invariants: what stands in the store is read when somebody asks, within bounds, and a store or index that is away leaves its
+rows out and says so; labels are names of the project and of the platform, never ids or values. The one module that imports
 prometheus_client; it has a registry of its own, so two platforms in one process do not mix.
 """
 

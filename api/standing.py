@@ -1,7 +1,7 @@
 """Standing: how far the parts of an installation are, read from its store and index when somebody asks.
 
-Invariant: every look is bounded in rows, and a part that cannot be asked is left out of the numbers and named as down. Feeds the metrics
-and /readyz; changes nothing.
+Invariant: every look is bounded in rows, and a part that cannot be asked is left out of the numbers and named as down. Feeds
+the metrics and /readyz; changes nothing.
 """
 
 from collections import Counter

@@ -31,7 +31,7 @@ class BrokerState:
 
 
 def ask(url: str, seconds: float = 3.0) -> BrokerState:
-    """The state of the broker at an address; BrokerError in one sentence, without the address's password, where it is not usable."""
+    """The state of the broker at an address; BrokerError in one sentence, without the password, where it is not usable."""
     parts = urlsplit(url)
     try:
         if parts.scheme not in _PORTS or parts.hostname is None:

@@ -4,7 +4,7 @@ Invariant: the platform is closed whatever happens inside, Ctrl-C included. The 
 `--as` as another principal of the graph: whoever may run it on this machine can read the database anyway.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ from api.auth import local_principal
 from api.bootstrap import DATABASE, build
 from api.errors import SettingsError
 from api.platform import Noesis
-from api.settings import Settings, load_settings
+from api.settings import Settings, load_settings, origins
 from api.watching import watched
 from governance.principals import Principal, load_principal
 from governance.rulebook import RuleBook
@@ -35,8 +35,15 @@ class Session:
 
     def settings(self, **more: Any) -> Settings:
         """The settings of this command; the options win over variables and noesis.toml."""
+        return load_settings(**self._given(more))
+
+    def origins(self) -> dict[str, str]:
+        """Where each setting of this command comes from."""
+        return origins(**self._given({}))
+
+    def _given(self, more: Mapping[str, Any]) -> dict[str, Any]:
         given = {"project": self.project, "home": self.home.resolve() if self.home is not None else None, **more}
-        return load_settings(**{name: value for name, value in given.items() if value is not None})
+        return {name: value for name, value in given.items() if value is not None}
 
     def arguments(self) -> list[str]:
         """The global options as a command line gives them, for a child process."""

@@ -1,18 +1,17 @@
 """`noesis init`, `doctor`, `models`, `schema`: set a project up and look whether everything is in order."""
 
 import sys
-from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from api.bootstrap import DATABASE, build, examine_store, make_embedder
+from api.bootstrap import make_embedder
 from api.cli.session import session_of
 from api.cli.terminal import Json, Terminal
+from api.doctor import examine, shown
 from api.graphql.schema import build_schema
 from api.project import prepare
-from kg.errors import NoesisError
 
 
 def init(context: typer.Context, json: Json = False) -> None:
@@ -42,55 +41,36 @@ def init(context: typer.Context, json: Json = False) -> None:
 
 
 def doctor(context: typer.Context, json: Json = False) -> None:
-    """Check the installation: versions, settings, database, index, model, agents. Exit code 1 where something is wrong."""
-    settings = session_of(context).settings()
-    checks: list[tuple[str, bool, str]] = [
-        ("noesis", True, version("noesis")),
-        ("python", True, sys.version.split()[0]),
-    ]
-    home = settings.home_path
-    there = settings.store_url is not None or (home / DATABASE).exists()
-    checks.append(("home", there, str(home) if there else f"{home} holds no graph yet; run `noesis init`"))
-    try:
-        checks += [(found.name, found.ok, found.detail) for found in examine_store(settings)]
-    except NoesisError as error:
-        checks.append(("graph server", False, str(error)))
-    if there:
-        try:
-            platform = build(settings, acting=True)
-            try:
-                head = platform.store.head()
-                checks.append(("graph", True, f"{head.position:,} changes, last {head.at or 'never'}"))
-                checks.append(("ontology", True, f"{len(platform.ontology.classes)} classes"))
-                checks.append(("rules", True, f"in force since position {platform.rules().position:,}"))
-                checks.append(("agents", True, ", ".join(platform.acting.agents()) or "none"))
-                failed = platform.runtime.failures(first=10)
-                checks.append(
-                    ("work", not failed, "nothing put aside" if not failed else f"{failed[0].id}: {failed[0].reason}")
-                )
-            finally:
-                platform.close()
-        except NoesisError as error:
-            checks.append(("graph", False, str(error)))
-        try:
-            embedder = make_embedder(settings)
-            checks.append(("embedding model", True, f"{embedder.model} ({embedder.revision[:19]})"))
-        except NoesisError as error:
-            checks.append(("embedding model", False, str(error)))
-    checks.append(("broker", True, "in this process" if settings.broker_url is None else "external"))
-    checks.append(("language model", True, settings.llm_model or "none (not needed)"))
+    """Check the installation, and show every setting with its source. Exit code 1 where something is wrong."""
+    session = session_of(context)
+    settings = session.settings()
+    checks, rows = examine(settings), shown(settings, session.origins())
     terminal = Terminal()
     if json:
-        terminal.document([{"check": name, "ok": ok, "detail": detail} for name, ok, detail in checks])
+        terminal.document(
+            {
+                "checks": [{"check": item.name, "ok": item.ok, "detail": item.detail} for item in checks],
+                "settings": [{"setting": row.name, "value": row.value, "source": row.source} for row in rows],
+            }
+        )
     else:
         terminal.table(
             "Noesis",
             ["check", "", "detail"],
-            [(name, "ok" if ok else "WRONG", detail) for name, ok, detail in checks],
+            [(item.name, "ok" if item.ok else "WRONG", item.detail) for item in checks],
             "",
         )
-    if not all(ok for _, ok, _ in checks):
+        terminal.table(
+            "Settings", ["setting", "value", "source"], [(row.name, _told(row.value), row.source) for row in rows], ""
+        )
+    if not all(item.ok for item in checks):
         raise typer.Exit(1)
+
+
+def _told(value: object) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "none"
+    return "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def models(context: typer.Context, json: Json = False) -> None:

@@ -69,6 +69,15 @@ class QdrantServer:
                 raise SearchIndexError(f"what answers at {self._place} is no Qdrant server; correct qdrant_url")
             raise fault or SearchIndexError
 
+    def version(self) -> str:
+        """The server's version; SearchIndexError where it does not answer."""
+        client = self.connect()
+        try:
+            with self.translated():
+                return str(client.info().version)
+        finally:
+            client.close()
+
     def _client(self, vendor: Any, grpc: bool) -> Any:
         port = urlsplit(self.url).port or HTTP_PORT
         with warnings.catch_warnings():

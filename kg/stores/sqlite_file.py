@@ -42,6 +42,11 @@ _ERRORS: Final[dict[int, type[StoreError]]] = {
 }
 
 
+def engine() -> str:
+    """The version of SQLite that this Python was built with."""
+    return sqlite3.sqlite_version
+
+
 @contextmanager
 def translated() -> Iterator[None]:
     """Turn sqlite3 errors into errors of `kg.errors`, one sentence each."""

@@ -116,7 +116,7 @@ def test_from_init_to_verify(noesis: Noesis, project: Path) -> None:
     assert noesis("index", "check", "--json")["alike"] is True
     assert {rule["properties"]["name"] for rule in noesis("rules", "list", "--json")} >= {"large-needs-boss"}
     assert noesis("agents", "list", "--json")[0]["capabilities"] == ["item.count"]
-    assert [check["check"] for check in noesis("doctor", "--json") if not check["ok"]] == []
+    assert [check["check"] for check in noesis("doctor", "--json")["checks"] if not check["ok"]] == []
     assert "type Item implements" in noesis("schema")
 
 

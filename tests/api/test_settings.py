@@ -7,7 +7,7 @@ import pytest
 from pydantic import SecretStr
 
 from api.errors import SettingsError
-from api.settings import Settings, load_settings
+from api.settings import Settings, load_settings, origins
 
 
 @pytest.fixture(autouse=True)
@@ -89,7 +89,7 @@ def test_a_variable_that_is_no_json_is_refused(monkeypatch: pytest.MonkeyPatch) 
 
 def test_secrets_show_up_nowhere(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, field in Settings.model_fields.items():
-        if field.annotation is SecretStr or SecretStr in get_args(field.annotation):
+        if field.annotation is SecretStr or set(get_args(field.annotation)) == {SecretStr, type(None)}:
             monkeypatch.setenv(f"NOESIS_{name.upper()}", "hunter2")
     settings = load_settings()
     assert "hunter2" not in f"{settings!r} {settings} {settings.model_dump_json()}"
@@ -99,3 +99,67 @@ def test_secrets_show_up_nowhere(project: Path, monkeypatch: pytest.MonkeyPatch)
 
 def test_every_setting_is_described() -> None:
     assert not [name for name, field in Settings.model_fields.items() if not field.description]
+
+
+def test_a_secret_stands_in_the_file_that_a_variable_names(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (project / "pass").write_text("hunter22\n")
+    monkeypatch.setenv("NOESIS_STORE_PASSWORD_FILE", str(project / "pass"))
+    settings = load_settings()
+    assert settings.store_password is not None
+    assert settings.store_password.get_secret_value() == "hunter22"
+    assert origins()["store_password"] == f"file ({project / 'pass'})"
+    monkeypatch.setenv("NOESIS_STORE_PASSWORD", "other")
+    with pytest.raises(SettingsError, match="both NOESIS_STORE_PASSWORD and NOESIS_STORE_PASSWORD_FILE are set"):
+        load_settings()
+
+
+def test_a_mounted_secret_wins_over_noesis_toml_and_gives_way_to_the_environment(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mounted = project / "secrets"
+    mounted.mkdir()
+    (mounted / "noesis_broker_url").write_text("amqp://a:mounted@b")
+    (project / "noesis.toml").write_text('secrets_dir = "unused"\nbroker_url = "amqp://a:written@b"\n')
+    monkeypatch.setenv("NOESIS_SECRETS_DIR", str(mounted))
+    found = load_settings().broker_url
+    assert found is not None
+    assert found.get_secret_value() == "amqp://a:mounted@b"
+    monkeypatch.setenv("NOESIS_BROKER_URL", "redis://c")
+    assert origins()["broker_url"] == "environment (NOESIS_BROKER_URL)"
+    found = load_settings().broker_url
+    assert found is not None
+    assert found.get_secret_value() == "redis://c"
+
+
+@pytest.mark.parametrize(
+    ("content", "said"), [(None, "cannot be read"), (b"", "one line"), (b"a\nb\n", "one line"), (b"\xff", "not UTF-8")]
+)
+def test_a_file_that_holds_no_secret_is_one_sentence(
+    project: Path, monkeypatch: pytest.MonkeyPatch, content: bytes | None, said: str
+) -> None:
+    if content is not None:
+        (project / "key").write_bytes(content)
+    monkeypatch.setenv("NOESIS_QDRANT_KEY_FILE", str(project / "key"))
+    with pytest.raises(SettingsError, match=said) as refused:
+        load_settings()
+    assert "\n" not in str(refused.value)
+
+
+def test_only_secrets_are_read_from_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NOESIS_PORT_FILE", "/dev/null")
+    with pytest.raises(SettingsError, match="port is no secret; set NOESIS_PORT"):
+        load_settings()
+    monkeypatch.delenv("NOESIS_PORT_FILE")
+    monkeypatch.setenv("NOESIS_PROT_FILE", "x")
+    with pytest.raises(SettingsError, match="did you mean"):
+        load_settings()
+
+
+def test_each_setting_has_its_source(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (project / "noesis.toml").write_text("page_max = 200\nport = 1\n")
+    monkeypatch.setenv("NOESIS_PORT", "9001")
+    found = origins(host="127.0.0.2")
+    assert set(found) == set(Settings.model_fields)
+    assert (found["page_max"], found["port"], found["host"], found["home"]) == (
+        "noesis.toml", "environment (NOESIS_PORT)", "argument", "default",
+    )  # fmt: skip

@@ -67,7 +67,7 @@ def test_doctor_names_the_missing_index(tmp_path: Path, monkeypatch: pytest.Monk
         store._server.define("CALL db.awaitIndexes(60)")
         store.close()
     assert result.exit_code == 1
-    told = {line["check"]: line for line in json.loads(result.stdout)}
+    told = {line["check"]: line for line in json.loads(result.stdout)["checks"]}
     assert not told["graph index change_target"]["ok"]
     assert told["graph server"]["ok"]
 

@@ -166,7 +166,7 @@ def test_settings_are_known_and_no_secret_stands_among_them() -> None:
     mounts = {
         m["name"]: m["mountPath"] for m in pod(PODS["base/Deployment/noesis-api"])["containers"][0]["volumeMounts"]
     }
-    assert mounts["secrets"] == settings()[f"{PREFIX}SECRETS"]
+    assert mounts["secrets"] == settings()[f"{PREFIX}SECRETS_DIR"]
     said = re.findall(r"--from-literal=noesis_(\w+)=", (FOLDER / "README.md").read_text())
     assert said
     assert all(is_secret(secret) for secret in said)

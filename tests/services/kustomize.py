@@ -43,7 +43,7 @@ def render(folder: Path) -> str:
 
 
 def keda_schemas() -> dict[str, Any]:
-    """KEDA's own schema of each of its resources, by kind, from its Go module; a visible skip where Go is not here and not required."""
+    """KEDA's own schema of each of its resources, by kind, from its Go module; a visible skip where there is no Go."""
     if shutil.which("go") is None and os.environ.get("REQUIRE_SERVICES") != "1":
         pytest.skip("Go is not here, which brings KEDA's schemas")
     fetched = subprocess.run(
