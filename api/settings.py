@@ -27,7 +27,7 @@ PREFIX = "NOESIS_"
 FILE = "noesis.toml"
 #: What follows a secret's variable where its value is the path of a file.
 IN_FILE = "_FILE"
-#: Where container platforms mount secrets, unless NOESIS_SECRETS says otherwise.
+#: Where container platforms mount secrets, unless NOESIS_SECRETS_DIR says otherwise.
 SECRETS = Path("/run/secrets")
 #: Characters of a secret in a file.
 SECRET_MAX = 10_000
@@ -203,7 +203,7 @@ class Settings(BaseSettings):
     """Value of the Authorization header for the collector."""
     trace_ratio: float = Field(1.0, ge=0, le=1)
     """Share of traces that are kept where the caller has not decided."""
-    secrets: Path = SECRETS
+    secrets_dir: Path = SECRETS
     """Folder of files noesis_<name>, one for each secret that is kept there."""
 
     @override
@@ -243,15 +243,21 @@ def is_secret(name: str) -> bool:
     return annotation is SecretStr or SecretStr in get_args(annotation)
 
 
+def _in_file(name: str) -> bool:
+    """Whether a setting is one secret, which may stand in a file; a name that ends so and is a setting itself means that one."""
+    one = Settings.model_fields[name].annotation in (SecretStr, SecretStr | None)
+    return one and name + IN_FILE.lower() not in Settings.model_fields
+
+
 def _folder(given: Mapping[str, Any]) -> Path:
     return Path(given.get("project") or os.environ.get(f"{PREFIX}PROJECT") or ".")
 
 
 def _secret_files(given: Mapping[str, Any]) -> dict[str, Path]:
     """The file of each secret that stands in one."""
-    folder = Path(given.get("secrets") or os.environ.get(f"{PREFIX}SECRETS") or SECRETS)
+    folder = Path(given.get("secrets_dir") or os.environ.get(f"{PREFIX}SECRETS_DIR") or SECRETS)
     found: dict[str, Path] = {}
-    for name in filter(is_secret, Settings.model_fields):
+    for name in filter(_in_file, Settings.model_fields):
         variable = f"{PREFIX}{name.upper()}"
         named = os.environ.get(variable + IN_FILE)
         if named and os.environ.get(variable):
@@ -320,7 +326,9 @@ def _known(names: Iterable[str], where: str, prefix: str) -> None:
     for name in names:
         bare = name[len(prefix) :].lower() if prefix else name
         held = bare.removesuffix(IN_FILE.lower()) if prefix else bare
-        if held != bare and held in known and not is_secret(held):
+        if bare in known:
+            continue
+        if held != bare and held in known and not _in_file(held):
             raise SettingsError(
                 f"{where}: {name} names a file, but {held} is no secret; set {name.removesuffix(IN_FILE)}"
             )
