@@ -1,8 +1,9 @@
 """A long run under load with random kills: `python -m benchmarks.soak --minutes N [--broker redis|rabbitmq] [--rate R] [--json]`.
 
 A source commits changes at an even rate; worker processes make an effect of each over a real broker; at random moments one of
-them is killed (SIGKILL) and another started. At the end every change must have had one effect, the ledger must verify, and the
-memory of the process that is never killed must be flat. Exit code 0 only if all of that holds.
+them is killed (SIGKILL) and another started, or one is stopped (SIGSTOP) beyond its leases. At the end every change must have had
+one effect, the ledger must verify, and the memory of the process that is never killed must be flat. Exit code 0 only if all of
+that holds.
 """
 
 import argparse
@@ -12,6 +13,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -29,6 +31,9 @@ THREADS: Final = 4
 WORKERS: Final = 3
 #: Seconds between two kills, at least and at most.
 KILL_SECONDS: Final = (4.0, 12.0)
+#: How often a process is stopped (SIGSTOP) instead, and for how long: beyond its leases.
+PAUSED: Final = 0.3
+PAUSE_SECONDS: Final = 6.0
 LOOK_SECONDS: Final = 1.0
 #: How long the workers get to finish when the source has ended.
 REST_SECONDS_MAX: Final = 900.0
@@ -48,6 +53,7 @@ class Report:
     changes: int
     rate: float
     kills: int
+    pauses: int
     lost: int
     doubled: int
     left: int
@@ -72,8 +78,10 @@ class Soak:
         self.source = Source(folder)
         self.made = 0
         self.kills = 0
+        self.pauses = 0
+        self.timers: list[threading.Timer] = []
         self.memory: list[float] = []
-        # The first is never killed: its memory is what is watched.
+        # The first is never killed, since its memory is watched; it is stopped now and then, so that others lead and die leading.
         self.workers = [self._start() for _ in range(WORKERS)]
 
     def _start(self) -> "subprocess.Popen[bytes]":
@@ -89,12 +97,23 @@ class Soak:
                 self.source.put([f"product-{number}"])
             self.made = max(self.made, due)
             if now >= kill_at:
-                self._kill()
+                self._pause() if self.random.random() < PAUSED else self._kill()
                 kill_at = time.monotonic() + self.random.uniform(*KILL_SECONDS)
             if now >= look_at:
                 self.memory.append(resident_mb(self.workers[0].pid))
                 look_at = now + LOOK_SECONDS
             time.sleep(0.5 / rate)
+        for timer in self.timers:
+            timer.join()
+
+    def _pause(self) -> None:
+        """Stop the watched process; a thread lets it go on, since it may hold the store's turn to write."""
+        process = self.workers[0]
+        process.send_signal(signal.SIGSTOP)
+        self.pauses += 1
+        timer = threading.Timer(PAUSE_SECONDS, process.send_signal, (signal.SIGCONT,))
+        self.timers.append(timer)
+        timer.start()
 
     def _kill(self) -> None:
         place = self.random.randrange(1, WORKERS)
@@ -169,9 +188,20 @@ def soak(minutes: float, broker: str, rate: float, seed: int) -> Report:
                 fifth = max(1, len(run.memory) // 5)
                 early, late = run.memory[fifth - 1 : 2 * fifth], run.memory[-fifth:]
                 return Report(
-                    minutes, broker, run.made, run.made / (minutes * 60), run.kills, lost, doubled, run.left(), rested,
-                    max(early), max(late), verified,
-                )  # fmt: skip
+                    minutes=minutes,
+                    broker=broker,
+                    changes=run.made,
+                    rate=run.made / (minutes * 60),
+                    kills=run.kills,
+                    pauses=run.pauses,
+                    lost=lost,
+                    doubled=doubled,
+                    left=run.left(),
+                    rest_seconds=rested,
+                    memory_early_mb=max(early),
+                    memory_late_mb=max(late),
+                    verified=verified,
+                )
     finally:
         stop_server(server)
 
