@@ -84,15 +84,16 @@ def restore(context: typer.Context, file: File, json: Json = False) -> None:
     for left in (target, *(target.with_name(target.name + end) for end in ("-wal", "-shm"))):
         if left.exists():
             raise SettingsError(f"{left} is there already; move it away, or restore into another --home")
-    with whole(target) as part:
+    with whole(target) as part, terminal.progress("verifying") as progress:
         shutil.copyfile(file, part)
-        ontology = load_ontology(platform_texts())
-        with closing(SqliteStore(part, ontology, SystemClock())) as store, terminal.progress("verifying") as progress:
-            changes, root = store.verify(progress), store.head().root.hex()
-            if store.head().position == 0:
-                raise ArchiveError(f"{file} holds no graph; name a copy that `noesis backup` made")
-        for end in (".lock", "-wal", "-shm"):
-            part.with_name(part.name + end).unlink(missing_ok=True)
+        try:
+            with closing(SqliteStore(part, load_ontology(platform_texts()), SystemClock())) as store:
+                changes, root = store.verify(progress), store.head().root.hex()
+        finally:
+            for end in (".lock", "-wal", "-shm"):
+                part.with_name(part.name + end).unlink(missing_ok=True)
+        if changes == 0:
+            raise ArchiveError(f"{file} holds no graph; name a copy that `noesis backup` made")
     if json:
         terminal.document({"changes": changes, "root": root})
     else:

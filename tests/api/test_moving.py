@@ -51,13 +51,13 @@ def test_a_graph_moves_to_a_server_and_back_and_ingest_finds_nothing_new(
     on_server(monkeypatch)
     assert noesis("import", str(there), "--json") == made
     assert noesis("verify", "--json")["root"] == made["root"]
-    assert noesis("ingest", "--json")[0]["versions"] == 0
+    assert noesis("ingest", "--json")[0]["created"] == 0
     moved = noesis("export", str(back), "--json")
     assert moved["changes"] > made["changes"]
     off_server(monkeypatch)
     assert noesis("--home", "new", "import", str(back), "--json") == moved
     assert noesis("--home", "new", "verify", "--json")["root"] == moved["root"]
-    assert noesis("--home", "new", "ingest", "--json")[0]["versions"] == 0
+    assert noesis("--home", "new", "ingest", "--json")[0]["created"] == 0
     noesis("--home", "new", "index", "rebuild")
     assert noesis("--home", "new", "search", "valve", "--json")["hits"]
 
@@ -96,7 +96,7 @@ def test_a_backup_taken_while_writers_run_is_put_back_whole(noesis: Noesis, fill
     def write() -> None:
         number = 0
         while not stop.is_set():
-            store.commit([Put(f"w{number}", "Ontology", {"file": "x"})], Cause(f"w{number}", "test", "Service"))
+            store.commit([Put(f"w{number}", "Item", {"sku": f"w{number}"})], Cause(f"w{number}", "test", "Service"))
             number += 1
 
     writer = threading.Thread(target=write)
@@ -111,7 +111,7 @@ def test_a_backup_taken_while_writers_run_is_put_back_whole(noesis: Noesis, fill
     assert copy.stat().st_mode & 0o777 == 0o600
     back = noesis("--home", "new", "restore", str(copy), "--json")
     assert 0 < back["changes"] <= at
-    assert noesis("--home", "new", "verify", "--json") == {"ok": True, **back}
+    assert noesis("--home", "new", "verify", "--json").items() >= back.items()
     assert oct((filled / "new" / "graph.db").stat().st_mode & 0o777) == oct(0o600)
 
 
