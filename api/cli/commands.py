@@ -21,6 +21,7 @@ from api.cli import (
     ruling,
     running,
     setting_up,
+    workflows,
 )
 from api.cli.session import Session
 
@@ -66,6 +67,7 @@ _GROUPS = (
     ("Fill and ask", "rejects", filling.rejects),
     ("Fill and ask", "index", keeping.index),
     ("Run", "agents", agents.agents),
+    ("Run", "workflow", workflows.workflow),
     ("Govern", "rules", ruling.rules),
     ("Govern", "controls", governing.controls),
     ("Govern", "checkpoint", proving.checkpoint),
