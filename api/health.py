@@ -117,7 +117,7 @@ class Health:
             found = index_standing(platform.store, platform.ontology, platform.index.info())
         except NoesisError:
             reason = "it does not answer; search uses the words in the store, and the index catches up when it is back"
-            return Part("index", DOWN, reason, behind=index_lag(platform.store))
+            return Part("index", DOWN, reason, behind=index_lag(platform.store, platform.ontology))
         if not found.filled:
             return Part("index", BEHIND, "it is being filled; search uses the words in the store", behind=found.behind)
         return Part("index", OK, behind=found.behind)

@@ -44,7 +44,7 @@ def rows(platform: Noesis) -> Iterator[Row]:
                 "noesis_index_lag_changes",
                 "Changes that the index has not taken.",
                 "",
-                {"": index_lag(platform.store)},
+                {"": index_lag(platform.store, platform.ontology)},
             )
     except NoesisError:
         up["store"] = 0.0
@@ -62,7 +62,7 @@ def rows(platform: Noesis) -> Iterator[Row]:
 
 def _away(platform: Noesis) -> Mapping[str, float]:
     try:
-        return {"": index_lag(platform.store)}
+        return {"": index_lag(platform.store, platform.ontology)}
     except NoesisError:
         return {}
 

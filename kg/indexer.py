@@ -280,18 +280,22 @@ def standing(store: GraphStore, texts: TextSource, info: Info) -> Standing:
     """How far the index of this info is; `behind` is exact up to PAGE_MAX changes back."""
     row = _row(store)
     place = _place(row, info.bound) if row is not None else {}
-    position: int = place.get("position", 0)
+    return Standing(bool(place.get("filled")), _left(store, texts, place.get("position", 0)))
+
+
+def _left(store: GraphStore, texts: TextSource, position: int) -> int:
+    """The changes after a position that matter to an index; beyond PAGE_MAX changes, all of them."""
     left = store.head().position - position
     if 0 < left <= PAGE_MAX:
         changes = store.changes(position, PAGE_MAX)
         left = sum(1 for change in changes if change.relation is None and is_indexed(texts, change.cls))
-    return Standing(bool(place.get("filled")), max(left, 0))
+    return max(left, 0)
 
 
-def lag(store: GraphStore) -> int:
-    """How many changes the index had not taken when last heard of; it needs no index, which may be away."""
+def lag(store: GraphStore, texts: TextSource) -> int:
+    """How many changes that matter the index has not taken, by its cursor alone: the index itself may be away."""
     row = _row(store)
-    return max(0, store.head().position - (row.value["position"] if row is not None else 0))
+    return _left(store, texts, row.value["position"] if row is not None else 0)
 
 
 def _place(row: State, bound: str) -> Mapping[str, Any]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from kg.errors import InputError, ModelMismatchError, SearchIndexError
 from kg.index import HITS_MAX, Embedder, Scored, SemanticIndex
-from kg.indexer import standing
+from kg.indexer import Standing, lag, standing
 from kg.model import Entity
 from kg.rrf import fuse
 from kg.store import GraphStore
@@ -82,27 +82,27 @@ def search(
     behind, reason = 0, "this installation has no semantic index"
     if index is not None:
         try:
-            behind = _usable(store, ontology, index, embedder)
-            vector = embedder.embed([words])[0] if embedder is not None and words else None
-            hits = question.indexed(index, vector, None if set(allowed) >= set(every) else allowed)
+            found = _usable(store, ontology, index, embedder)
+            behind = found.behind
+            if found.filled:
+                vector = embedder.embed([words])[0] if embedder is not None and words else None
+                hits = question.indexed(index, vector, None if set(allowed) >= set(every) else allowed)
+                said = None if embedder is not None else "words and relations only: no embedding model is installed"
+                return SearchResult(hits, behind, said)
+            reason = f"the semantic index is being filled, {behind:,} changes to go"
         except SearchIndexError as error:
-            reason = str(error)
-        else:
-            said = None if embedder is not None else "words and relations only: no embedding model is installed"
-            return SearchResult(hits, behind, said)
+            behind = lag(store, ontology)
+            reason = f"{error} (index_behind: {behind:,} changes)"
     return SearchResult(question.stored(), behind, f"store text search: {reason}")
 
 
-def _usable(store: GraphStore, texts: TextSource, index: SemanticIndex, embedder: Embedder | None) -> int:
-    """How many changes the index is behind; raises SearchIndexError where it cannot answer for this graph and model."""
+def _usable(store: GraphStore, texts: TextSource, index: SemanticIndex, embedder: Embedder | None) -> Standing:
+    """How far the index is; raises SearchIndexError where it cannot answer for this graph and model."""
     info = index.info()
     mine = (embedder.model, embedder.revision, embedder.dimension) if embedder is not None else None
     if mine is not None and (info.model, info.revision, info.dimension) != mine:
         raise ModelMismatchError
-    found = standing(store, texts, info)
-    if not found.filled:
-        raise SearchIndexError(f"the semantic index is being filled, {found.behind:,} changes to go")
-    return found.behind
+    return standing(store, texts, info)
 
 
 class _Question:

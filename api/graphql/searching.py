@@ -31,7 +31,7 @@ class SearchHit:
 @strawberry.type(description="What was found, best first.")
 class SearchAnswer:
     hits: list[SearchHit]
-    behind: int = strawberry.field(description="Changes that the index has not seen yet.")
+    behind: int = strawberry.field(description="Changes that the index has not seen yet, also while it is away.")
     fallback: str | None = strawberry.field(description="Why the answer came from the words alone; null: it did not.")
 
 

@@ -337,6 +337,8 @@ def test_a_server_that_is_away_stops_no_commit_and_search_says_so(client: Any, t
     assert [hit.entity.id for hit in result.hits] == ["bolt", "late"]
     assert str(result.fallback).startswith("store text search: the Qdrant server at 127.0.0.1:")
     assert "k3y" not in str(result.fallback)
+    assert result.behind == 2
+    assert str(result.fallback).endswith("(index_behind: 2 changes)")
     back = on(client)
     type(made.indexer)(made.store, back, EMBEDDER, made.ontology).run()
     assert set(held(back)) == {"bolt", "late"}, "nothing of the time without it is lost"
