@@ -8,6 +8,7 @@ import typer
 from api.cli import (
     agents,
     auditing,
+    checking,
     doubting,
     filling,
     forgetting,
@@ -72,6 +73,7 @@ _GROUPS = (
     ("Govern", "controls", governing.controls),
     ("Govern", "checkpoint", proving.checkpoint),
     ("Govern", "audit", auditing.audit),
+    ("Look closer", "prov", checking.prov),
     ("Govern", "hold", forgetting.hold),
     ("Govern", "keys", governing.keys),
 )
