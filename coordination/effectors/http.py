@@ -16,7 +16,7 @@ from coordination.effectors.addresses import Resolve, resolve
 from coordination.effectors.declared import undo_of
 from coordination.effectors.effector import Effect, Receipt, Undo
 from coordination.effectors.http_call import REQUEST_MAX, Reach, Response, Target, send, target_of
-from coordination.errors import EffectorError, GiveUp
+from coordination.errors import EffectorError, GiveUp, RetryLater
 from kg.values import Json, canonical
 
 METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "POST", "PATCH"})
@@ -80,7 +80,15 @@ class Http:
 
     def act(self, effect: Effect) -> Receipt:
         """Make the call once; RetryLater, GiveUp or EffectorError as the port says."""
-        return perform(request_of(effect, effect.payload, self.settings), self.settings, self.resolving)
+        request = request_of(effect, effect.payload, self.settings)
+        try:
+            return perform(request, self.settings, self.resolving)
+        except (RetryLater, EffectorError) as error:
+            # Whoever says `once` retries by its own policy; an answer to what may be repeated is as good as a refusal.
+            answered = f"{request.target.host} answered " in str(error)
+            if effect.payload.get("once") and answered and (isinstance(error, RetryLater) or self.repeatable(effect)):
+                raise GiveUp(str(error)) from error
+            raise
 
     def look_up(self, effect: Effect) -> Receipt | None:
         """Not possible: HTTP has no way to ask by key."""

@@ -107,7 +107,11 @@ def called(document: Mapping[str, Any], operation: Operation, payload: Mapping[s
                 raise GiveUp(f"the operation needs the parameter {name!r}; give it")
             continue
         value = given.pop(name)
-        wrong = fault(document, parameter.get("schema") or parameter, value, name)
+        shape = parameter.get("schema") or parameter
+        if shape.get("type") == "array" and not isinstance(value, list):
+            # A query names a list's only item as it names a single value.
+            value = [value]
+        wrong = fault(document, shape, value, name)
         if wrong:
             raise GiveUp(wrong)
         text = value if isinstance(value, str) else str(value).lower() if isinstance(value, bool) else str(value)

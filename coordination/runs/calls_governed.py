@@ -39,7 +39,7 @@ APPROVE_DEFAULT: Final = {"days": 7}
 
 @dataclass(frozen=True, slots=True)
 class AgentCall:
-    """`call: agent` with `agent` and `entity`: the agent acts on the entity; its proposals are settled; the output is what became."""
+    """`call: agent` with `agent` and `entity`: the agent acts; its proposals are settled; the output is what became of them."""
 
     outward: Outward
     acting: Acting
@@ -89,7 +89,7 @@ _ENDED: Final = frozenset({"applied", "simulated", "denied", "superseded", "reje
 
 @dataclass(frozen=True, slots=True)
 class ApproveCall:
-    """`call: approve` with `approvers` (role: count), `summary` and `timeout`: people decide; a rejection is the authorization error."""
+    """`call: approve` with `approvers` (role: count), `summary`, `timeout`: people decide; a no is the authorization error."""
 
     outward: Outward
     quick: bool = field(default=False, init=False)

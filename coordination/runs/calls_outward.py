@@ -1,5 +1,5 @@
-"""Outward calls: what leaves a workflow is a proposal by the workflow's agent, and takes the road of every proposal: conflicts, gate,
-approval, intent, effector, receipt. The strand waits for its end.
+"""Outward calls: what leaves a workflow is a proposal by the workflow's agent, and takes the road of every proposal: conflicts,
+gate, approval, intent, effector, receipt. The strand waits for its end.
 
 Invariants: I3 the proposal's id follows from the step, so a step proposes once; I4 nothing outward happens on another road. The
 target of a call that names none is its own step, so calls do not conflict with each other for being of one run.
@@ -135,6 +135,7 @@ def http_payload(call: Call) -> dict[str, Json]:
     return {
         "method": str(call.arguments.get("method", "get")).upper(),
         "url": uri,
+        "once": True,
         "output": call.arguments.get("output", "content"),
         **({"headers": headers} if headers else {}),
         **{name: call.arguments[name] for name in ("query", "body", "undo") if call.arguments.get(name) is not None},

@@ -1,7 +1,7 @@
 """Controlling: pause, resume, cancel, terminate and retry a run, each one commit on the run as it was read.
 
-Invariant I11: every step's commit expects the run at the version it was looked at, so after an acknowledged pause or end no step of it
-is committed, whoever was working on it. What a cancelled run waited for is tidied up in the same commit. Drives nothing.
+Invariant I11: every step's commit expects the run at the version it was looked at, so after an acknowledged pause or end no step
+of it is committed, whoever was working on it. What a cancelled run waited for is tidied up in the same commit. Drives nothing.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,11 +16,11 @@ from coordination.runs.finishing import woken
 from coordination.runs.parking import Parked, tidy
 from coordination.runs.runs import Run
 from coordination.runs.starting import work_of
-from coordination.works import KIND as WORK
-from coordination.works import Work, micros
 from coordination.workflow.machine import Machine
 from coordination.workflow.scope import Setting
 from coordination.workflow.strand import READY, Strand
+from coordination.works import KIND as WORK
+from coordination.works import Work, micros
 from kg.errors import ConflictError
 from kg.model import ABSENT, Cause, Op, Put, StateWrite, Where, Write
 from kg.store import PAGE_MAX, GraphStore

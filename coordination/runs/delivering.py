@@ -1,7 +1,7 @@
 """Delivering: takes an event to the mailboxes of all who listen to its type, and starts the workflows scheduled on it.
 
-Invariant I3: an event is known by its source and id, and what was delivered once is not delivered again; the listeners' letters, the
-starts and the end of the delivery are one commit. Which of the letters a listener takes is the listener's part.
+Invariant I3: an event is known by its source and id, and what was delivered once is not delivered again; the listeners' letters,
+the starts and the end of the delivery are one commit. Which of the letters a listener takes is the listener's part.
 """
 
 from collections.abc import Mapping, Sequence
@@ -116,7 +116,7 @@ def addressed(
 
 
 def signal(store: GraphStore, clock: Clock, run: str, event: Mapping[str, Json]) -> list[str]:
-    """Deliver an event to one run, whatever it waits for now: it keeps until it is consumed. StateError where the run takes none."""
+    """Deliver an event to one run, whatever it waits for now: it keeps until it is consumed. StateError where it takes none."""
     found = runs.known(store, run)
     event = checked(event)
     for _ in range(TRIES_MAX):

@@ -17,13 +17,13 @@ from coordination.runs.finishing import finish
 from coordination.runs.parking import park, tidy, timer_of
 from coordination.runs.runs import Run
 from coordination.runs.starting import work_of
-from coordination.works import KIND as WORK
-from coordination.works import Work, micros
 from coordination.workflow.expressions import Expressions
 from coordination.workflow.faults import Fault, fault
 from coordination.workflow.machine import Machine
 from coordination.workflow.scope import Limits, Setting
 from coordination.workflow.strand import READY, Strand
+from coordination.works import KIND as WORK
+from coordination.works import Work, micros
 from kg.clock import Clock
 from kg.errors import ConflictError, InputError
 from kg.model import ABSENT, Cause, StateWrite, Write
@@ -260,12 +260,10 @@ class Driving:
             moved = _moved(run, strand)
             if moved is not None:
                 writes.append(run.move(moved))
-        self._put(turn, machine, writes, expects, state)
+        self._put(turn, writes, expects, state)
         turn.follow += follow
 
-    def _put(
-        self, turn: Turn, machine: Machine, writes: list[Write], expects: dict[str, int], state: list[StateWrite]
-    ) -> None:
+    def _put(self, turn: Turn, writes: list[Write], expects: dict[str, int], state: list[StateWrite]) -> None:
         strand, run = turn.strand, turn.run
         cause = None
         if writes:

@@ -22,10 +22,10 @@ from coordination.runs.parking import AWAITED
 from coordination.runs.runs import Run
 from coordination.runs.scheduling import Scheduling
 from coordination.runs.starting import Order
-from coordination.works import Work
 from coordination.workflow.document import Document
 from coordination.workflow.expressions import Expressions
 from coordination.workflow.scope import Limits
+from coordination.works import Work
 from governance.principals import Principal
 from kg.clock import Clock
 from kg.model import Change, Entity

@@ -1,4 +1,7 @@
-"""Finishing: what is written when a strand ends: a branch meets the others, a first strand ends its run and wakes who waits for it."""
+"""Finishing: what is written when a strand ends: a branch meets the others, a first strand ends its run and wakes who waits.
+
+Invariant: of branches that end at once exactly one is the last. Drives nothing.
+"""
 
 from typing import TYPE_CHECKING
 
@@ -6,8 +9,8 @@ from coordination.runs import answers, mailbox, rows, runs, scheduling
 from coordination.runs.definitions import Definitions
 from coordination.runs.parking import AWAITED, Parked
 from coordination.runs.starting import work_of
-from coordination.works import Work
 from coordination.workflow.strand import COMPLETED, FAULTED
+from coordination.works import Work
 from kg import payloads
 from kg.clock import Clock
 from kg.errors import ConflictError

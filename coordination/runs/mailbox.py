@@ -59,7 +59,7 @@ def identity(event: Mapping[str, Json]) -> str:
 
 
 def put(found: State, strand: str, event: Mapping[str, Json]) -> StateWrite:
-    """The row of an event for a strand (ANYONE: for the first of the run that wants it), in the order of the mailbox's revisions."""
+    """The row of an event for a strand (ANYONE: the first of the run that wants it), in the order of the mailbox's revisions."""
     key = f"{found.key}/{strand}#{found.revision:012d}{identity(event)}"
     return StateWrite(LETTER, key, dict(event), expect=ABSENT)
 

@@ -14,12 +14,12 @@ from coordination.runs import answers, delivering, mailbox, rows, runs, starting
 from coordination.runs.calls import Begun, Call, Calls
 from coordination.runs.definitions import Definitions
 from coordination.runs.starting import Order, work_of
-from coordination.works import KIND as WORK
-from coordination.works import Work
 from coordination.workflow import machine_fork
 from coordination.workflow.faults import fault
 from coordination.workflow.machine import Machine
 from coordination.workflow.strand import Strand
+from coordination.works import KIND as WORK
+from coordination.works import Work
 from kg.errors import ConflictError
 from kg.model import ABSENT, StateWrite, Write
 from kg.store import PAGE_MAX, GraphStore
@@ -70,7 +70,7 @@ def park(store: GraphStore, definitions: Definitions, turn: "Turn", machine: Mac
     if wait["kind"] == "fork":
         _fork(store, turn, machine, made)
     elif wait["kind"] == "run":
-        _await_child(store, definitions, turn, machine, made)
+        _await_child(store, definitions, turn, made)
     elif wait["kind"] == "listen":
         box = mailbox.box(store, strand.run)
         if box is None:
@@ -101,7 +101,7 @@ def _fork(store: GraphStore, turn: "Turn", machine: Machine, made: Parked) -> No
     made.rows.append(StateWrite(answers.JOIN, answers.join_key(strand.run, strand.id, wait["n"]), value, expect=ABSENT))
 
 
-def _await_child(store: GraphStore, definitions: Definitions, turn: "Turn", machine: Machine, made: Parked) -> None:
+def _await_child(store: GraphStore, definitions: Definitions, turn: "Turn", made: Parked) -> None:
     strand, wait = turn.strand, turn.strand.wait or {}
     child = _start_child(store, definitions, turn, made, wait["workflow"], wait["n"])
     strand.wait = {"kind": "run", "n": wait["n"], "t": wait["t"], "child": child}

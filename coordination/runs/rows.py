@@ -19,7 +19,7 @@ KIND: Final = "strand"
 HELD_MAX: Final = 512
 #: Values remembered as written; more are written again.
 PACKED_MAX: Final = 1_000
-_LARGE: Final = ("raw", "in", "items", "got")
+_LARGE: Final = ("raw", "in", "items", "got", "out")
 
 
 @dataclass(slots=True)

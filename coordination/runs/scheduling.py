@@ -1,7 +1,7 @@
-"""Scheduling: starts the runs of workflows that say when they start: every so often, by a cron line, after the last, on events.
+"""Scheduling: starts the runs of workflows that say when: every so often, by a cron line, after the last, on events.
 
-Invariants: a scheduled run's id follows from the workflow and the time it was due (or the event), so it starts once however often the
-timer fires (I3); start and next timer are one commit. Times that passed while nobody worked start one run, not all that were missed.
+Invariants: a scheduled run's id follows from the workflow and the time it was due (or the event), so it starts once however
+often the timer fires (I3); start and next timer are one commit. Times that passed while nobody worked start one run, not all.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,11 +14,11 @@ from coordination.runs import mailbox, runs, starting
 from coordination.runs.definitions import Definitions
 from coordination.runs.runs import Run
 from coordination.runs.starting import Order
-from coordination.works import KIND as WORK
-from coordination.works import Work, micros
 from coordination.workflow.durations import microseconds
 from coordination.workflow.machine_listen import filters, types
 from coordination.workflow.plan import Plan
+from coordination.works import KIND as WORK
+from coordination.works import Work, micros
 from kg.clock import Clock
 from kg.errors import ConflictError
 from kg.model import ABSENT, Cause, State, StateWrite, Write
@@ -65,7 +65,7 @@ def due(plan: Plan, after: int, first: bool) -> int | None:
 
         return micros(Cron(declared["cron"]).after(runs.instant(after)))
     if "after" in declared and first:
-        return after + max(1_000_000, microseconds(declared["after"]))
+        return after
     return None
 
 
@@ -171,8 +171,8 @@ def on_event(
         events = [event] if "all" not in on else _gathered(started, row, on, met, event)
         if not events:
             continue
-        read = plan.body["schedule"].get("read", "envelope")
-        given = [item.get("data") if read == "data" else item for item in events]
+        read = plan.body["schedule"].get("read", "data")
+        given = [dict(item) if read == "envelope" else item.get("data") for item in events]
         run = derive("scheduled", workflow, *(mailbox.identity(item) for item in events))
         started.add(store, clock, plan, Order(run, workflow, given, CALLER, str(row.value["by"])))
     return started

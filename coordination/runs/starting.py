@@ -12,9 +12,9 @@ from coordination.codec import derive
 from coordination.errors import StateError
 from coordination.runs import mailbox, rows, runs
 from coordination.runs.definitions import Definitions
-from coordination.works import Work, micros
 from coordination.workflow.plan import Plan
 from coordination.workflow.strand import Strand
+from coordination.works import Work, micros
 from kg.clock import Clock
 from kg.errors import CauseReusedError, ConflictError
 from kg.model import ABSENT, Cause, Put, StateWrite

@@ -12,6 +12,7 @@ from typing import Final
 
 from coordination.workflow.faults import fault
 from kg.jq import Jq, JqError, Result
+from kg.payloads import text_of
 from kg.values import Json
 
 #: The arguments of an expression by name, each made only where it is named.
@@ -29,7 +30,7 @@ def variable(name: str) -> bool:
 
 @lru_cache(maxsize=4096)
 def pieces(text: str) -> tuple[tuple[bool, str], ...]:
-    """The parts of a text: (True, program) for each ``${ … }`` and (False, words) between; a brace inside a jq string counts not."""
+    """The parts of a text: (True, program) for each ``${ … }``, (False, words) between; a brace inside a jq string counts not."""
     found: list[tuple[bool, str]] = []
     rest = text
     for _ in range(PIECES_MAX):
@@ -79,7 +80,7 @@ def program(text: str) -> str:
 
 @lru_cache(maxsize=4096)
 def _wrapped(text: str, known: frozenset[str]) -> tuple[str, tuple[str, ...]]:
-    """The program as the child gets it, and which of the known variables it names; what it reads is ``{i: input, v: variables}``."""
+    """The program as the child gets it, and which known variables it names; what it reads is ``{i: input, v: variables}``."""
     used = tuple(sorted({name for name in _NAME.findall(text) if name in known}))
     binding = "".join(f"$__.v.{name} as ${name} | " for name in used)
     return (f". as $__ | {binding}$__.i | (\n{text}\n)" if used else f".i | (\n{text}\n)"), used
@@ -152,27 +153,18 @@ def _collect(template: Json, programs: dict[str, None]) -> None:
 
 
 def _fill(template: Json, values: Mapping[str, Json]) -> Json:
-    if isinstance(template, str):
-        if "${" not in template:
-            return template
-        parts = pieces(template)
-        if len(parts) == 1 and parts[0][0]:
-            return values[parts[0][1]]
-        if (
-            len(parts) >= 2
-            and parts[0][0]
-            and all(not is_program and not text.strip() for is_program, text in parts[1:])
-        ):
-            return values[parts[0][1]]
-        return "".join(_words(values[text]) if is_program else text for is_program, text in parts)
     if isinstance(template, Mapping):
         return {name: _fill(item, values) for name, item in template.items()}
     if isinstance(template, list):
         return [_fill(item, values) for item in template]
-    return template
+    if not isinstance(template, str) or "${" not in template:
+        return template
+    parts = pieces(template)
+    # A text that is one expression, but for white space behind it, gives any value; else what it gives is written into the words.
+    if parts[0][0] and all(not is_program and not text.strip() for is_program, text in parts[1:]):
+        return values[parts[0][1]]
+    return "".join(_words(values[text]) if is_program else text for is_program, text in parts)
 
 
 def _words(value: Json) -> str:
-    from kg.payloads import text_of
-
     return value if isinstance(value, str) else "" if value is None else text_of(value)

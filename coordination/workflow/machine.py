@@ -9,7 +9,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from coordination.workflow import machine_calls, machine_fork, machine_listen, machine_loop, machine_plain, machine_try
+from coordination.workflow import (
+    machine_calls,
+    machine_extend,
+    machine_fork,
+    machine_listen,
+    machine_loop,
+    machine_plain,
+    machine_try,
+)
 from coordination.workflow import scope as scopes
 from coordination.workflow.durations import microseconds
 from coordination.workflow.faults import Fault, fault
@@ -146,7 +154,11 @@ class Machine:
         frame = strand.frames[-1]
         if frame["k"] == "task":
             task = self.setting.plan.task(frame["p"])
-            CHILD_ENDED.get(task.kind, _pass_on)(self, frame, task)
+            if frame.get("aside") in ("before", "after"):
+                if machine_extend.child_ended(self, frame, task):
+                    PERFORM[task.kind](self, frame, task)
+            else:
+                CHILD_ENDED.get(task.kind, _pass_on)(self, frame, task)
             return
         tasks = self.setting.plan.tasks(frame["p"])
         if frame["i"] >= len(tasks):
@@ -187,7 +199,11 @@ class Machine:
             frame["due"] = self.now + self._timeout(definition["timeout"], self.scope(frame), frame["in"])
         if not task.kind:
             raise fault("configuration", f"{task.name} is none of the twelve tasks; name one")
-        PERFORM[task.kind](self, frame, task)
+        found = machine_extend.found(self, frame, task)
+        if found:
+            machine_extend.begin(self, frame, task, found)
+        else:
+            PERFORM[task.kind](self, frame, task)
 
     def scope(self, frame: Frame) -> dict[str, Callable[[], Json]]:
         """The arguments of the expressions in a task's own definition."""
@@ -200,6 +216,8 @@ class Machine:
     def complete(self, frame: Frame, raw: Json, then: str | None = None) -> None:
         """End a task with its raw output: transform, validate, export, go on record, follow the flow directive."""
         strand, task = self.strand, self.setting.plan.task(frame["p"])
+        if frame.get("aside") == "main" and machine_extend.after(self, frame, task, raw, then):
+            return
         definition, output = task.definition, raw
         declared, exported = definition.get("output"), definition.get("export")
         if declared or exported:
@@ -255,6 +273,8 @@ class Machine:
         frame = strand.frames[-1]
         if frame["k"] == "task":
             return
+        if then == "exit" and frame.get("extends"):
+            strand.frames[-2]["left"] = True
         if frame.get("one") or then == "exit":
             frame["i"] = len(self.setting.plan.tasks(frame["p"]))
         elif then == "continue":

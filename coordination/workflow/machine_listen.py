@@ -61,19 +61,24 @@ def answered(machine: "Machine", frame: Frame, task: Task, answer: Mapping[str, 
 
 def child_ended(machine: "Machine", frame: Frame, task: Task) -> None:
     """An event's own tasks are done: keep their output and listen on."""
-    each = task.definition["foreach"]
-    output = machine.strand.data
-    scope = machine.scope(frame)
-    if "as" in each.get("output", {}):
-        output = machine.setting.expressions.shaped(each["output"]["as"], output, scope)
-    if "as" in each.get("export", {}):
-        machine.strand.context = machine.setting.expressions.shaped(each["export"]["as"], output, scope)
-    frame.pop("vars")
-    frame["got"].append(output)
+    _gather(machine, frame, task, machine.strand.data)
     if _enough(machine, frame, task.definition["listen"]["to"]):
         machine.complete(frame, frame["got"])
     else:
         _listen(machine, frame, task)
+
+
+def _gather(machine: "Machine", frame: Frame, task: Task, output: Json) -> None:
+    """Keep what was made of an event."""
+    each = task.definition["foreach"]
+    scope = machine.scope(frame)
+    if "as" in each.get("output", {}):
+        output = machine.setting.expressions.shaped(each["output"]["as"], output, scope)
+    if "as" in each.get("export", {}):
+        exported = {**scope, "output": lambda: output}
+        machine.strand.context = machine.setting.expressions.shaped(each["export"]["as"], output, exported)
+    frame.pop("vars")
+    frame["got"].append(output)
 
 
 def _listen(machine: "Machine", frame: Frame, task: Task) -> None:
@@ -86,10 +91,13 @@ def _iterate(machine: "Machine", frame: Frame, task: Task, event: Mapping[str, J
     """Keep the event; where there is a `foreach`, begin its tasks and say so."""
     value = read(event, task.definition["listen"].get("read", "data"))
     each = task.definition.get("foreach")
-    if each is None or "do" not in each:
+    if each is None:
         frame["got"].append(value)
         return False
     frame["vars"] = {each.get("item", "item"): value, each.get("at", "index"): len(frame["got"])}
+    if "do" not in each:
+        _gather(machine, frame, task, value)
+        return False
     machine.strand.data = value
     machine.strand.frames.append({"k": "list", "p": pointer(pointer(task.reference, "foreach"), "do"), "i": 0})
     return True

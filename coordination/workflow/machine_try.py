@@ -1,7 +1,7 @@
 """The `try` task: what it catches, when it tries again, and what it does instead.
 
-Invariant: a retry is a wait with a time, so it survives a restart; attempts and the first failure's time stand in the frame. What is
-caught while handling is never caught by the same `try`.
+Invariant: a retry is a wait with a time, so it survives a restart; attempts and the first failure's time stand in the frame. What
+is caught while handling is never caught by the same `try`.
 """
 
 from collections.abc import Mapping

@@ -6,7 +6,6 @@ Holds no state of any run; one serves them all.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any, Final
 
 from coordination.workflow.document import Document
@@ -69,6 +68,13 @@ class Plan:
             found = self._task(name, reference, self._at(reference))
         return found
 
+    def has(self, reference: str) -> bool:
+        """Whether something stands at a pointer."""
+        try:
+            return bool(self._at(reference))
+        except (KeyError, IndexError):
+            return False
+
     def component(self, kind: str, value: Json) -> Json:
         """What stands inline, or the component of `use` that a text names."""
         if not isinstance(value, str):
@@ -90,17 +96,3 @@ class Plan:
             key = name.replace("~1", "/").replace("~0", "~")
             part = part[int(key)] if isinstance(part, list) else part[key]
         return part
-
-
-@lru_cache(maxsize=256)
-def plan_of(document: "Known") -> Plan:
-    """The plan of a document, made once a process."""
-    return Plan(document.document)
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """A document as a key: two of one digest are one."""
-
-    digest: str
-    document: Document = field(compare=False, hash=False)

@@ -50,7 +50,7 @@ class Setting:
     expressions: Expressions
     secrets: Mapping[str, Json] = field(default_factory=dict)
     limits: Limits = field(default_factory=Limits)
-    entropy: Callable[[int], bytes] = lambda size: bytes(size)
+    entropy: Callable[[int], bytes] = bytes
     source: str = ""
     authorization: Json = None
 
@@ -83,10 +83,6 @@ def task(
 ) -> dict[str, Callable[[], Json]]:
     """What the expressions of a task have; `entered` once its input is transformed."""
     made = root(setting)
-    for outer in strand.frames:
-        for name, value in outer.get("vars", {}).items():
-            made[name] = _constant(value)
-    made["context"] = lambda: strand.context
     made["task"] = lambda: {
         "name": frame["name"],
         "reference": frame["p"],
@@ -95,6 +91,10 @@ def task(
         "output": raw_output,
         "startedAt": moment(frame["at"]),
     }
+    for outer in strand.frames:
+        for name, value in outer.get("vars", {}).items():
+            made[name] = _constant(value)
+    made["context"] = lambda: strand.context
     if entered:
         made["input"] = lambda: frame.get("in")
         made["authorization"] = lambda: setting.authorization

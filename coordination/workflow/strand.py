@@ -1,7 +1,7 @@
 """Strand: one line of control of a run, as plain JSON: a stack of frames, the data that flows, the context, what it waits for.
 
-Invariant: it is all there is to know to go on, and its size does not grow with the steps taken: a loop's frame keeps an index, not a
-history. A run begins with one strand; each branch of a fork is another.
+Invariant: it is all there is to know to go on, and its size does not grow with the steps taken: a loop's frame keeps an index,
+not a history. A run begins with one strand; each branch of a fork is another.
 """
 
 from dataclasses import dataclass, field
@@ -58,7 +58,7 @@ class Strand:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A task that ended, or that waits, as it goes on record. `number` is unique in the strand; times are microseconds since 1970."""
+    """A task that ended, or that waits, as it goes on record. `number` is unique in the strand; times are in microseconds."""
 
     number: int
     reference: str

@@ -87,8 +87,8 @@ def main() -> int:
         sys.stdout.write("open-workflow: the specification's features are not beside the repository\n")
         return int(os.environ.get("REQUIRE_SERVICES") == "1")
     failed, last = 0, ""
-    with services() as route:
-        for engine in engines():
+    for engine in engines():
+        with services() as route:
             passed = _run(engine, "the specification's features", kit, route)
             failed += len(kit) - passed + len(own) - _run(engine, "our own features", own, route)
             last = f"open-workflow: {passed}/{len(kit)}"

@@ -345,7 +345,7 @@ def test_endless_loops_and_huge_fan_outs_harm_nobody(here: Works) -> None:
 def test_schedules_start_runs_once(here: Works) -> None:
     every = here.register("every", "schedule: {every: {minutes: 1}}\ndo: [{a: {set: {x: 1}}}]")
     on = here.register(
-        "on", "schedule: {on: {one: {with: {type: go}}}}\ndo: [{a: {set: {x: '${ $workflow.input[0].data }'}}}]"
+        "on", "schedule: {on: {one: {with: {type: go}}}}\ndo: [{a: {set: {x: '${ $workflow.input[0] }'}}}]"
     )
     for workflow in (every, every, on):
         here.engine.activate(workflow, 'User::"anna"')

@@ -15,7 +15,7 @@ SCENARIOS = 21
 FEATURES = {"wait", "timeout", "retry", "schedule", "listen", "fork", "resume", "extension", "component", "data"}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def route() -> Iterator[Callable[[str], str]]:
     """The stand-ins, running."""
     with services() as addresses:
@@ -28,9 +28,7 @@ def test_the_kit_is_whole_and_so_are_we() -> None:
     assert {pickle.feature for pickle in pickles(OWN)} == FEATURES
 
 
-@pytest.mark.parametrize(
-    "engine", [engine for engine in engines() if engine.name == "oracle"], ids=lambda engine: engine.name
-)
+@pytest.mark.parametrize("engine", list(engines()), ids=lambda engine: engine.name)
 @pytest.mark.parametrize("pickle", [*pickles(KIT), *pickles(OWN)], ids=lambda pickle: f"{pickle.feature}-{pickle.name}")
 def test_scenario(pickle: Pickle, engine: Engine, route: Callable[[str], str]) -> None:
     pickle.run(engine, route)
