@@ -164,12 +164,11 @@ def _broker(url: str | None) -> "Broker":
 
 def _redis(url: str) -> "Broker":
     from dramatiq.brokers.redis import RedisBroker
-    from redis import Redis
 
-    # A server that vanished without a word must not hold a thread for ever.
-    client = Redis.from_url(url, socket_timeout=REDIS_SECONDS_MAX, socket_connect_timeout=REDIS_SECONDS_MAX)
+    # A server that vanished without a word must not hold a thread for ever; what the address itself says comes first and wins.
+    bounds = f"socket_timeout={REDIS_SECONDS_MAX}&socket_connect_timeout={REDIS_SECONDS_MAX}"
     options: dict[str, Any] = {
-        "client": client,
+        "url": f"{url}{'&' if urlsplit(url).query else '?'}{bounds}",
         "middleware": [],
         "maintenance_chance": MAINTENANCE,
         "heartbeat_timeout": HEARTBEAT_MILLISECONDS,

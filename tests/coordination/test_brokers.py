@@ -4,6 +4,7 @@ import json
 import socket
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -121,3 +122,10 @@ def test_a_broker_that_does_not_answer_is_one_error(scheme: str) -> None:
         port = free.getsockname()[1]
     with pytest.raises(BrokerError, match="the reconciler sends it again"):
         carrier(lambda work: None, f"{scheme}://127.0.0.1:{port}").enqueue("w")
+
+
+@pytest.mark.parametrize(("more", "seconds"), [("", 10.0), ("?socket_timeout=3", 3.0)])
+def test_a_redis_that_vanished_holds_no_thread_for_ever(more: str, seconds: float) -> None:
+    made: Any = carrier(lambda work: None, f"redis://127.0.0.1:1/0{more}").broker
+    given = made.client.connection_pool.connection_kwargs
+    assert (given["socket_timeout"], given["socket_connect_timeout"]) == (seconds, 10.0)
