@@ -10,13 +10,17 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from api import supervisor
 from api.cli.main import run
+from api.cli.session import Session
 from api.supervisor import Supervisor
+from coordination import works
 from coordination.brokers import carrier
+from coordination.works import Work
 from tests.api.test_cli import AGENTS, MAPPING, ONTOLOGY, PEOPLE, RULES
 from tests.services.server import running
 
@@ -195,3 +199,43 @@ def test_a_child_that_dies_again_and_again_ends_the_whole(monkeypatch: pytest.Mo
     assert len(told) == supervisor.DEATHS_MAX
     assert "exit code 3" in told[0]
     assert "start again" in told[-1]
+
+
+def test_dead_letters_are_listed_dropped_and_the_queues_shown(
+    site: Site, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = running("redis").url
+    monkeypatch.setenv("NOESIS_BROKER_URL", url)
+    settings = Session(site.folder)
+    with settings.platform(acting=True) as platform:
+        left = Work("act:counter:x:1", "act", "x", "counter", 1, state="failed", reason="it cannot count")
+        platform.store.commit([], None, state=works.new(platform.store, platform.clock, [left]))
+        platform.worker.carrier.broker.flush_all()
+        platform.worker.carrier.enqueue("settle:nothing")
+
+    def told(*arguments: str) -> Any:
+        capfd.readouterr()
+        assert site.noesis(*arguments) == 0
+        out = capfd.readouterr().out
+        return json.loads(out) if "--json" in arguments else out
+
+    letters = told("agents", "dead-letters", "--json")
+    assert [(w["work"], w["reason"]) for w in letters["work"]] == [(left.id, left.reason)]
+    assert letters["broker"] == {}
+    queues = {row["queue"]: row for row in told("agents", "queues", "--json")}
+    assert queues["general"] == {"queue": "general", "waiting": 1, "dead": 0, "processes": 0}
+    assert set(queues) == {"general", "stock"}
+    assert site.noesis("agents", "retry") == 1
+    assert "name one work or say --all" in capfd.readouterr().err
+    assert "1 are open again" in told("agents", "retry", "--all")
+    assert told("agents", "dead-letters", "--json")["work"] == []
+    assert site.noesis("agents", "drop", left.id, "--reason", "gone") == 1
+    assert "no failed work" in capfd.readouterr().err
+    with settings.platform(acting=True) as platform:
+        row = works.read(platform.store, left.id)
+        assert row is not None
+        platform.store.commit([], None, state=[row.failed("again").write()])
+    assert "is given up" in told("agents", "drop", left.id, "--reason", "the item is gone")
+    assert told("agents", "dead-letters", "--json")["work"] == []
+    monkeypatch.setenv("NOESIS_BROKER_URL", "redis://127.0.0.1:1/0")
+    assert "does not answer" in told("agents", "dead-letters", "--json")["brokerError"]
