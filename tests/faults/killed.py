@@ -1,5 +1,6 @@
-"""The process that `test_kill` kills: one embedded worker over an SQLite file, which tells each commit on its standard output."""
+"""The process that `test_kill` kills: one embedded worker over a store, which tells each commit on its standard output."""
 
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +15,8 @@ from kg.model import Change, Entity
 from kg.store import GraphStore
 from kg.stores.sqlite import SqliteStore
 from tests.coordination.plant import Scripted, card, low, ontology, reorder
+from tests.services.graph import open_store
+from tests.services.server import Server
 
 BOUNDS = Bounds(work_lease_seconds=0.3, feed_lease_seconds=0.3, backoff_seconds=0.05, resend_seconds=0.05)
 CARDS = (
@@ -60,7 +63,7 @@ def say(word: str) -> None:
 class Telling:
     """The store, telling each commit before it happens and after, so that a kill can hit either side."""
 
-    def __init__(self, store: SqliteStore) -> None:
+    def __init__(self, store: GraphStore) -> None:
         self._store = store
 
     def __getattr__(self, name: str) -> object:
@@ -73,10 +76,17 @@ class Telling:
         return made
 
 
-def main(folder: Path) -> None:
+def opened(folder: Path, server: str) -> GraphStore:
+    """The store to work on: a file of this folder, or the graph of a server, told as JSON."""
+    if server:
+        return open_store(ontology(), SystemClock(), Server(**json.loads(server)))
+    return SqliteStore(folder / "graph.db", ontology(), SystemClock())
+
+
+def main(folder: Path, server: str) -> None:
     """Work until nothing is left."""
     clock = SystemClock()
-    store: GraphStore = Telling(SqliteStore(folder / "graph.db", ontology(), clock))  # type: ignore[assignment]
+    store: GraphStore = Telling(opened(folder, server))  # type: ignore[assignment]
     acts = {"buyer": reorder, "teller": tell}
     queue: list[str] = []
     acting = Scripted(store, {c.name: c for c in CARDS}, acts)
@@ -97,4 +107,4 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), sys.argv[2])

@@ -1,24 +1,29 @@
 """kill -9 at many points of a worker's life: after the last one has finished, everything happened once and the ledger verifies."""
 
+import json
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
 from kg.clock import SystemClock
 from kg.model import Cause, Direction, Put
-from kg.stores.sqlite import SqliteStore
-from tests.coordination.plant import ROOT, ontology, populate
+from tests.coordination.plant import ROOT, populate
+from tests.faults.killed import opened
+from tests.services.graph import empty
+from tests.services.server import running
 
-PRODUCTS, TICKETS = 2, 2
+#: Products and tickets that make work; fewer on a server, where each life takes longer.
+THINGS = {"sqlite": 2, "neo4j": 1}
 #: A life ends after so many lines; every line is a commit about to happen or just made.
 LIVES_MAX = 120
 
 
-def live(folder: Path, lines: int) -> bool:
+def live(folder: Path, server: str, lines: int) -> bool:
     """Let a worker live for so many lines, then kill it; whether it had finished before."""
-    command = [sys.executable, "-m", "tests.faults.killed", str(folder)]
+    command = [sys.executable, "-m", "tests.faults.killed", str(folder), server]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         for _ in range(lines):
@@ -35,29 +40,34 @@ def live(folder: Path, lines: int) -> bool:
 
 
 @pytest.mark.slow
-def test_killed_again_and_again_everything_happens_once(tmp_path: Path) -> None:
-    clock = SystemClock()
-    store = SqliteStore(tmp_path / "graph.db", ontology(), clock)
+@pytest.mark.parametrize("place", ["sqlite", "neo4j"])
+def test_killed_again_and_again_everything_happens_once(tmp_path: Path, place: str) -> None:
+    clock, server = SystemClock(), ""
+    if place == "neo4j":
+        empty(running("neo4j"))
+        server = json.dumps(asdict(running("neo4j")))
+    store = opened(tmp_path, server)
     populate(store, clock, ["buyer", "teller"])
-    for n in range(PRODUCTS):
+    things = THINGS[place]
+    for n in range(things):
         store.commit([Put(f"p{n}", "Product", {"stock": 1})], Cause(clock.id(), "ingest", 'Service::"ingest"'))
-    for n in range(TICKETS):
+    for n in range(things):
         store.commit([Put(f"t{n}", "Ticket", {})], Cause(clock.id(), "ingest", 'Service::"ingest"'))
     lives = 0
     for lives in range(LIVES_MAX):
         # Always a little further than a claim needs, at a point that differs from life to life.
-        if live(tmp_path, 3 + lives * 2 % 7):
+        if live(tmp_path, server, 3 + lives * 2 % 7):
             break
     else:
         raise AssertionError("it never finished")
     assert lives > 3, "it was hardly killed"
-    products = [f"p{n}" for n in range(PRODUCTS)]
+    products = [f"p{n}" for n in range(things)]
     orders = store.expand(products, "orderedFor", Direction.IN)
     assert {id: len(edges) for id, edges in orders.items()} == dict.fromkeys(products, 1)
     assert {e["onOrder"] for e in store.get(products).values()} == {100}
     effects = store.find("Effect").items
     assert {e["status"] for e in effects} == {"done"}
-    assert len(effects) == PRODUCTS + TICKETS
+    assert len(effects) == 2 * things
     told = {path.name for path in (tmp_path / "told").iterdir()}
     assert told == {e["idempotencyKey"] for e in effects if e["effector"] == "file"}
     assert {e["state"] for e in store.find("Proposal").items} == {"applied"}

@@ -2,6 +2,7 @@
 this thread."""
 
 from collections import Counter, deque
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -31,8 +32,8 @@ def need(path: Path) -> Path:
 class Desk:
     """A platform over one project folder; `settle` does all work that is due and counts it by agent."""
 
-    def __init__(self, project: Path, home: Path) -> None:
-        self.settings = load_settings(project=project, home=home, durable=False)
+    def __init__(self, project: Path, home: Path, place: Mapping[str, str] | None = None) -> None:
+        self.settings = load_settings(project=project, home=home, durable=False, **(place or {}))
         prepare(self.settings)
         self.platform = build(self.settings, acting=True)
         assert self.platform.runtime is not None

@@ -1,6 +1,7 @@
 """The distributor's platform in a test: the project as it stands, a home of its own, and its work done in this thread."""
 
 from collections import Counter, deque
+from collections.abc import Mapping
 from pathlib import Path
 
 from api.bootstrap import build
@@ -18,8 +19,8 @@ SYSTEMS = {"crm": "crm.db", "erp": "erp.db", "logistics": "", "helpdesk": "", "c
 class Desk:
     """A platform over one folder of source systems; `settle` does all work that is due and counts it by agent."""
 
-    def __init__(self, home: Path, data: Path, *, index: bool = False) -> None:
-        settings = load_settings(project=PROJECT, home=home, durable=False)
+    def __init__(self, home: Path, data: Path, *, index: bool = False, place: Mapping[str, str] | None = None) -> None:
+        settings = load_settings(project=PROJECT, home=home, durable=False, **(place or {}))
         prepare(settings)
         self.data = data
         self.platform = build(settings, index=index, acting=True)

@@ -52,9 +52,9 @@ def source() -> Iterator[sqlite3.Connection]:
 
 
 @pytest.fixture(scope="module")
-def desk(source: sqlite3.Connection, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+def desk(source: sqlite3.Connection, place: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     """Northwind with all its work done; the tests go on from it in the order of this file."""
-    desk = Desk(PROJECT, tmp_path_factory.mktemp("northwind"))
+    desk = Desk(PROJECT, tmp_path_factory.mktemp("northwind"), place)
     desk.ingest()
     desk.settle()
     yield desk
