@@ -4,7 +4,8 @@ Invariants: the process's global provider stays unset; an error's text, which ma
 only its type does; what cannot be sent is dropped and delays nobody. Off, and not even imported, until a collector is named.
 """
 
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from importlib.util import find_spec
 from typing import Any, Final
@@ -16,18 +17,21 @@ from kg.tracing import Attribute
 
 #: Spans that wait to be sent at most; more are dropped.
 WAITING_MAX: Final = 8_192
-#: Milliseconds in which the rest is sent when a process ends.
-CLOSE_MILLISECONDS: Final = 5_000
+#: Seconds in which the rest is sent when a process ends; what is left then is lost.
+CLOSE_SECONDS: Final = 3.0
+#: Seconds that one request to the collector may take, retries included.
+SEND_SECONDS: Final = 10
 
 
 class Tracer:
-    """Makes spans for `api.listening`."""
+    """Makes spans for `api.listening`; `give_up` ends a sending that is under way."""
 
-    def __init__(self, provider: Any) -> None:
+    def __init__(self, provider: Any, give_up: Callable[[], object] = lambda: None) -> None:
         from opentelemetry import context, trace
         from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
         self._provider = provider
+        self._give_up = give_up
         self._context: Any = context
         self._trace: Any = trace
         self._propagator = TraceContextTextMapPropagator()
@@ -63,9 +67,15 @@ class Tracer:
         self._context.detach(token)
 
     def close(self) -> None:
-        """Send what waits, within CLOSE_MILLISECONDS."""
-        self._provider.force_flush(CLOSE_MILLISECONDS)
-        self._provider.shutdown()
+        """Send what waits, within CLOSE_SECONDS."""
+        # The exporter would go on trying a collector that is away, whatever time it is given.
+        late = threading.Timer(CLOSE_SECONDS, self._give_up)
+        late.daemon = True
+        late.start()
+        try:
+            self._provider.shutdown()
+        finally:
+            late.cancel()
 
 
 class Traced:
@@ -119,5 +129,7 @@ def make_tracer(settings: Settings) -> Tracer | None:
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
     headers = {"authorization": settings.otlp_key.get_secret_value()} if settings.otlp_key is not None else None
-    exporter = OTLPSpanExporter(endpoint=f"{settings.otlp_url.rstrip('/')}/v1/traces", headers=headers)
-    return Tracer(make_provider(settings.trace_ratio, BatchSpanProcessor(exporter, max_queue_size=WAITING_MAX)))
+    address = f"{settings.otlp_url.rstrip('/')}/v1/traces"
+    exporter = OTLPSpanExporter(endpoint=address, headers=headers, timeout=SEND_SECONDS)
+    processor = BatchSpanProcessor(exporter, max_queue_size=WAITING_MAX)
+    return Tracer(make_provider(settings.trace_ratio, processor), exporter.shutdown)

@@ -57,7 +57,12 @@ class Dispatch:
             self.store.commit([], None, state=[claimed.write()])
         except ConflictError:
             return []
-        what: dict[str, tracing.Attribute] = {"work": work.id, "task": work.task, "agent": work.agent, "attempt": claimed.attempts}
+        what: dict[str, tracing.Attribute] = {
+            "work": work.id,
+            "task": work.task,
+            "agent": work.agent,
+            "attempt": claimed.attempts,
+        }
         with tracing.span(tracing.HANDLE, work.trace, **what):
             return self._run(claimed.committed())
 

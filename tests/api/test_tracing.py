@@ -1,5 +1,6 @@
 """One trace runs from a GraphQL mutation over the broker to the commit of the effect; off it costs next to nothing."""
 
+import gzip
 import threading
 import time
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from api.listening import Listening
 from api.metrics import Metrics
 from api.platform import Noesis
 from api.settings import Settings
-from api.tracer import Tracer, make_provider
+from api.tracer import CLOSE_SECONDS, Tracer, make_provider
 from coordination.bounds import Bounds
 from coordination.brokers import carrier
 from coordination.runtime import Runtime
@@ -29,6 +30,7 @@ from kg.ontology import Ontology, load
 from kg.stores.sqlite import SqliteStore
 from tests.api.client import HERE
 from tests.coordination.plant import AUTHOR, RULES, TURTLE, Scripted, card, low, populate, reorder
+from tests.coordination.server import serving
 from tests.services import server
 
 MUTATION = """mutation Stock { ingestRecord(class: "Product", properties: {name: "bolt", stock: 1}, origin: "erp/1") {
@@ -124,7 +126,15 @@ def test_one_trace_runs_from_a_mutation_over_the_broker_to_the_effects_commit(
     spans = [span for span in exporter.get_finished_spans() if format(span.context.trace_id, "032x") == TRACE]
     below = {span.context.span_id: span for span in spans}
     names = [span.name for span in spans]
-    asked = (tracing.OPERATION, tracing.COMMIT, tracing.FEED, tracing.SEND, tracing.PROCESS, tracing.HANDLE, tracing.DECIDE)
+    asked = (
+        tracing.OPERATION,
+        tracing.COMMIT,
+        tracing.FEED,
+        tracing.SEND,
+        tracing.PROCESS,
+        tracing.HANDLE,
+        tracing.DECIDE,
+    )
     assert not [name for name in (*asked, f"{tracing.ACT} buyer") if name not in names]
     applied = next(s for s in spans if s.name == tracing.COMMIT and s.attributes["noesis.activity"] == "apply")
     chain, at = [], applied
@@ -168,3 +178,34 @@ def test_while_nobody_listens_a_span_costs_less_than_two_microseconds() -> None:
 
     assert min(spent() for _ in range(5)) < 2e-6
     assert tracing.carried() == ""
+
+
+def test_a_collector_gets_the_spans_and_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    from api.watching import watched
+
+    monkeypatch.setattr("api.watching.configure", lambda _: None)
+    with serving() as collector:
+        settings = Settings(otlp_url=f"http://{collector.host}", otlp_key="Basic k3y")  # type: ignore[arg-type]
+        with watched(settings), tracing.span("noesis.test", work="w-4711"):
+            assert tracing.carried().startswith("00-")
+        (sent,) = collector.got
+    assert sent.path == "/v1/traces"
+    assert sent.headers["authorization"] == "Basic k3y"
+    assert b"w-4711" in (gzip.decompress(sent.body) if sent.headers.get("content-encoding") == "gzip" else sent.body)
+    assert not tracing.listening()
+
+
+def test_a_collector_that_is_away_delays_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    from api.watching import watched
+
+    monkeypatch.setattr("api.watching.configure", lambda _: None)
+    with serving() as collector:
+        gone = collector.host
+    with watched(Settings(otlp_url=f"http://{gone}")):
+        began = time.perf_counter()
+        for _ in range(1_000):
+            with tracing.span("noesis.test"):
+                pass
+        assert time.perf_counter() - began < 5
+        began = time.perf_counter()
+    assert time.perf_counter() - began < CLOSE_SECONDS + 5, "nor does the end of the process wait for it"
