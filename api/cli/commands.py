@@ -10,6 +10,7 @@ from api.cli import (
     auditing,
     checking,
     doubting,
+    executing,
     filling,
     forgetting,
     governing,
@@ -22,6 +23,8 @@ from api.cli import (
     ruling,
     running,
     setting_up,
+    spending,
+    undoing,
     workflows,
 )
 from api.cli.session import Session
@@ -69,8 +72,11 @@ _GROUPS = (
     ("Fill and ask", "index", keeping.index),
     ("Run", "agents", agents.agents),
     ("Run", "workflow", workflows.workflow),
+    ("Run", "runs", executing.runs),
     ("Govern", "rules", ruling.rules),
     ("Govern", "controls", governing.controls),
+    ("Govern", "budgets", spending.budgets),
+    ("Govern", "effects", undoing.effects),
     ("Govern", "checkpoint", proving.checkpoint),
     ("Govern", "audit", auditing.audit),
     ("Look closer", "prov", checking.prov),

@@ -7,6 +7,8 @@ import typer
 
 from api.cli.session import Session, session_of
 from api.cli.terminal import First, Json, Terminal, entity_form, shown
+from coordination.effects import effect_id, key_of
+from coordination.proposals import Proposal
 from governance import apikeys
 from governance import controls as switches
 from governance.approvals import Answer
@@ -45,12 +47,20 @@ def inbox(context: typer.Context, first: First = 50, json: Json = False) -> None
                 p.get("amount") or "",
                 ", ".join(map(str, shown(d.get("required") or ()))) if d is not None else "",
                 p["agent"],
-                str(p.get("rationale") or "")[:160],
+                _why(p),
             )
             for p, d in rows
         ],
         "Nothing waits for a person.",
     )
+
+
+def _why(proposal: Entity) -> str:
+    """The agent's reason; of an effect in doubt why it is, how it is called here and by which key the target may know it."""
+    if proposal["state"] != "in_doubt":
+        return str(proposal.get("rationale") or "")[:160]
+    known = Proposal(proposal)
+    return f"{proposal.get('reason')}: effect {effect_id(known)} by {proposal['effector']}, key {key_of(known)}"
 
 
 def _open_decision(decisions: list[Entity]) -> Entity | None:
