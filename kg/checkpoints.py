@@ -7,7 +7,6 @@ both: keep checkpoints, or the witness, elsewhere.
 """
 
 import base64
-import binascii
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from kg.clock import Clock
 from kg.errors import CheckpointError, InputError, KeyFileError, NoteError
 from kg.evidence import Evidence
 from kg.model import Cause, Cursor, Entity, Order, Put, State, StateWrite
-from kg.signing import PublicKey, Signer, cosign, key_name, read_note, read_vkey, write_note
+from kg.signing import PublicKey, Signer, cosign, key_name, read_note, read_vkey, unbase64, write_note
 from kg.store import GraphStore
 from kg.values import Value
 
@@ -53,8 +52,8 @@ def read_body(text: str) -> Tree:
     lines = text.split("\n")
     try:
         origin, size, encoded, *more = lines
-        root = base64.b64decode(encoded, validate=True)
-    except (ValueError, binascii.Error):
+        root = unbase64(encoded)
+    except (ValueError, NoteError):
         raise NoteError("the note is no checkpoint; give one that `noesis checkpoint` made") from None
     if not origin or not _SIZE.match(size) or len(root) != 32 or not more or more[-1] or "" in more[:-1]:
         raise NoteError("the note is no checkpoint; give one that `noesis checkpoint` made")

@@ -163,6 +163,17 @@ def read_key_file(path: Path) -> str:
     return text
 
 
+def unbase64(text: str) -> bytes:
+    """The bytes of base64 text; NoteError where it is none, or spelled with spare bits that another spelling lacks."""
+    try:
+        found = base64.b64decode(text, validate=True)
+    except (ValueError, binascii.Error):
+        raise NoteError from None
+    if base64.b64encode(found).decode() != text:
+        raise NoteError
+    return found
+
+
 def write_note(text: str, signers: Sequence[Signer]) -> str:
     """The signed note of a text, which must end with a newline."""
     lines = [_line(one.public, one.sign(text.encode())) for one in signers]
@@ -195,10 +206,7 @@ def read_note(note: str, known: Sequence[PublicKey]) -> Note:
         match = _LINE.match(line)
         if match is None:
             raise NoteError
-        try:
-            blob = base64.b64decode(match[2], validate=True)
-        except binascii.Error:
-            raise NoteError from None
+        blob = unbase64(match[2])
         key = keys.get((match[1], blob[:4]))
         if key is None or key in found:
             continue

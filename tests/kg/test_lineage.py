@@ -10,6 +10,7 @@ from kg import ancestry
 from kg.errors import InputError
 from kg.lineage import prov_json, why
 from kg.model import Cause, Close, Input, Link, Put
+from kg.prov_constraints import validate
 from kg.store import GraphStore
 from kg.why import Why
 from tests.kg.views import RuleView, graph
@@ -218,6 +219,7 @@ def check_prov(document: dict[str, object]) -> None:
                 assert record[role] in parts[PARTS[role]], (name, record)
     ids = [set(parts.get(name, {})) for name in ("entity", "activity", "agent")]
     assert sum(map(len, ids)) == len(set().union(*ids)), "entities, activities and agents are disjoint"
+    assert validate(document) == []
 
 
 def test_prov_json_has_the_submissions_structure_and_stable_ids(store: GraphStore) -> None:
