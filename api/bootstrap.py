@@ -39,6 +39,7 @@ from coordination.effectors.sql import Database, Sql
 from coordination.effectors.sql_postgres import PostgresOutbox
 from coordination.effectors.sql_sqlite import SqliteOutbox
 from coordination.effectors.webhook import Webhook, WebhookSettings
+from coordination.runs.engine import Workflows
 from coordination.runtime import Runtime
 from coordination.worker import Worker
 from governance import apikeys
@@ -65,6 +66,7 @@ from kg.stores.neo4j import Neo4jStore
 from kg.stores.neo4j_check import Finding, examine
 from kg.stores.sqlite import SqliteStore
 from kg.stores.sqlite_file import engine
+from kg.values import Json
 from kg.view import View
 
 DATABASE = "graph.db"
@@ -239,6 +241,13 @@ def _functions(path: Path) -> Mapping[str, Function]:
     return dict(found)
 
 
+def _callables(path: Path) -> Mapping[str, Callable[..., Json]]:
+    found = getattr(load_module(path), "FUNCTIONS", None)
+    if not isinstance(found, Mapping) or not all(callable(item) for item in found.values()):
+        raise SettingsError(f"{path} has no FUNCTIONS; define a mapping of names to functions under that name")
+    return dict(found)
+
+
 def _property(store: GraphStore) -> Callable[[str, str], str | None]:
     def find(id: str, name: str) -> str | None:
         entity = store.get([id]).get(id)
@@ -268,6 +277,8 @@ def build(settings: Settings, *, index: bool = False, acting: bool = False, metr
             opened.callback(semantic.close)
         agents = _acting(settings, store, ontology, rules, semantic, embedder) if acting else None
         worker = _worker(settings, store, clock, ontology, agents) if agents is not None else None
+        if worker is not None:
+            opened.callback(worker.runtime.close)
         closing = opened.pop_all()
     return Noesis(
         store=store,
@@ -329,11 +340,25 @@ def _worker(settings: Settings, store: Committer, clock: Clock, ontology: Ontolo
     served = lanes.chosen(every, settings.queues) if settings.queues else every
     carrier = make_carrier(handle, url, settings.workers, route, served)
     runtime = Runtime(
-        store, clock, ontology, acting, make_effectors(settings, clock, store), carrier.enqueue, holder=clock.id()
-    )
+        store, clock, ontology, acting, make_effectors(settings, clock, store), carrier.enqueue, holder=clock.id(),
+        workflows=_workflows(settings, store, clock, ontology),
+    )  # fmt: skip
     worker = Worker(runtime, carrier, poll_seconds=None if url is None else POLL_SECONDS)
     store.on_commit(worker.notify)
     return worker
+
+
+def _workflows(settings: Settings, store: GraphStore, clock: Clock, ontology: Ontology) -> Workflows:
+    """What workflows of this installation may call: the project's functions, and what their agents may see."""
+    functions = _callables(settings.path(settings.functions)) if settings.functions is not None else {}
+
+    def views(name: str) -> View:
+        return GovernedView(
+            load_principal(store, Principal("Agent", name).uid), load_rules(store, ontology, clock.now()), ontology
+        )
+
+    secrets = {name: secret.get_secret_value() for name, secret in settings.secrets.items()}
+    return Workflows(functions, secrets, views=views)
 
 
 def project_texts(settings: Settings) -> dict[str, str]:

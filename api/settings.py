@@ -68,6 +68,8 @@ class Settings(BaseSettings):
     """Mapping files that `noesis ingest` uses without arguments."""
     agents: str | None = None
     """Python file or package folder that exposes AGENTS."""
+    functions: str | None = None
+    """Python file that exposes FUNCTIONS: what workflows may call, by name; deterministic, without effects."""
     rules: str | None = None
     """Folder of Cedar rules that are added at the first start."""
     rules_review: bool = True
