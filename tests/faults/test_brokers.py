@@ -28,7 +28,7 @@ POINTS = [
     "after effect.done",
 ]
 #: A dead worker's message is back within so many seconds: its heartbeat's time and a look.
-BACK_SECONDS_MAX = 15.0
+BACK_SECONDS_MAX = 20.0
 
 
 def clean(url: str) -> None:
