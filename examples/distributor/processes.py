@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 #: Seconds a process may take to say that it is ready, to end, or the graph to come to rest.
-PATIENCE_S = 90.0
+PATIENCE_S = 300.0
 LOOK_S = 0.05
 
 
