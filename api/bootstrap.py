@@ -8,7 +8,6 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from importlib import resources
-from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -123,33 +122,13 @@ def make_store(settings: Settings, schema: Schema, clock: Clock) -> SqliteStore 
 
 
 def examine_store(settings: Settings) -> list[Finding]:
-    """What `noesis doctor` says of the graph server; nothing where the graph is a file."""
-    if settings.store_url is None or settings.store_password is None:
+    """What `noesis doctor` says of what holds the graph."""
+    if settings.store_url is None:
+        return [Finding("graph file", True, f"SQLite {engine()}")]
+    if settings.store_password is None:
         return []
     password = settings.store_password.get_secret_value()
     return examine(settings.store_url, settings.store_user, password, settings.store_database)
-
-
-def store_engine(settings: Settings) -> str:
-    """What the graph is kept in, for `noesis doctor`; the state of a server is `examine_store`'s."""
-    return f"SQLite {engine()}" if settings.store_url is None else "Neo4j, see below"
-
-
-def index_engine(settings: Settings) -> str:
-    """What the index is kept in, with its version; asks a server, and raises SearchIndexError where it does not answer."""
-    if settings.qdrant_url is None:
-        return f"qdrant-edge {version('qdrant-edge-py')}, in the home folder"
-    return f"Qdrant {_qdrant(settings).version()}"
-
-
-def _qdrant(settings: Settings) -> QdrantServer:
-    """The Qdrant server of these settings; SettingsError where they name none that can be used."""
-    if not re.match(r"https?://[^/\s]", settings.qdrant_url or ""):
-        raise SettingsError("qdrant_url is no address; write it as https://index.example.com:6333")
-    if find_spec("qdrant_client") is None:
-        raise SettingsError("qdrant_url needs the package qdrant-client; install noesis[servers], or leave it out")
-    key = settings.qdrant_key.get_secret_value() if settings.qdrant_key is not None else None
-    return QdrantServer(settings.qdrant_url or "", key, settings.qdrant_seconds_max)
 
 
 def make_embedder(settings: Settings) -> Embedder:
@@ -165,8 +144,14 @@ def make_index(settings: Settings) -> tuple[SemanticIndex, Embedder]:
     if settings.qdrant_url is None:
         shared = SharedIndex(settings.home_path / INDEX, own)
         return shared, SharedEmbedder(own, shared.embed)
+    if not re.match(r"https?://[^/\s]", settings.qdrant_url):
+        raise SettingsError("qdrant_url is no address; write it as https://index.example.com:6333")
+    if find_spec("qdrant_client") is None:
+        raise SettingsError("qdrant_url needs the package qdrant-client; install noesis[servers], or leave it out")
+    key = settings.qdrant_key.get_secret_value() if settings.qdrant_key is not None else None
     layout = Layout(on_disk=settings.qdrant_on_disk, quantised=settings.qdrant_quantised)
-    return QdrantIndex(_qdrant(settings), own, settings.qdrant_collection, layout), own
+    server = QdrantServer(settings.qdrant_url, key, settings.qdrant_seconds_max)
+    return QdrantIndex(server, own, settings.qdrant_collection, layout), own
 
 
 def make_model(settings: Settings) -> Model | None:
