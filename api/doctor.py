@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from api.bootstrap import DATABASE, build, examine_store, index_engine, make_embedder, store_engine
+from api.bootstrap import DATABASE, build, examine_store, make_embedder
 from api.logs import HIDDEN, secrets_of
 from api.platform import Noesis
 from api.settings import Settings, is_secret
@@ -76,11 +76,9 @@ def examine(settings: Settings) -> list[Check]:
     there = settings.store_url is not None or (home / DATABASE).exists()
     checks.append(Check("home", there, str(home) if there else f"{home} holds no graph yet; run `noesis init`"))
     checks.append(_disk(settings))
-    checks.append(Check("store", True, store_engine(settings)))
     checks += _guarded("graph server", lambda: [Check(f.name, f.ok, f.detail) for f in examine_store(settings)])
     if there:
         checks += _guarded("graph", lambda: list(_graph(settings)))
-    checks += _guarded("index", lambda: [Check("index", True, index_engine(settings))])
     checks += _guarded("broker", lambda: [_broker(settings)])
     checks.append(Check("language model", True, settings.llm_model or "none (not needed)"))
     return checks
@@ -118,6 +116,7 @@ def _graph(settings: Settings) -> Iterator[Check]:
         failed = platform.runtime.failures(first=10)
         yield Check("work", not failed, f"{failed[0].id}: {failed[0].reason}" if failed else "nothing put aside")
         yield from _guarded("embedding model", lambda: [_model(settings)])
+        yield from _guarded("index", lambda: [Check("index", True, platform.index.engine())])
         yield from _guarded("index state", lambda: [_indexed(platform)])
     finally:
         platform.close()

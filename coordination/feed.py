@@ -106,6 +106,9 @@ class Feed:
         moved = StateWrite(*CURSOR, changes[-1].position, expect=cursor.revision if cursor else ABSENT)
         # INVARIANT I7: cursor, lease and work in one commit, each at the revision that was read.
         self.store.commit([], None, state=[lease, moved, *fresh, *_read(changes, carried)])
+        for row in fresh:
+            if row.value and row.value["state"] == works.FAILED:
+                tracing.count(tracing.ASIDE, task=row.value["task"])
         self.traces = {work.id: work.trace for work in made if work.trace}
         return len(changes), [row.key for row in fresh if row.value and row.value["state"] == works.READY]
 

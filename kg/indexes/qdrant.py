@@ -153,6 +153,10 @@ class QdrantIndex:
         page = [Held(r.payload["id"], int(r.payload["v"]), bool(r.payload.get("gone"))) for r in records]
         return page, str(following) if following is not None else ""
 
+    def engine(self) -> str:
+        """The server's product and version, asked anew."""
+        return f"Qdrant {self._server.version()}"
+
     def info(self) -> Info:
         """What the collection says that the alias stands for now; an empty one is made where there is none."""
         with self._calling():

@@ -8,6 +8,7 @@ wrong with it until `reset` or `begin` drops it.
 
 import threading
 from collections.abc import Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +108,11 @@ class SharedIndex:
         """A page of what the index holds."""
         page: tuple[list[Held], str] = self._call("held", after, first)
         return page
+
+    def engine(self) -> str:
+        """The engine inside and its version, and whether it runs in this process."""
+        where = "in this process" if self.owner else "in another process, which owns it"
+        return f"qdrant-edge {version('qdrant-edge-py')}, {where}"
 
     def info(self) -> Info:
         """What the index was built with."""

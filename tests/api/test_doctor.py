@@ -46,7 +46,7 @@ def test_each_part_has_its_version_and_state(tmp_path: Path) -> None:
     assert CliRunner().invoke(app, ["--project", str(tmp_path), "init"]).exit_code == 0
     checks = {check.name: check for check in examine(load_settings(project=tmp_path))}
     assert not [check for check in checks.values() if not check.ok]
-    assert checks["store"].detail.startswith("SQLite 3.")
+    assert checks["graph file"].detail.startswith("SQLite 3.")
     assert checks["index"].detail.startswith("qdrant-edge 0.")
     assert "changes behind" in checks["index state"].detail or "being filled" in checks["index state"].detail
     assert "GB free" in checks["disk"].detail
@@ -54,6 +54,7 @@ def test_each_part_has_its_version_and_state(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_and_an_index_that_is_away_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert CliRunner().invoke(app, ["--project", str(tmp_path), "init"]).exit_code == 0
     monkeypatch.setattr("api.doctor.FREE_MIN", 10**18)
     checks = {check.name: check for check in examine(load_settings(project=tmp_path, qdrant_url="http://127.0.0.1:1"))}
     assert not checks["disk"].ok

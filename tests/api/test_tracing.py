@@ -70,7 +70,11 @@ class Shop:
         add(self.store, clock, self.words, text, AUTHOR, "test")
         cards = {"buyer": card("buyer", Wake("Product", properties=("stock",), condition=low))}
         acting = Scripted(self.store, cards, {"buyer": reorder})
-        carried = carrier(lambda id: runtime.handle(id), url, 2)
+
+        def handle(work_id: str) -> None:
+            runtime.handle(work_id)
+
+        carried = carrier(handle, url, 2)
         runtime = Runtime(self.store, clock, self.words, acting, (), carried.enqueue, Bounds(), holder=clock.id())
         self.worker = Worker(runtime, carried, interval_seconds=0.2)
         self.committed = threading.Condition()
@@ -83,7 +87,7 @@ class Shop:
             settings=Settings(),
             rules=lambda: load_rules(self.store, self.words),
             view=lambda principal: GovernedView(principal, load_rules(self.store, self.words), self.words),
-            authenticate=lambda key: pytest.fail(key),
+            authenticate=pytest.fail,
         )
 
     def _tell(self, _: int) -> None:

@@ -58,14 +58,14 @@ def test_each_resource_is_valid_by_kubernetes_own_schema(key: str) -> None:
 
 
 def test_the_schema_refuses_what_it_does_not_know() -> None:
-    broken = json.loads(json.dumps(BUILT_IN["base/Deployment/noesis-worker"]))
+    broken = json.loads(json.dumps(BUILT_IN["platform/Deployment/noesis-worker"]))
     broken["spec"]["replcas"] = 2
     with pytest.raises(kubernetes_validate.ValidationError):
         kubernetes_validate.validate(broken, VERSION, strict=True)
 
 
 def test_kustomize_renders_the_base_and_each_resource_of_it_is_valid() -> None:
-    made = rendered("base")
+    made = rendered("platform")
     kinds = sorted(form["kind"] for form in made.values())
     assert {"Deployment", "Job", "Service", "NetworkPolicy", "PodDisruptionBudget", "HorizontalPodAutoscaler"} <= set(
         kinds
@@ -150,7 +150,7 @@ def test_each_process_that_runs_long_has_probes_where_it_answers(key: str) -> No
 
 
 def settings() -> dict[str, str]:
-    return dict(line.split("=", 1) for line in (FOLDER / "base/settings.env").read_text().splitlines() if line)
+    return dict(line.split("=", 1) for line in (FOLDER / "platform/settings.env").read_text().splitlines() if line)
 
 
 def test_settings_are_known_and_no_secret_stands_among_them() -> None:
@@ -164,7 +164,7 @@ def test_settings_are_known_and_no_secret_stands_among_them() -> None:
         assert not is_secret(known), variable
     assert all(pod(form)["enableServiceLinks"] is False for form in PODS.values()), "they would look like settings"
     mounts = {
-        m["name"]: m["mountPath"] for m in pod(PODS["base/Deployment/noesis-api"])["containers"][0]["volumeMounts"]
+        m["name"]: m["mountPath"] for m in pod(PODS["platform/Deployment/noesis-api"])["containers"][0]["volumeMounts"]
     }
     assert mounts["secrets"] == settings()[f"{PREFIX}SECRETS_DIR"]
     said = re.findall(r"--from-literal=noesis_(\w+)=", (FOLDER / "README.md").read_text())
@@ -187,6 +187,6 @@ def test_scalers_and_budgets_name_what_is_there() -> None:
     for form in WRITTEN.values():
         if form["kind"] == "HorizontalPodAutoscaler":
             assert form["spec"]["scaleTargetRef"]["name"] in deployments
-            assert "replicas" not in WRITTEN[f"base/Deployment/{form['spec']['scaleTargetRef']['name']}"]["spec"]
+            assert "replicas" not in WRITTEN[f"platform/Deployment/{form['spec']['scaleTargetRef']['name']}"]["spec"]
         if form["kind"] == "PodDisruptionBudget":
             assert form["spec"]["selector"]["matchLabels"]["app.kubernetes.io/name"] in deployments
