@@ -79,11 +79,13 @@ def test_of_two_reconcilers_at_once_one_sends_each_message(tmp_path: Path, store
         for name in ("one", "two"):
             made.start(name)
         made.until(lambda: len(sent(made)) == count, "each was sent")
-        assert set(sent(made).values()) == {1}
         leader = "one" if "sent left0" in made.lines["one"] else "two"
         os.kill(made.processes[leader].pid, signal.SIGSTOP)
-        made.until(lambda: set(sent(made).values()) == {2}, "the other sends them again in its time")
+        made.until(lambda: min(sent(made).values()) >= 2, "the other sends them again in its time")
         os.kill(made.processes[leader].pid, signal.SIGCONT)
-        made.end(leader)
-        told = [line for line in made.lines[leader] if line.startswith("sent")]
-        assert max(Counter(told).values()) == 1, "the one that was stopped sent nothing more"
+        for name in ("one", "two"):
+            made.end(name)
+            made.until(lambda name=name: "ended" in made.lines[name], "it ended in order")
+        # Each sending is noted at its row, so a message sent by both would show as one note too few.
+        noted = {f"sent {row.key}": row.revision - 1 for row in made.store.scan(works.KIND, first=100)}
+        assert dict(sent(made)) == noted
