@@ -13,7 +13,7 @@ from types import MappingProxyType
 from agents.agent import Agent
 from agents.context import Context, Search
 from agents.errors import AgentError, AgentFaultError
-from agents.models.model import Answer, Model
+from agents.models.model import Answer, Meter, Model
 from coordination.acting import AgentCard, ContextRecord
 from coordination.proposals import Draft
 from kg.model import Change, Entity
@@ -48,6 +48,7 @@ class LocalActing:
     searches: Callable[[View], Search] | None = None
     model: Model | None = None
     leaving: Callable[[Entity], dict[str, Json]] | None = None
+    meter: Meter | None = None
 
     def agents(self) -> Mapping[str, AgentCard]:
         """Every agent that can act here: one that needs a model is left out while none is configured."""
@@ -83,6 +84,7 @@ class LocalActing:
             searching=self.searches(view) if self.searches is not None else None,
             model=self.model,
             leaving=self.leaving,
+            meter=self.meter,
         )
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from agents.errors import ModelOffError
-from agents.models.model import Answer, Model, Question
+from agents.models.model import Answer, Meter, Model, Question
 from kg import tracing
 from kg.model import Direction, Edge, Entity, Input, Order, Where
 from kg.reader import Reader
@@ -42,6 +42,7 @@ class Context:
     searching: Search | None = None
     model: Model | None = None
     leaving: Callable[[Entity], dict[str, Json]] | None = None
+    meter: Meter | None = None
     _read: dict[str, int] = field(default_factory=dict)
     _searches: list[str] = field(default_factory=list)
     _answers: list[Answer] = field(default_factory=list)
@@ -90,14 +91,20 @@ class Context:
         return tuple(Hit(at_position[hit.entity.id], hit.score, hit.why) for hit in kept)
 
     def ask(self, question: Question) -> Answer:
-        """Ask the configured model; the call is recorded. Raises ModelOffError where none is configured."""
+        """Ask the configured model; the call is recorded. Raises ModelOffError where none is configured, ModelBudgetError
+        where a budget is used up that says to go on without.
+        """
         if self.model is None:
             raise ModelOffError
         if len(self._answers) >= QUESTIONS_MAX:
             raise ContextBoundError(f"one act may ask a model {QUESTIONS_MAX} times; split the work")
         asked = {"gen_ai.operation.name": tracing.ASK, "gen_ai.request.model": self.model.name}
         with tracing.span(f"{tracing.ASK} {self.model.name}", **asked) as span:
-            answer = self.model.ask(question)
+            model = self.model
+        if self.meter is not None:
+            answer = self.meter.ask(self.agent, lambda: model.ask(question))
+        else:
+            answer = model.ask(question)
             span.set("gen_ai.response.model", answer.model)
             span.set("gen_ai.usage.input_tokens", answer.tokens_in)
             span.set("gen_ai.usage.output_tokens", answer.tokens_out)

@@ -4,7 +4,8 @@ NoesisError (kg.errors)
 ├── AgentError            an agent module or agent cannot be used
 │   └── AgentFaultError   an agent raised while it acted
 └── ModelError            a model did not answer usably
-    └── ModelOffError     no model is configured
+    ├── ModelOffError     no model is configured
+    └── ModelBudgetError  a budget for models is used up, and says to go on without
 """
 
 from kg.errors import InputError, NoesisError
@@ -24,3 +25,7 @@ class ModelError(NoesisError):
 
 class ModelOffError(ModelError):
     """No model is configured; set NOESIS_LLM_URL and NOESIS_LLM_MODEL, or use an agent that needs none."""
+
+
+class ModelBudgetError(ModelError):
+    """The budget for model calls is used up; decide without a model, or raise it with `noesis budgets set`."""

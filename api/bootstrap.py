@@ -19,10 +19,12 @@ from agents.context import Search
 from agents.loading import load_agents, load_module
 from agents.masking import leaving
 from agents.models.model import Model
-from agents.models.openai import OpenAIModel
+from agents.models.openai import TOKENS_MAX, OpenAIModel
 from api.effect_settings import SqlTable
 from api.errors import SettingsError
+from api.metering import ModelMeter
 from api.metrics import Metrics
+from api.oidc import Issuer, Oidc, fetch_json, looks_like_token
 from api.platform import Noesis
 from api.settings import Settings
 from coordination import lanes
@@ -260,7 +262,7 @@ def build(settings: Settings, *, index: bool = False, acting: bool = False, metr
         if index:
             semantic, embedder = make_index(settings)
             opened.callback(semantic.close)
-        agents = _acting(settings, store, ontology, rules, semantic, embedder) if acting else None
+        agents = _acting(settings, store, ontology, rules, semantic, embedder, clock) if acting else None
         worker = _worker(settings, store, clock, ontology, agents) if agents is not None else None
         if worker is not None:
             opened.callback(worker.runtime.close)
@@ -272,7 +274,7 @@ def build(settings: Settings, *, index: bool = False, acting: bool = False, metr
         settings=settings,
         rules=rules,
         view=lambda principal: GovernedView(principal, rules(), ontology),
-        authenticate=lambda key: apikeys.verify(store, clock, key),
+        authenticate=_authenticate(settings, store, clock),
         evidence=raw,
         index=semantic,
         embedder=embedder,
@@ -283,6 +285,29 @@ def build(settings: Settings, *, index: bool = False, acting: bool = False, metr
         committed=store.on_commit,
         closing=closing.close,
     )
+
+
+def _authenticate(settings: Settings, store: GraphStore, clock: Clock) -> Callable[[str], Principal]:
+    """Who a bearer text stands for: an API key, or, where an issuer is configured, its token."""
+
+    def by_key(key: str) -> Principal:
+        return apikeys.verify(store, clock, key)
+
+    if settings.oidc_issuer is None:
+        return by_key
+    if find_spec("jwt") is None:
+        raise SettingsError("oidc_issuer needs the package PyJWT; install noesis as a whole, or leave it out")
+    issuer = Issuer(
+        settings.oidc_issuer,
+        settings.oidc_audience,
+        settings.oidc_user_claim,
+        settings.oidc_roles_claim,
+        settings.oidc_roles,
+        settings.oidc_leeway_seconds,
+        settings.oidc_provision,
+    )
+    by_token = Oidc(issuer, store, clock, fetch_json)
+    return lambda text: by_token(text) if looks_like_token(text) else by_key(text)
 
 
 def _rules(store: GraphStore, clock: Clock, ontology: Ontology) -> Callable[[], RuleBook]:
@@ -296,6 +321,7 @@ def _acting(
     rules: Callable[[], RuleBook],
     index: SemanticIndex | None,
     embedder: Embedder | None,
+    clock: Clock,
 ) -> LocalActing:
     def views(name: str) -> View:
         return GovernedView(load_principal(store, Principal("Agent", name).uid), rules(), ontology)
@@ -306,7 +332,10 @@ def _acting(
 
         return find
 
-    return LocalActing(store, agent_modules(settings), views, searches, make_model(settings), leaving(ontology))
+    loaded = agent_modules(settings)
+    departments = {name: item.agent.department for name, item in loaded.items()}
+    meter = ModelMeter(store, clock, TOKENS_MAX, lambda name: departments.get(name, ""))
+    return LocalActing(store, loaded, views, searches, make_model(settings), leaving(ontology), meter)
 
 
 def _worker(settings: Settings, store: Committer, clock: Clock, ontology: Ontology, acting: LocalActing) -> Worker:

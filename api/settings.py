@@ -88,6 +88,20 @@ class Settings(BaseSettings):
     """Id of the User that acts in requests without a key."""
     local_roles: Names = ("admin",)
     """Roles of `local_user`."""
+    oidc_issuer: str | None = None
+    """Issuer of OpenID Connect tokens that are taken as well as API keys, e.g. https://login.example.com/tenant."""
+    oidc_audience: Names = ()
+    """Audiences (client ids) of this API; a token made for another one is refused."""
+    oidc_user_claim: str = "sub"
+    """Claim that names the user of the graph; choose one that people cannot change themselves."""
+    oidc_roles_claim: str | None = None
+    """Claim that lists what the user may be here; none: the roles that the graph gives."""
+    oidc_roles: dict[str, str] = {}
+    """What a word of `oidc_roles_claim` is as a role, e.g. { "grp-finance" = "finance-manager" }; others count for nothing."""
+    oidc_leeway_seconds: float = Field(60.0, ge=0, le=300)
+    """Seconds that the issuer's clock may differ from ours."""
+    oidc_provision: bool = False
+    """Whether a user that the graph does not know is made, with the mapped roles, at its first token."""
     allowed_hosts: Names = ()
     """Names under which the API may be called besides those of loopback and `host`."""
     allowed_origins: Names = ()

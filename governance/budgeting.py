@@ -16,7 +16,7 @@ from kg.clock import Clock
 from kg.errors import ConflictError
 from kg.model import Cause, Cursor, Put
 from kg.store import PAGE_MAX, GraphStore
-from kg.values import DECIMAL_MAX
+from kg.values import DECIMAL_MAX, Value
 
 _SCOPE: Final = re.compile(r"global\Z|(?:agent|department|run):[^\x00-\x1f\x7f]{1,200}\Z")
 _UNIT: Final = re.compile(r"(?:calls|tokens|seconds|money:[A-Z]{3})\Z")
@@ -35,7 +35,7 @@ def define(
     """Set the budget of a scope and unit, new or instead of the one there is; raises BudgetError where it makes no sense."""
     _check(scope, unit, limit, window, when_out)
     id = budget_id(scope, unit)
-    properties = {
+    properties: dict[str, Value] = {
         "scope": scope,
         "unit": unit,
         "limit": limit,

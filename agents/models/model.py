@@ -4,6 +4,7 @@ Invariant: what is in a Question is what leaves the house, so masking happens be
 """
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -53,3 +54,10 @@ class Model(Protocol):
 
     def ask(self, question: Question) -> Answer:
         """Ask once, within the adapter's limits of time, tokens and retries; raises ModelError."""
+
+
+class Meter(Protocol):
+    """What budgets say of a question: asked around every one of them, whatever model answers."""
+
+    def ask(self, agent: str, call: Callable[[], Answer]) -> Answer:
+        """Reserve for an agent, call, and settle what the answer used; raises where a budget is used up, without calling."""

@@ -4,6 +4,7 @@ Invariant: undoing is decided as ``configure`` to begin with, and then once more
 that moment; the command itself undoes nothing, workers do.
 """
 
+from collections.abc import Mapping
 from typing import Annotated
 
 import typer
@@ -11,7 +12,7 @@ import typer
 from api.cli.session import session_of
 from api.cli.terminal import First, Json, Terminal, entity_form
 from coordination import compensation
-from coordination.compensation import COMPENSATION
+from coordination.compensation import COMPENSATION, Next
 from coordination.effects import EFFECT
 from coordination.errors import StateError
 from governance.configuring import permit
@@ -19,6 +20,7 @@ from kg.model import Op, Order, Where
 
 effects = typer.Typer(no_args_is_help=True, help="What was done, and undoing it.")
 Reason = Annotated[str, typer.Option("--reason", "-m", help="Why, for the record.")]
+_WAYS: Mapping[str, Next] = {"again": "again", "undone": "undone", "leave": "leave"}
 Id = Annotated[str, typer.Argument(help="Id of the compensation.")]
 
 
@@ -99,8 +101,9 @@ def effects_go_on(
     session = session_of(context)
     with session.platform() as platform:
         who = session.principal(platform)
-        if then not in ("again", "undone", "leave"):
+        way = _WAYS.get(then)
+        if way is None:
             raise StateError(f"{then[:40]!r} is no way to go on; use again, undone or leave")
         permit(platform.store, platform.clock, platform.rules(), who, f"compensation.{then}", COMPENSATION, id)
-        compensation.decide(platform.store, platform.clock, id, then, who.uid, reason)
+        compensation.decide(platform.store, platform.clock, id, way, who.uid, reason)
     Terminal().line(f"Compensation {id} goes on ({then}).")

@@ -253,7 +253,7 @@ def test_every_seed_ends_and_no_write_is_under_anothers_claim(first: int) -> Non
         world = World(seed)
         world.scheduler.run({name: lambda life, world=world: _life(world, life) for name in ("l1", "l2", "l3")})  # type: ignore[misc]
         circles, fenced = circles + world.circles, fenced + world.fenced
-        turns = [cause for cause in _turns(world)]
+        turns = _turns(world)
         assert len(turns) >= world.done
     assert circles + fenced > 0, "nothing was ever in the way"
 

@@ -1,4 +1,4 @@
-"""The lives that `test_effect_kill` ends: one worker over an SQLite file with a real effector, which stops at a moment it was told."""
+"""The lives that `test_effect_kill` ends: one worker over an SQLite file with a real effector, which stops where it is told."""
 
 import json
 import time
