@@ -227,7 +227,9 @@ class World:
         for step in sorted(steps, key=lambda step: step.since):
             told.append((str(step["state"]), str(step["task"]), str(step["reference"])))
         outputs = {str(s["task"]): runs.value(self.store, id, s, "output") for s in steps}
-        emitted = [runs.value(self.store, id, s, "output") for s in steps if s["kind"] == "emit"]
+        emitted = [
+            runs.value(self.store, id, s, "output") for s in steps if s["kind"] == "emit" and s["state"] == "completed"
+        ]
         status = run.state if run.ended else "waiting"
         began, ended = run.began, run.entity.get("ended")
         elapsed = self._micros(ended) - began if isinstance(ended, datetime) else 0

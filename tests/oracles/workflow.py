@@ -203,6 +203,10 @@ class Interpreter(Twelve):
             raised.problem.setdefault("instance", at)
             self.world.trace.append(("faulted", name, at))
             raise
+        except Ended:
+            # An end from within completes what stands around it.
+            self.world.trace.append(("completed", name, at))
+            raise
         self.world.trace.append(("completed", name, at))
         self.world.outputs[name] = output
         return output, then or task.get("then", "continue")
