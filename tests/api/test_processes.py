@@ -149,7 +149,7 @@ def test_server_processes_share_a_port_and_outlive_each_other(site: Site) -> Non
         headers = {"content-type": "application/json", "connection": "close"}
         try:
             with urllib.request.urlopen(urllib.request.Request(address, body, headers), timeout=10) as answer:
-                return json.loads(answer.read())["data"]["__typename"] == "Query"
+                return bool(json.loads(answer.read())["data"]["__typename"] == "Query")
         except (ConnectionError, TimeoutError, OSError):
             return False
 

@@ -10,7 +10,7 @@ import select
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from typing import Any
 from coordination import lanes
 from coordination.bounds import Bounds
 from coordination.brokers import carrier
-from coordination.effectors.effector import Effect, Receipt
+from coordination.effectors.effector import Effect, Receipt, Undo
 from coordination.proposals import Draft
 from coordination.runtime import Runtime
 from coordination.wakes import Wake
@@ -97,6 +97,12 @@ class Target:
     def look_up(self, effect: Effect) -> Receipt | None:
         return Receipt(effect.key) if (self.folder / effect.key).exists() else None
 
+    def compensation(self, effect: Effect, receipt: Receipt) -> Undo | None:
+        return None
+
+    def simulate(self, effect: Effect) -> Receipt:
+        return Receipt(effect.key)
+
 
 def tell(change: Change, entity: Entity, store: GraphStore, at: int) -> Sequence[Draft]:
     return [Draft("notice.send", entity.id, effector="file", payload={"to": entity.id})]
@@ -164,7 +170,7 @@ def main(job: Job) -> None:
 
     carried = carrier(handle, job.broker, job.threads, route, every)
     bounds = QUICK if job.quick else Bounds()
-    enqueue = carried.enqueue
+    enqueue: Callable[[str], None] = carried.enqueue
     if job.deaf:
         # It tells what it would send, and does none of the work.
         bounds = replace(bounds, resend_seconds=1.5)

@@ -85,7 +85,7 @@ def test_of_two_reconcilers_at_once_one_sends_each_message(tmp_path: Path, store
         os.kill(made.processes[leader].pid, signal.SIGCONT)
         for name in ("one", "two"):
             made.end(name)
-            made.until(lambda name=name: "ended" in made.lines[name], "it ended in order")
+        made.until(lambda: all("ended" in lines for lines in made.lines.values()), "both ended in order")
         # Each sending is noted at its row, so a message sent by both would show as one note too few.
         noted = {f"sent {row.key}": row.revision - 1 for row in made.store.scan(works.KIND, first=100)}
         assert dict(sent(made)) == noted
