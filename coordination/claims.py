@@ -137,7 +137,8 @@ def _circle(store: GraphStore, start: str, now: datetime) -> dict[str, float]:
 
 def _path(start: str, waits: Mapping[str, Mapping[str, Sequence[str]]], held: Mapping[str, str]) -> tuple[str, ...]:
     """The way from a holder over whom it waits for back to itself; no holder is looked at twice."""
-    seen, stack = {start}, [(start,)]
+    seen: set[str] = {start}
+    stack: list[tuple[str, ...]] = [(start,)]
     while stack:
         path = stack.pop()
         for id in waits[path[-1]]["wants"] if path[-1] in waits else ():

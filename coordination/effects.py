@@ -36,7 +36,9 @@ MOVES: Final[Mapping[str, frozenset[str]]] = {
 _PROPOSAL_STATE: Final = {"done": "applied", "failed": "failed", "in_doubt": "in_doubt", "simulated": "simulated"}
 #: What becomes of an effect with the one that undoes it.
 _ORIGINAL: Final = {"intent": "compensating", "done": "compensated", "failed": "done"}
-RECEIPT_MAX: Final = 10_000
+#: Characters of a receipt: whatever an effector reads of an answer fits, however JSON escapes it.
+RECEIPT_MAX: Final = 400_000
+REFERENCE_MAX: Final = 10_000
 
 
 def effect_id(proposal: Proposal) -> str:
@@ -142,7 +144,7 @@ class Effects:
         self, work: Work, entity: Entity, proposal: Proposal, receipt: Receipt, state: str = "done"
     ) -> Sequence[str]:
         detail = receipt_text(receipt.detail)
-        self._end(work.done(), entity, proposal, state, receipt=detail, reference=receipt.reference[:RECEIPT_MAX])
+        self._end(work.done(), entity, proposal, state, receipt=detail, reference=receipt.reference[:REFERENCE_MAX])
         return ()
 
     def _end(self, work: Work, entity: Entity, proposal: Proposal, state: str, **more: Value) -> None:

@@ -15,7 +15,7 @@ from urllib.parse import urlencode
 from coordination.effectors.addresses import Resolve, resolve
 from coordination.effectors.declared import undo_of
 from coordination.effectors.effector import Effect, Receipt, Undo
-from coordination.effectors.http_call import REQUEST_MAX, Reach, Response, Target, send, target_of
+from coordination.effectors.http_call import REQUEST_MAX, RESPONSE_MAX, Reach, Response, Target, send, target_of
 from coordination.errors import EffectorError, GiveUp, RetryLater
 from kg.values import Json, canonical
 
@@ -201,4 +201,7 @@ def _receipt(response: Response) -> Receipt:
     reference = kept.get("location", "")
     if not reference and isinstance(content, Mapping):
         reference = str(content.get("id", ""))
-    return Receipt(reference[:2_000], {"status": response.status, "headers": kept, "content": content})
+    detail: dict[str, Json] = {"status": response.status, "headers": kept, "content": content}
+    if len(response.body) >= RESPONSE_MAX:
+        detail["truncated"] = True
+    return Receipt(reference[:2_000], detail)

@@ -10,6 +10,7 @@ from coordination.effectors.effector import repeatable
 from coordination.effectors.http import Http, HttpSettings, Secret
 from coordination.effectors.http_call import Reach
 from coordination.effectors.openapi import OpenApi
+from coordination.effects import RECEIPT_MAX, receipt_text
 from coordination.errors import EffectorError, GiveUp, RetryLater
 from tests.coordination.effectors.parts import effect
 from tests.coordination.server import Server, reply, serving
@@ -207,3 +208,12 @@ def test_references_in_circles_and_out_of_the_document_end() -> None:
         with pytest.raises(GiveUp, match="nested deeper"):
             OpenApi(settings(server), {"shop": document}).act(effect(GOOD))
         assert not server.got
+
+
+def test_an_answer_is_read_so_far_and_says_so() -> None:
+    with serving() as server:
+        server.answer = lambda h: reply(h, 200, b"x" * 200_000)
+        receipt = call(server, {"url": server.url})
+    assert len(receipt.detail["content"]) == 65_536
+    assert receipt.detail["truncated"] is True
+    assert len(receipt_text({**receipt.detail, "content": "\x01" * 65_536})) < RECEIPT_MAX
