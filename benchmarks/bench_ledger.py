@@ -73,10 +73,14 @@ def _forget(path: Path) -> Result:
         values = {"rowsDigest": forgotten.digest}
         return Request([Put("erasure", "Erasure", values)], Cause("forget", "person.forget", "S"), {})
 
-    def nothing(_: Sequence[Revised]) -> None:
-        return None
+    def openly(revised: Sequence[Revised]) -> Request:
+        writes: list[Write] = []
+        for one in revised:
+            kept = {name: value for name, value in one.changed.items() if value is not None}
+            writes.append(Put(one.id, one.cls, kept, one.drop))
+        return Request(writes, Cause("openly", "person.forget", "S"), {})
 
-    taken = seconds(lambda: store.forget(Forgetting("erasure", frozenset({"p"})), nothing, record))
+    taken = seconds(lambda: store.forget(Forgetting("erasure", frozenset({"p"})), openly, record))
     assert store.residue(["quackenbush.example"]) == []
     assert store.verify() == store.head().position
     store.close()

@@ -149,7 +149,8 @@ def forget(
     def revise(revised: Sequence[Revised]) -> Request | None:
         for one in revised:
             texts.update(words.text_of(version) for version in store.history(one.id))
-        writes = [write for one in revised for write in _open_change(store, words, one)]
+        current = store.get([one.id for one in revised])
+        writes = [write for one in revised for write in _open_change(current.get(one.id), words, one)]
         return Request(writes, Cause(clock.id(), "person.forget", principal.uid, why), {}) if writes else None
 
     def record(forgotten: Forgotten) -> Request:
@@ -166,9 +167,8 @@ def forget(
     )
 
 
-def _open_change(store: GraphStore, words: Words, one: Revised) -> Iterable[Write]:
+def _open_change(entity: Entity | None, words: Words, one: Revised) -> Iterable[Write]:
     """The change by which a touched entity reads as it will, so that index, search and wakes follow."""
-    entity = store.get([one.id]).get(one.id)
     if entity is None or (not one.subject and not words.text_of(entity)):
         return
     kept = {name: value for name, value in one.changed.items() if value is not None}

@@ -27,6 +27,8 @@ class Needles:
         self._wide: set[Words] = set()
         self._lengths: dict[str, set[int]] = {}
         self._all: set[Words] = set()
+        self._asked: tuple[str, bool] | None = None
+        self._answer: str | None = None
         for value in values:
             words = tuple(_words(value))
             if sum(map(len, words)) >= SHORTEST:
@@ -40,7 +42,14 @@ class Needles:
 
     def scrub(self, text: str, *, wide: bool) -> str | None:
         """The text without the values (only the telling ones where `wide`); None where it holds none."""
-        if self._lengths.keys().isdisjoint(_words(text)):
+        if (text, wide) == self._asked:
+            return self._answer
+        self._asked, self._answer = (text, wide), self._scrubbed(text, wide)
+        return self._answer
+
+    def _scrubbed(self, text: str, wide: bool) -> str | None:
+        # Most texts hold no first word of a value; that is seen without looking where words stand.
+        if self._lengths.keys().isdisjoint(_TOKEN.findall(text.casefold())):
             return None
         spans = self._spans(text, self._wide if wide else self._all)
         if not spans:

@@ -19,6 +19,7 @@ _SPDX = {
     "MIT License": "MIT",
     "MIT": "MIT",
     "BSD 2-Clause License": "BSD-2-Clause",
+    "BSD license (see license.txt for details), Copyright (c) 2000-2025, ReportLab Inc.": "BSD-3-Clause",
     "License :: OSI Approved :: Apache Software License": "Apache-2.0",
     "Apache": "Apache-2.0",
     "License :: OSI Approved :: GNU Lesser General Public License v3 or later (LGPLv3+)": "LGPL-3.0-or-later",

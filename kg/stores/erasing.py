@@ -39,6 +39,8 @@ class Erasing:
 
     forgetting: Forgetting
     entropy: Callable[[int], bytes]
+    #: Plan the entities as they are now only, to say how they will read.
+    draft: bool = False
     versions: list[Touched] = field(default_factory=list)
     before: list[VersionRow] = field(default_factory=list)
     relations: list[Touched] = field(default_factory=list)
@@ -79,6 +81,8 @@ class Erasing:
         )
         if near:
             self._about.add(row.id)
+        if self.draft and (row.until is not None or row.closed):
+            return
         drop = json.loads(row.personal).keys() if subject and row.personal else self._repeating(row, near)
         if not subject and not drop and not self._hit(row.props, near) and not self._hit(stored.origin or "", near):
             return

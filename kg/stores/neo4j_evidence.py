@@ -97,7 +97,9 @@ def forget(
 ) -> tuple[Forgotten, Commit]:
     """Erase and record under the lock of the head."""
     fetch(tx, query("turn"), receipt)
-    if (request := revise(revised(_plan(tx, forgetting, clock.entropy)))) is not None:
+    draft = Erasing(forgetting, clock.entropy, draft=True)
+    _now(tx, draft)
+    if (request := revise(revised(draft))) is not None:
         _commit(tx, schema, clock, request, receipt)
     plan = _plan(tx, forgetting, clock.entropy)
     forgotten = plan.finish()
@@ -116,13 +118,8 @@ def _commit(
 
 def _plan(tx: "ManagedTransaction", forgetting: Forgetting, entropy: Callable[[int], bytes]) -> Erasing:
     plan = Erasing(forgetting, entropy)
-    causes = [_cause(node) for (node,) in _pages(tx, "erase_causes")]
+    causes = _now(tx, plan)
     times = {row.number: row.at for row in causes}
-    own = fetch(tx, query("erase_own"), {"ids": sorted(forgetting.subjects)})
-    plan.subjects((_version(node) for (node,) in own), {c.number: [id for id, _ in c.inputs] for c in causes})
-    plan.neighbours((node["subject"], node["target"]) for (node,) in _pages(tx, "erase_links"))
-    for (node,) in _pages(tx, "erase_versions"):
-        plan.version(Stored(_version(node), node["cause"], times[node["cause"]], node.get("origin")))
     for (node,) in _pages(tx, "erase_links"):
         plan.relation(Stored(_link(node), node["cause"], times[node["cause"]]))
     for row in causes:
@@ -130,6 +127,18 @@ def _plan(tx: "ManagedTransaction", forgetting: Forgetting, entropy: Callable[[i
     for values in fetch(tx, query("erase_states")):
         plan.state(StateRow(*values))
     return plan
+
+
+def _now(tx: "ManagedTransaction", plan: Erasing) -> list[CauseRow]:
+    """Feed a plan with the versions; every cause."""
+    causes = [_cause(node) for (node,) in _pages(tx, "erase_causes")]
+    times = {row.number: row.at for row in causes}
+    own = fetch(tx, query("erase_own"), {"ids": sorted(plan.forgetting.subjects)})
+    plan.subjects((_version(node) for (node,) in own), {c.number: [id for id, _ in c.inputs] for c in causes})
+    plan.neighbours((node["subject"], node["target"]) for (node,) in _pages(tx, "erase_links"))
+    for (node,) in _pages(tx, "erase_versions"):
+        plan.version(Stored(_version(node), node["cause"], times[node["cause"]], node.get("origin")))
+    return causes
 
 
 def _pages(tx: "ManagedTransaction", name: str) -> Iterator[list[Any]]:

@@ -8,6 +8,7 @@ ledger, holds one digest over all those notes: so nothing can be erased, or slip
 import hashlib
 import json
 from collections.abc import Callable, Iterable
+from copy import copy
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -53,15 +54,14 @@ def version(
     salts = {name: row.salts[SALT_BYTES * n : SALT_BYTES * (n + 1)] for n, name in enumerate(names, 1)}
     left = {name: personal[name] for name in names if name not in gone}
     commitments = {name: hexes for name, hexes in held.items() if name not in left}
-    erased = {**commitments, ERASURE: {"by": note.get("by", []), "rest": rest}}
-    made = replace(
-        row,
-        salts=first_salt + b"".join(salts[name] for name in left),
-        props=props,
-        personal=canonical(left) if left else None,
-        erased=canonical(erased),
-    )
-    return _noted(made, kept_origin, erasure)
+    erased: dict[str, Any] = {**commitments, ERASURE: {"rest": rest}}
+    made = copy(row)
+    made.salts = first_salt + b"".join(salts[name] for name in left)
+    made.props, made.personal = props, canonical(left) if left else None
+    digest = _digest(first_salt, place_of(row), [kept_origin, props, commitments])
+    erased[ERASURE]["by"] = [*note.get("by", []), [erasure, digest]]
+    made.erased = canonical(erased)
+    return Touched(made, kept_origin, line_of(made, digest))
 
 
 def relation(row: RelationRow, scrub: Scrub, erasure: str, salt: bytes) -> Touched | None:
@@ -155,7 +155,11 @@ def digest_of(row: Row, origin: str | None) -> str:
         form, salt = [origin, row.props, held], row.salts[:SALT_BYTES]
     else:
         form, salt = [row.props], row.salt
-    return commitment(salt, canonical([place_of(row), form]))
+    return _digest(salt, place_of(row), form)
+
+
+def _digest(salt: bytes, place: str, form: Any) -> str:
+    return commitment(salt, canonical([place, form]))
 
 
 class Notes:

@@ -90,7 +90,9 @@ def forget(
 ) -> tuple[Forgotten, Commit]:
     """Erase and record in one transaction, then empty the write-ahead log."""
     with database.writing() as connection:
-        if (request := revise(revised(_plan(connection, forgetting, clock.entropy)))) is not None:
+        draft = Erasing(forgetting, clock.entropy, draft=True)
+        _now(connection, draft)
+        if (request := revise(revised(draft))) is not None:
             _commit(connection, schema, clock, request)
         plan = _plan(connection, forgetting, clock.entropy)
         forgotten = plan.finish()
@@ -110,8 +112,23 @@ def _commit(connection: sqlite3.Connection, schema: Schema, clock: Clock, reques
 
 def _plan(connection: sqlite3.Connection, forgetting: Forgetting, entropy: Callable[[int], bytes]) -> Erasing:
     plan = Erasing(forgetting, entropy)
+    inputs = _now(connection, plan)
+    for row in connection.execute(
+        f"SELECT c.cause, u.at, {_RELATION} FROM relation r JOIN change c ON c.position = r.since"
+        " JOIN cause u ON u.number = c.cause WHERE r.props <> '{}' ORDER BY r.since"
+    ):
+        plan.relation(Stored(RelationRow(*row[2:]), row[0], row[1]))
+    for row in connection.execute(f"SELECT {_CAUSE}, u.erased FROM cause u ORDER BY u.number"):
+        plan.cause(CauseRow(*row[:13], inputs.get(row[0], []), row[13]))
+    for row in connection.execute("SELECT kind, key, revision, due, value FROM state"):
+        plan.state(StateRow(*row))
+    return plan
+
+
+def _now(connection: sqlite3.Connection, plan: Erasing) -> dict[int, list[tuple[str, int]]]:
+    """Feed a plan with the versions; the inputs of every cause."""
     inputs = _inputs(connection)
-    ids = json.dumps(sorted(forgetting.subjects))
+    ids = json.dumps(sorted(plan.forgetting.subjects))
     own = connection.execute(f"SELECT {_VERSION} FROM json_each(?) j JOIN version v ON v.id = j.value", (ids,))
     plan.subjects((VersionRow(*row) for row in own), {n: [id for id, _ in used] for n, used in inputs.items()})
     plan.neighbours(connection.execute("SELECT source, target FROM relation"))
@@ -120,16 +137,7 @@ def _plan(connection: sqlite3.Connection, forgetting: Forgetting, entropy: Calla
         " JOIN cause u ON u.number = c.cause ORDER BY c.position"
     ):
         plan.version(Stored(VersionRow(*row[3:]), row[0], row[1], row[2]))
-    for row in connection.execute(
-        f"SELECT c.cause, u.at, {_RELATION} FROM relation r JOIN change c ON c.position = r.since"
-        " JOIN cause u ON u.number = c.cause ORDER BY r.since"
-    ):
-        plan.relation(Stored(RelationRow(*row[2:]), row[0], row[1]))
-    for row in connection.execute(f"SELECT {_CAUSE}, u.erased FROM cause u ORDER BY u.number"):
-        plan.cause(CauseRow(*row[:13], inputs.get(row[0], []), row[13]))
-    for row in connection.execute("SELECT kind, key, revision, due, value FROM state"):
-        plan.state(StateRow(*row))
-    return plan
+    return inputs
 
 
 def _save(connection: sqlite3.Connection, plan: Erasing) -> None:
