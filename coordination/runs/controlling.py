@@ -11,7 +11,7 @@ from typing import Final
 from coordination import compensation
 from coordination.errors import StateError
 from coordination.runs import answers, mailbox, rows, runs
-from coordination.runs.driving import Driving, Turn
+from coordination.runs.driving import Claim, Driving, Turn
 from coordination.runs.finishing import woken
 from coordination.runs.parking import Parked, tidy
 from coordination.runs.runs import Run
@@ -146,7 +146,7 @@ class Controlling:
             return made
         plan = self.driving.definitions.plan(run.text("workflow"))
         setting = Setting(plan, run.id, None, run.began, self.driving.expressions)
-        turn = Turn(Work("", "run", strand.key), run, strand, rows.Rows(self.store, run.id), setting, {})
+        turn = Turn(Claim(Work("", "run", strand.key)), run, strand, rows.Rows(self.store, run.id), setting, {})
         machine = Machine(setting, strand, now)
         wait, strand.wait = strand.wait, None
         if wait["kind"] == "fork":

@@ -6,10 +6,10 @@ expected absent. What a strand waits for is looked at, never told: a lost or dou
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
 
-from coordination.errors import RetryLater
+from coordination.errors import GiveUp, RetryLater
 from coordination.runs import answers, rows, runs
 from coordination.runs.calls import Answer, Begun, Call, Calls
 from coordination.runs.definitions import Definitions, acts_as
@@ -31,6 +31,12 @@ from kg.store import GraphStore
 from kg.values import Json
 
 
+#: The wait after a failure that is not the workflow's own.
+AGAIN_SECONDS: Final = 1.0
+#: Characters of such a failure that are kept.
+REASON_MAX: Final = 500
+
+
 @dataclass(frozen=True, slots=True)
 class Pace:
     """How long one claim drives a strand before it hands it on, and how many tasks without calls share a commit."""
@@ -42,17 +48,29 @@ class Pace:
 
 
 @dataclass(slots=True)
+class Claim:
+    """The claim of one piece of work, renewed with every commit, and the ids of the work that follows."""
+
+    work: Work
+    follow: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
 class Turn:
     """One claim of one strand: the strand, its run, and what was read for both."""
 
-    work: Work
+    claim: Claim
     run: Run
     strand: Strand
     rows: rows.Rows
     setting: Setting
     before: Mapping[str, Any]
-    follow: list[str] = field(default_factory=list)
     commits: int = 0
+
+    @property
+    def work(self) -> Work:
+        """The work as it is claimed now."""
+        return self.claim.work
 
 
 @dataclass(slots=True)
@@ -70,21 +88,35 @@ class Driving:
 
     def run(self, work: Work) -> Sequence[str]:
         """Drive the strand as far as it goes in this claim; a lost race is looked at again, a bounded number of times."""
-        follow: list[str] = []
+        claim = Claim(work)
+        try:
+            return self._tried(claim)
+        except GiveUp as error:
+            return self.abandon(claim.work, str(error))
+        except Exception as error:
+            if claim.work.revision == work.revision:
+                raise
+            # The claim was renewed with the steps it committed, so whoever gave it out cannot put it back.
+            wait, counted = (error.seconds, error.counted) if isinstance(error, RetryLater) else (None, True)
+            reason = f"{type(error).__name__}: {error}"[:REASON_MAX]
+            later = claim.work.later(self._now(), AGAIN_SECONDS if wait is None else wait, reason, counted)
+            self.store.commit([], None, state=[later.write()])
+            return claim.follow
+
+    def _tried(self, claim: "Claim") -> Sequence[str]:
         for _ in range(self.pace.race_tries_max):
             try:
-                return self._drive(work, follow)
+                return self._drive(claim)
             except ConflictError as error:
-                if work.id in error.found:
+                if claim.work.id in error.found:
                     raise
-        raise RetryLater(f"strand {work.subject} changed each time it was looked at", 0.05, counted=False)
+        raise RetryLater(f"strand {claim.work.subject} changed each time it was looked at", 0.05, counted=False)
 
-    def _drive(self, work: Work, follow: list[str]) -> Sequence[str]:
-        turn = self._turn(work)
+    def _drive(self, claim: "Claim") -> Sequence[str]:
+        turn = self._turn(claim)
         if turn is None:
-            self.store.commit([], None, state=[_ended(work)])
+            self.store.commit([], None, state=[_ended(claim.work)])
             return ()
-        turn.follow = follow
         began = self.clock.monotonic()
         while True:
             answer = self._answer(turn)
@@ -93,18 +125,17 @@ class Driving:
             over = turn.commits + 1 >= self.pace.commits_a_claim
             self._advance(turn, answer)
             if turn.strand.ended:
-                return turn.follow
+                return claim.follow
             if over or self.clock.monotonic() - began > self.pace.seconds_a_claim:
                 return self._hand_on(turn)
 
     def abandon(self, work: Work, reason: str) -> Sequence[str]:
         """Fault the run: what cannot be driven after so many tries is not the workflow's to catch."""
-        turn = self._turn(work)
+        turn = self._turn(Claim(work))
         if turn is None:
-            self.store.commit([], None, state=[StateWrite(WORK, work.id, None, expect=work.revision)])
+            self.store.commit([], None, state=[_ended(work)])
             return ()
         strand = turn.strand
-        turn.work = work
         strand.frames, strand.state = [], "faulted"
         strand.problem = {**fault("runtime", reason).problem, "instance": "/"}
         machine = Machine(turn.setting, strand, self._now())
@@ -112,11 +143,12 @@ class Driving:
             machine.left.append(strand.wait)
             strand.wait = None
         self._commit(turn, machine, None)
-        return turn.follow
+        return turn.claim.follow
 
     # -- one claim ----------------------------------------------------------------------------------------------------
 
-    def _turn(self, work: Work) -> Turn | None:
+    def _turn(self, claim: "Claim") -> Turn | None:
+        work = claim.work
         run_id = work.subject.rpartition("/")[0]
         run = runs.read(self.store, run_id)
         row = self.store.state(rows.KIND, [work.subject]).get(work.subject)
@@ -137,7 +169,7 @@ class Driving:
             self.limits,
             self.clock.entropy,
         )
-        return Turn(work, run, strand, packing, setting, row.value)
+        return Turn(claim, run, strand, packing, setting, row.value)
 
     def _input(self, run: Run, strand: Strand) -> Json:
         # A first strand that has not begun holds the raw input already.
@@ -261,7 +293,7 @@ class Driving:
             if moved is not None:
                 writes.append(run.move(moved))
         self._put(turn, writes, expects, state)
-        turn.follow += follow
+        turn.claim.follow += follow
 
     def _put(self, turn: Turn, writes: list[Write], expects: dict[str, int], state: list[StateWrite]) -> None:
         strand, run = turn.strand, turn.run
@@ -272,10 +304,15 @@ class Driving:
                 on_behalf_of=run.text("onBehalfOf") or run.text("startedBy") or None,
                 attributes={"depth": run.depth, "run": run.id},
             )  # fmt: skip
+        renewed = replace(turn.work, since=self._now(), until=self._now() + turn.work.until - turn.work.since)
+        if not strand.ended:
+            # INVARIANT I7: whoever lost the claim takes no step, so the strand never loses the work that drives it.
+            state.append(renewed.write())
         unique = {(row.kind, row.key): row for row in state}
         commit = self.store.commit(writes, cause, expects, list(unique.values()))
         strand.revision += 1
         turn.commits += 1
+        turn.claim.work = renewed.committed()
         if run.id in commit.versions:
             again = runs.read(self.store, run.id)
             if again is not None:
@@ -289,13 +326,13 @@ class Driving:
             # The wall clock went back and brought the timer too early: it waits again.
             raise RetryLater("it is not due yet", max(0.001, (due - now) / 1_000_000), counted=False)
         self.store.commit([], None, state=[_ended(turn.work)])
-        return turn.follow
+        return turn.claim.follow
 
     def _hand_on(self, turn: Turn) -> Sequence[str]:
         """The claim used up its share: others come first, then the strand goes on."""
         next_ = work_of(turn.strand.run, turn.strand.id, f"on{turn.strand.revision}")
         self.store.commit([], None, state=[_ended(turn.work), next_.first(self._now())])
-        return [*turn.follow, next_.id]
+        return [*turn.claim.follow, next_.id]
 
     def _now(self) -> int:
         return micros(self.clock.now())
