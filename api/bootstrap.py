@@ -48,7 +48,6 @@ from governance.principals import Principal, load_principal
 from governance.rulebook import RuleBook
 from governance.rules import load_rules
 from governance.view import GovernedView
-from kg.archive.load import unfinished
 from kg.clock import Clock, SystemClock
 from kg.committer import Committer
 from kg.embedders.cache import CachedEmbedder
@@ -63,6 +62,7 @@ from kg.ontology import Ontology, load
 from kg.ontology.stored import stored_texts
 from kg.search import Hit, search
 from kg.store import GraphStore, Schema
+from kg.stores.archive.load import unfinished
 from kg.stores.neo4j import Neo4jStore
 from kg.stores.neo4j_check import Finding, examine
 from kg.stores.sqlite import SqliteStore

@@ -17,13 +17,13 @@ from api.cli.terminal import Json, Terminal
 from api.errors import SettingsError
 from coordination import beats, leases
 from governance.configuring import permit
-from kg.archive.export import Report, export
-from kg.archive.file import whole
-from kg.archive.load import load
 from kg.clock import SystemClock
 from kg.errors import ArchiveError
 from kg.indexer import CURSOR_KEY, CURSOR_KIND
 from kg.ontology import load as load_ontology
+from kg.stores.archive.export import Report, export
+from kg.stores.archive.file import whole
+from kg.stores.archive.load import load
 from kg.stores.neo4j import Neo4jStore
 from kg.stores.sqlite import SqliteStore
 

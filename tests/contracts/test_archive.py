@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from kg.archive.export import export
-from kg.archive.load import MARK, load, unfinished
 from kg.errors import ArchiveError
 from kg.model import ABSENT, Cause, Close, Input, Link, Put, StateWrite, Unlink
+from kg.stores.archive.export import export
+from kg.stores.archive.load import MARK, load, unfinished
 from kg.stores.neo4j import Neo4jStore
 from kg.stores.sqlite import SqliteStore
 from kg.values import Value
@@ -226,8 +226,8 @@ def test_a_damaged_or_hostile_file_is_one_sentence_and_leaves_the_target_empty(n
 def test_an_import_that_was_broken_off_is_taken_up_by_the_same_file_only(
     houses: Houses, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from kg.archive import load as loading
     from kg.stores import neo4j_move
+    from kg.stores.archive import load as loading
 
     store = houses.make("sqlite")
     fill(store)

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kg.archive import lines
-from kg.archive.file import Writer, written
 from kg.errors import StoreCorruptError
 from kg.store import Progress
+from kg.stores.archive import lines
+from kg.stores.archive.file import Writer, written
 from kg.stores.carried import Carried, Carrier, Moves
 
 #: Changes between two calls of progress.

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import IO, Any, Final
 
 from kg import ledger
-from kg.archive import lines
-from kg.archive.file import Lines, damaged
 from kg.errors import ArchiveError
+from kg.stores.archive import lines
+from kg.stores.archive.file import Lines, damaged
 from kg.stores.check import Row
 from kg.stores.rows import CauseRow, ChangeRow, HeadRow, RelationRow, StateRow, VersionRow
 

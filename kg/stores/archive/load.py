@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Final, Protocol
 
-from kg.archive.export import STEP, Report
-from kg.archive.file import opened
-from kg.archive.source import Source
 from kg.errors import ArchiveError, LedgerError
 from kg.leaf import NO_SEAL
 from kg.model import State
 from kg.store import GraphStore, Progress
+from kg.stores.archive.export import STEP, Report
+from kg.stores.archive.file import opened
+from kg.stores.archive.source import Source
 from kg.stores.carried import Batch, Carrier
 from kg.stores.check import Record, Row, check
 from kg.stores.rows import HeadRow, StateRow

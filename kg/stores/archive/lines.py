@@ -17,8 +17,8 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
-from kg.archive.file import damaged
 from kg.errors import ValueDomainError
+from kg.stores.archive.file import damaged
 from kg.stores.rows import CauseRow, ChangeRow, HeadRow, RelationRow, StateRow, VersionRow, properties
 from kg.values import canonical, encode_properties
 
