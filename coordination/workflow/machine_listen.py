@@ -78,7 +78,7 @@ def _gather(machine: "Machine", frame: Frame, task: Task, output: Json) -> None:
         exported = {**scope, "output": lambda: output}
         machine.strand.context = machine.setting.expressions.shaped(each["export"]["as"], output, exported)
     frame.pop("vars")
-    frame["got"].append(output)
+    frame["got"] = [*frame["got"], output]
 
 
 def _listen(machine: "Machine", frame: Frame, task: Task) -> None:
@@ -92,7 +92,7 @@ def _iterate(machine: "Machine", frame: Frame, task: Task, event: Mapping[str, J
     value = read(event, task.definition["listen"].get("read", "data"))
     each = task.definition.get("foreach")
     if each is None:
-        frame["got"].append(value)
+        frame["got"] = [*frame["got"], value]
         return False
     frame["vars"] = {each.get("item", "item"): value, each.get("at", "index"): len(frame["got"])}
     if "do" not in each:
@@ -132,7 +132,7 @@ def _take(machine: "Machine", frame: Frame, to: Mapping[str, Any], event: Mappin
         return True
     for index, one in enumerate(wanted):
         if ("all" not in to or index not in frame["held"]) and matches(machine, frame, one, event):
-            frame["held"].append(index)
+            frame["held"] = [*frame["held"], index]
             return True
     return False
 
@@ -158,7 +158,7 @@ def matches(machine: "Machine", frame: Frame, wanted: Filter, event: Mapping[str
         if value is None or (expected is not None and value != expected):
             return False
         found_keys[name] = value
-    frame["keys"] |= found_keys
+    frame["keys"] = {**frame["keys"], **found_keys}
     return True
 
 
