@@ -96,6 +96,7 @@ PORTS: dict[str, str] = {
     "Clock": "kg.clock",
     "Effector": "coordination.effectors.effector",
     "Embedder": "kg.index",
+    "Evidence": "kg.evidence",
     "GraphStore": "kg.store",
     "Model": "agents.models.model",
     "SemanticIndex": "kg.index",
@@ -138,7 +139,7 @@ def test_every_adapter_is_in_a_contract_suite(port: str) -> None:
 
 def test_every_port_is_known() -> None:
     """Each public Protocol is a port with a suite, or one of those that are not: what a caller hands in, with one shape only."""
-    plain = {"Agent", "Listener", "Progress", "Schema", "Span", "Task", "TextSource"}
+    plain = {"Agent", "Listener", "Progress", "Schema", "Span", "Task", "TextSource", "Words"}
     declared = {
         cls.__name__
         for name in modules()

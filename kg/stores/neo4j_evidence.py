@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from kg.clock import Clock
+from kg.errors import CauseReusedError
 from kg.evidence import Forgetting, Forgotten, Node, Opening, Revise
 from kg.model import Commit
 from kg.store import Request, Schema
@@ -111,9 +112,13 @@ def _commit(
     tx: "ManagedTransaction", schema: Schema, clock: Clock, request: Request, receipt: dict[str, Any]
 ) -> Commit:
     results = write(tx, [prepare(request)], schema, clock, None, receipt)[0]
-    if isinstance(results[0], Exception):
-        raise results[0]
-    return results[0]
+    made = results[0]
+    if isinstance(made, Exception):
+        raise made
+    if made.repeated:
+        # Without a record of its own an erasure would be one that verification refuses.
+        raise CauseReusedError
+    return made
 
 
 def _plan(tx: "ManagedTransaction", forgetting: Forgetting, entropy: Callable[[int], bytes]) -> Erasing:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from kg.clock import Clock
-from kg.errors import StoreBusyError
+from kg.errors import CauseReusedError, StoreBusyError
 from kg.evidence import Forgetting, Forgotten, Node, Opening, Revise
 from kg.model import Commit
 from kg.store import Request, Schema
@@ -105,9 +105,13 @@ def forget(
 
 def _commit(connection: sqlite3.Connection, schema: Schema, clock: Clock, request: Request) -> Commit:
     results, _ = write(connection, [prepare(request)], schema, clock, None)
-    if isinstance(results[0], Exception):
-        raise results[0]
-    return results[0]
+    made = results[0]
+    if isinstance(made, Exception):
+        raise made
+    if made.repeated:
+        # Without a record of its own an erasure would be one that verification refuses.
+        raise CauseReusedError
+    return made
 
 
 def _plan(connection: sqlite3.Connection, forgetting: Forgetting, entropy: Callable[[int], bytes]) -> Erasing:
