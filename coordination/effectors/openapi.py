@@ -107,17 +107,8 @@ def called(document: Mapping[str, Any], operation: Operation, payload: Mapping[s
                 raise GiveUp(f"the operation needs the parameter {name!r}; give it")
             continue
         value = given.pop(name)
-        shape = parameter.get("schema") or parameter
-        if shape.get("type") == "array" and not isinstance(value, list):
-            # A query names a list's only item as it names a single value.
-            value = [value]
-        wrong = fault(document, shape, value, name)
-        if wrong:
-            raise GiveUp(wrong)
-        text = value if isinstance(value, str) else str(value).lower() if isinstance(value, bool) else str(value)
+        value, text = _checked(document, parameter, name, value)
         if place == "path":
-            if text in ("", ".", ".."):
-                raise GiveUp(f"the parameter {name!r} may not be {text!r}; give a value")
             url = url.replace(f"{{{name}}}", quote(text, safe=""))
         elif place == "query":
             query[name] = value
@@ -129,6 +120,21 @@ def called(document: Mapping[str, Any], operation: Operation, payload: Mapping[s
         raise GiveUp(f"the operation takes no parameter {sorted(given)[0][:80]!r}; leave it out")
     made = {"method": operation.method, "url": url, "query": query, "headers": headers}
     return {**made, **_body(document, operation, payload.get("body"))}
+
+
+def _checked(document: Mapping[str, Any], parameter: Mapping[str, Any], name: str, value: Json) -> tuple[Json, str]:
+    """A parameter's value, and as text; GiveUp where it does not fit its description, or would lead to another path."""
+    shape = parameter.get("schema") or parameter
+    if shape.get("type") == "array" and not isinstance(value, list):
+        # A query names a list's only item as it names a single value.
+        value = [value]
+    wrong = fault(document, shape, value, name)
+    if wrong:
+        raise GiveUp(wrong)
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    if parameter.get("in") == "path" and text in ("", ".", ".."):
+        raise GiveUp(f"the parameter {name!r} may not be {text!r}; give a value")
+    return value, text
 
 
 def _body(document: Mapping[str, Any], operation: Operation, body: Json) -> dict[str, Json]:

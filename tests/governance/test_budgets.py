@@ -61,6 +61,8 @@ def test_reserve_settle_refund_and_the_rest_goes_back() -> None:
     budgets.reserve(store, clock, "r1", lying, {"tokens": D(80)})
     with pytest.raises(BudgetError, match="tokens of agent:a has 20 left, 30 is asked for"):
         budgets.reserve(store, clock, "r2", lying, {"tokens": D(30)})
+    with pytest.raises(BudgetError):
+        budgets.reserve(store, clock, "r3", lying, {"tokens": D("20.0001")})
     budgets.settle(store, "r1", {"tokens": D(50)})
     budgets.settle(store, "r1", {"tokens": D(0)})
     assert used(store, clock, unit="tokens") == 50, "settled once"
