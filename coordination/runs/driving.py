@@ -322,10 +322,16 @@ class Driving:
         """Nothing more can be done now: end the work, or come again when it is due."""
         due = turn.strand.due()
         now = self._now()
-        if due is not None and turn.work.id == work_of(turn.strand.run, turn.strand.id, timer_of(turn.strand)).id:
-            # The wall clock went back and brought the timer too early: it waits again.
-            raise RetryLater("it is not due yet", max(0.001, (due - now) / 1_000_000), counted=False)
-        self.store.commit([], None, state=[_ended(turn.work)])
+        state = [_ended(turn.work)]
+        if due is not None:
+            timer = replace(work_of(turn.strand.run, turn.strand.id, timer_of(turn.strand)), until=due)
+            if turn.work.id == timer.id:
+                # The wall clock went back and brought the timer too early: it waits again.
+                raise RetryLater("it is not due yet", max(0.001, (due - now) / 1_000_000), counted=False)
+            if timer.id not in self.store.state(WORK, [timer.id]):
+                # It came due while the run was suspended, and then the clock went back.
+                state.append(timer.first(now))
+        self.store.commit([], None, state=state)
         return turn.claim.follow
 
     def _hand_on(self, turn: Turn) -> Sequence[str]:
