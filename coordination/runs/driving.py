@@ -30,7 +30,6 @@ from kg.model import ABSENT, Cause, StateWrite, Write
 from kg.store import GraphStore
 from kg.values import Json
 
-
 #: The wait after a failure that is not the workflow's own.
 AGAIN_SECONDS: Final = 1.0
 #: Characters of such a failure that are kept.

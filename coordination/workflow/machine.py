@@ -201,7 +201,7 @@ class Machine:
             raise fault("configuration", f"{task.name} is none of the twelve tasks; name one")
         found = machine_extend.found(self, frame, task)
         if found:
-            machine_extend.begin(self, frame, task, found)
+            machine_extend.begin(self, frame, found)
         else:
             PERFORM[task.kind](self, frame, task)
 

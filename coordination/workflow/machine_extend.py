@@ -32,7 +32,7 @@ def found(machine: "Machine", frame: Frame, task: Task) -> list[str]:
     ]
 
 
-def begin(machine: "Machine", frame: Frame, task: Task, extensions: list[str]) -> None:
+def begin(machine: "Machine", frame: Frame, extensions: list[str]) -> None:
     """Begin what comes before the task."""
     frame |= {"aside": "before", "ext": extensions, "extAt": -1}
     machine.strand.data = frame["in"]

@@ -1,4 +1,4 @@
-"""One simulated life of some runs: workers that crash at any port call, pause, and meet; a clock that jumps; events that come twice.
+"""One simulated life of some runs: workers that crash at any port call, pause, and meet; a clock that jumps; doubled events.
 
 The seed decides everything. Chaos first, then one healthy worker; then `check` says what must hold whatever happened.
 """
@@ -131,7 +131,7 @@ class Lives:
             for event in ("e1", "e2"):
                 orders += [self._signal(run, event)] * self.random.randint(1, 2)
             if self.random.random() < 0.5:
-                orders += [lambda runtime, run=run: runtime.engine.pause(run, AUTHOR.uid), lambda runtime, run=run: runtime.engine.resume(run, AUTHOR.uid)]  # type: ignore[misc]
+                orders += [self._held(run), self._let_go(run)]
         for order in orders:
             self.scheduler.rest(life, self.random.randint(0, 60))
             try:
@@ -147,6 +147,12 @@ class Lives:
             runtime.engine.start(self.workflow, {"n": 1}, AUTHOR.uid, id=run)
 
         return order
+
+    def _held(self, run: str) -> Callable[[Runtime], None]:
+        return lambda runtime: runtime.engine.pause(run, AUTHOR.uid)
+
+    def _let_go(self, run: str) -> Callable[[Runtime], None]:
+        return lambda runtime: runtime.engine.resume(run, AUTHOR.uid)
 
     def _signal(self, run: str, event: str) -> Callable[[Runtime], None]:
         def order(runtime: Runtime) -> None:
@@ -185,9 +191,15 @@ class Lives:
             steps = self.store.find("Step", [Where("run", Op.EQ, run)], first=1_000).items
             ended = [str(step["task"]) for step in steps if step["state"] in ("completed", "faulted")]
             assert {task: ended.count(task) for task in ended} == TIMES, "I3: a step was lost or done twice"
-        assert len(self.keyed.told) == len(set(self.keyed.told)) == len(RUNS), "I3: the effect happened twice, or not at all"
+        assert len(self.keyed.told) == len(set(self.keyed.told)) == len(RUNS), (
+            "I3: the effect happened twice, or not at all"
+        )
         kinds = ("strand", "join", "listener", "letter", "mailbox", "awaited")
         left = {kind: [row.key for row in self.store.scan(kind, first=100)] for kind in kinds}
         assert not any(left.values()), left
-        work = [row.key for row in self.store.scan("work", first=1_000) if row.key.startswith(("run:", "deliver:", "cancel:"))]
+        work = [
+            row.key
+            for row in self.store.scan("work", first=1_000)
+            if row.key.startswith(("run:", "deliver:", "cancel:"))
+        ]
         assert not [key for key in work if self.store.state("work", [key])[key].value["state"] == "failed"], work

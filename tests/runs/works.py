@@ -91,7 +91,8 @@ class Works:
 
 @contextmanager
 def works(
-    workflows: Workflows | None = None, *, effectors: Sequence[Effector] = NO_CALLER, store: Callable[[Any], GraphStore] | None = None,
+    workflows: Workflows | None = None, *, effectors: Sequence[Effector] = NO_CALLER,
+    store: Callable[[Any], GraphStore] | None = None,
     cards: Mapping[str, Any] | None = None, acts: Mapping[str, Any] | None = None, rules: Sequence[str] = RULES,
     bounds: Bounds | None = None, seed: int = 7,
 ) -> Iterator[Works]:  # fmt: skip
