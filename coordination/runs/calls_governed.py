@@ -1,4 +1,4 @@
-"""Governed calls: `agent` lets a named agent act, `approve` asks people, `query` reads what the workflow's agent may see.
+"""Governed calls: `agent` lets a named agent act or answer, `approve` asks people, `query` reads what the workflow's agent may see.
 
 Invariants: an agent's proposals have ids that follow from the step, so acting again after a crash proposes nothing twice (I3);
 whoever started the run never counts among those who approve it (I5 is the approvals' own).
@@ -11,12 +11,15 @@ from typing import Any, Final
 
 from coordination.acting import Acting
 from coordination.codec import derive
+from coordination.errors import RetryLater
 from coordination.proposals import Proposal
 from coordination.runs.calls import Answer, Begun, Call
+from coordination.runs.calls_asking import Asking
 from coordination.runs.calls_outward import Outward, proposed
 from coordination.runs.definitions import acts_as
 from coordination.runs.parking import AWAITED
 from coordination.runs.rows import key
+from coordination.runs.recommending import recommended, worded
 from coordination.workflow.durations import microseconds
 from coordination.workflow.faults import fault
 from governance.approvals import answers, given
@@ -33,25 +36,45 @@ from kg.view import View
 
 #: Entities that one query gives at most.
 QUERY_MAX: Final = 1_000
+#: When an agent that a control stops is looked at again.
+HELD_SECONDS: Final = 5.0
+#: Why an agent may not begin anything now, None where it may.
+Held = Callable[[str, str | None], str | None]
 #: How long people may take to answer where the workflow names no time.
 APPROVE_DEFAULT: Final = {"days": 7}
 
 
+def free(agent: str, department: str | None) -> None:
+    """The answer where nothing stops agents."""
+    del agent, department
+
+
 @dataclass(frozen=True, slots=True)
 class AgentCall:
-    """`call: agent` with `agent` and `entity`: the agent acts; its proposals are settled; the output is what became of them."""
+    """`call: agent`: with `entity` the agent acts, its proposals are settled, the output is what became of them; with `task`
+    (and `context`, `check`) it answers. `among` names the agents that may be named. Whom a control stops does neither.
+    """
 
     outward: Outward
     acting: Acting
+    held: Held = free
     quick: bool = field(default=True, init=False)
 
     def begin(self, call: Call) -> Begun | Answer:
-        """Have the agent think, and propose what it hands in."""
-        name, id = call.text("agent"), call.text("entity")
+        """Have the agent think, and propose what it hands in, or take its answer."""
+        name = call.text("agent")
         store = self.outward.store
         card = self.acting.agents().get(name)
-        if card is None:
-            raise fault("configuration", f"no agent is called {name}; load it, or correct the name")
+        among = call.arguments.get("among")
+        if card is None or (isinstance(among, list) and name not in among):
+            known = f"name one of {', '.join(map(str, among))}" if isinstance(among, list) else "load it, or correct it"
+            raise fault("configuration", f"no agent is called {name[:80]!r} here; {known}")
+        why = self.held(card.name, card.department)
+        if why is not None:
+            raise RetryLater(why, HELD_SECONDS, counted=False)
+        if "task" in call.arguments:
+            return Asking(store, self.acting).begin(call, card)
+        id = call.text("entity")
         entity = store.get([id]).get(id)
         if entity is None:
             raise fault("runtime", f"there is no entity {id} for {name} to act on", status=404)
@@ -66,8 +89,9 @@ class AgentCall:
         return replace(begun, writes=named)
 
     def look(self, call: Call, handle: Mapping[str, Any]) -> Answer | None:
-        """What became of the proposals, once all of them ended."""
-        del call
+        """The answer; or what became of the proposals, once all of them ended."""
+        if "answer" in handle:
+            return Asking(self.outward.store, self.acting).look(call, handle["answer"])
         found = self.outward.store.get(handle["proposals"])
         settled = [Proposal(found[id]) for id in handle["proposals"]]
         if any(item.state not in _ENDED for item in settled):
@@ -89,7 +113,9 @@ _ENDED: Final = frozenset({"applied", "simulated", "denied", "superseded", "reje
 
 @dataclass(frozen=True, slots=True)
 class ApproveCall:
-    """`call: approve` with `approvers` (role: count), `summary`, `timeout`: people decide; a no is the authorization error."""
+    """`call: approve` with `approvers` (role: count), `summary` or `recommendation`, `timeout`: people decide; a no is the
+    authorization error.
+    """
 
     outward: Outward
     quick: bool = field(default=False, init=False)
@@ -112,19 +138,23 @@ class ApproveCall:
             )
         except PrincipalError as error:
             raise fault("authorization", str(error)) from error
+        advice = call.arguments.get("recommendation")
         summary = str(call.arguments.get("summary") or f"step {call.reference} of run {call.run.id}")[:2_000]
         target = str(call.arguments.get("target") or call.step)
         found = self.outward.store.get([target]).get(target)
         resource: Entity | Resource = found or Resource("Step", target)
         length = microseconds(call.arguments.get("timeout") or APPROVE_DEFAULT)
         decision = derive("approve", call.key)
+        more = [] if advice is None else [recommended(call, decision, advice)]
+        if advice is not None and "summary" not in call.arguments:
+            summary = worded(advice)
         verdict = Verdict("needs_approval", required=(Requirement("workflow", counts),), reason=summary)
         expires = self.outward.clock.now() + timedelta(microseconds=length)
         made = record(
             decision, Request(principal, "apply", resource, {"operation": "workflow.approve"}), verdict, expires=expires
         )
         waiting = StateWrite(AWAITED, decision, {"subject": key(call.run.id, call.strand)}, expect=ABSENT)
-        return Begun({"decision": decision}, made, [waiting], (), call.now + length)
+        return Begun({"decision": decision}, [*made, *more], [waiting], (), call.now + length)
 
     def look(self, call: Call, handle: Mapping[str, Any]) -> Answer | None:
         """Whether enough people approved, somebody rejected, or the time is over."""

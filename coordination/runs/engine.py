@@ -12,8 +12,9 @@ from coordination.dispatch import Task
 from coordination.proposals import OPEN
 from coordination.runs import delivering, runs, scheduling, starting
 from coordination.runs.calls import Calls, Function, Functions, Kind
-from coordination.runs.calls_governed import AgentCall, ApproveCall, QueryCall
+from coordination.runs.calls_governed import AgentCall, ApproveCall, Held, QueryCall, free
 from coordination.runs.calls_outward import EffectCall, HttpCall, Outward
+from coordination.runs.calls_undoing import CompensateCall
 from coordination.runs.controlling import Controlling
 from coordination.runs.definitions import Definitions
 from coordination.runs.delivering import Delivering
@@ -61,6 +62,7 @@ class Engine:
     effectors: frozenset[str]
     workflows: Workflows
     send: Send
+    held: Held = free
     definitions: Definitions = field(init=False)
     driving: Driving = field(init=False)
     controlling: Controlling = field(init=False)
@@ -154,7 +156,14 @@ class Engine:
         """An answer to a decision wakes the strand that waits for it."""
         if change.relation != "wasInformedBy" or change.target is None:
             return ()
-        row = self.store.state(AWAITED, [change.target]).get(change.target)
+        return self._awaiting(change.target, change)
+
+    def compensated(self, change: Change, compensation: Entity) -> Sequence[Work]:
+        """A compensation that is done wakes the strand that asked for it."""
+        return self._awaiting(compensation.id, change) if compensation["state"] == "done" else ()
+
+    def _awaiting(self, id: str, change: Change) -> Sequence[Work]:
+        row = self.store.state(AWAITED, [id]).get(id)
         if row is None:
             return ()
         subject = str(row.value["subject"])
@@ -165,7 +174,8 @@ class Engine:
         made: dict[str, Kind] = {
             "effect": EffectCall(outward),
             "approve": ApproveCall(outward),
-            "agent": AgentCall(outward, self.acting),
+            "agent": AgentCall(outward, self.acting, self.held),
+            "compensate": CompensateCall(outward),
         }
         if self.workflows.views is not None:
             made["query"] = QueryCall(outward, self.workflows.views)

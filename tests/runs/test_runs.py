@@ -372,3 +372,20 @@ def test_large_values_stand_beside_the_rows(here: Works) -> None:
     here.later(2)
     assert len(here.output(run)["big"]) == 30_000
     assert all("output" not in step.properties for step in here.steps(run) if step["task"] == "a")
+
+
+def test_pruning_drops_rows_and_keeps_facts(here: Works) -> None:
+    from coordination.runs.retention import prune
+    from kg.errors import StoreError
+
+    run = here.start("do: [{a: {set: {big: '${ \"x\" * 30000 }'}}}]")
+    here.start("do: [{a: {raise: {error: {type: 'x:y', status: 500}}}}]", name="bad")
+    waits = here.start("do: [{l: {listen: {to: {any: []}}}}]", name="waits")
+    here.clock.advance(10)
+    assert prune(here.store, here.clock.now()) >= 3
+    assert prune(here.store, here.clock.now()) == 0
+    with pytest.raises(StoreError, match="pruned"):
+        here.engine.output(run)
+    assert here.run(waits).state == "waiting"
+    assert here.rows()["strand"] == [f"{waits}/0"]
+    assert here.store.verify() > 0

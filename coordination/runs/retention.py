@@ -1,0 +1,59 @@
+"""Retention: the state rows of runs that ended long ago are dropped: payloads, kept places, and the marks of events delivered.
+
+Invariant: facts stay, with the digests of what was dropped, so the ledger verifies as before. What has not ended is not touched.
+"""
+
+from datetime import datetime
+from typing import Final
+
+from coordination.runs import delivering, mailbox, rows, runs
+from coordination.works import micros
+from kg import payloads
+from kg.model import Op, StateWrite, Where
+from kg.store import PAGE_MAX, GraphStore
+
+#: Runs and marks that one pruning looks at; more come with the next.
+PAGES_MAX: Final = 100
+#: Removals of one commit.
+ROWS_MAX: Final = 2_000
+
+
+def prune(store: GraphStore, before: datetime) -> int:
+    """Drop what runs that ended before a moment left beside the facts; how many rows that were. A second time drops nothing."""
+    gone: list[StateWrite] = []
+    for state in sorted(runs.ENDS):
+        where = [Where("state", Op.EQ, state), Where("ended", Op.LT, before)]
+        after = None
+        for _ in range(PAGES_MAX):
+            page = store.find(runs.RUN, where, after=after, first=PAGE_MAX)
+            for run in page.items:
+                gone += payloads.forgotten(store, run.id)
+                gone += [
+                    StateWrite(rows.KIND, row.key, None)
+                    for row in store.scan(rows.KIND, prefix=f"{run.id}/", first=PAGE_MAX)
+                ]
+                if mailbox.box(store, run.id) is not None:
+                    gone += mailbox.emptied(store, run.id)
+            after = page.next
+            if after is None:
+                break
+    gone += _marks(store, micros(before))
+    for start in range(0, len(gone), ROWS_MAX):
+        store.commit([], None, state=gone[start : start + ROWS_MAX])
+    return len(gone)
+
+
+def _marks(store: GraphStore, before: int) -> list[StateWrite]:
+    found: list[StateWrite] = []
+    after = ""
+    for _ in range(PAGES_MAX):
+        page = store.scan(delivering.EVENT, after=after, first=PAGE_MAX)
+        found += [
+            StateWrite(delivering.EVENT, row.key, None, expect=row.revision)
+            for row in page
+            if "event" not in row.value and row.value["at"] < before
+        ]
+        if len(page) < PAGE_MAX:
+            break
+        after = page[-1].key
+    return found
