@@ -6,6 +6,7 @@ import pytest
 
 from coordination.errors import StateError
 from coordination.runs.engine import Workflows
+from kg.errors import ConflictError
 from tests.coordination.plant import Telling
 from tests.runs.works import Works, works
 
@@ -389,3 +390,26 @@ def test_pruning_drops_rows_and_keeps_facts(here: Works) -> None:
     assert here.run(waits).state == "waiting"
     assert here.rows()["strand"] == [f"{waits}/0"]
     assert here.store.verify() > 0
+
+
+def test_a_commit_that_lost_a_race_calls_no_function_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    called: list[int] = []
+
+    def counted(x: int) -> dict[str, int]:
+        called.append(x)
+        return {"x": x + 1}
+
+    with works(Workflows(functions={"counted": counted})) as here:
+        commit, lost = here.store.commit, []
+
+        def losing(writes: Any, cause: Any, *more: Any, **named: Any) -> Any:
+            if called and not lost:
+                lost.append(cause)
+                raise ConflictError("another branch was faster", {"elsewhere": 1})
+            return commit(writes, cause, *more, **named)
+
+        monkeypatch.setattr(here.store, "commit", losing)
+        run = here.start("do: [{a: {call: counted, with: {x: 1}}}]")
+        assert here.output(run) == {"x": 2}
+        assert len(lost) == 1
+        assert called == [1]
