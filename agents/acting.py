@@ -6,15 +6,19 @@ so nothing can be cited that was not known. Writes nothing and decides nothing.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import islice
 from types import MappingProxyType
 
 from agents.agent import Agent
+from agents.answering import answer
 from agents.context import Context, Search
 from agents.errors import AgentError, AgentFaultError
-from agents.models.model import Answer, Meter, Model
-from coordination.acting import AgentCard, ContextRecord
+from agents.models.model import Answer as ModelAnswer
+from agents.models.model import Meter, Model
+from coordination.acting import AgentCard, Answer, Assignment, ContextRecord
+from coordination.errors import AnswerError
 from coordination.proposals import Draft
 from kg.model import Change, Entity
 from kg.reader import Reader
@@ -22,6 +26,8 @@ from kg.store import GraphStore
 from kg.values import Json
 from kg.view import View
 
+#: The time of a graph that has no change yet.
+MADE = datetime.fromtimestamp(0, UTC)
 #: Proposals one act may make.
 DRAFTS_MAX = 100
 
@@ -65,7 +71,7 @@ class LocalActing:
         if item is None:
             raise AgentError(f"no agent is called {agent!r} here; load its module or retire its work")
         view = self.views(agent)
-        context = self._context(agent, change, entity, at, view)
+        context = self._context(agent, f"{agent}\x1f{change.position}\x1f{entity.id}", at, view)
         seen = view.see([entity])[0]
         if seen is None:
             return (), record(context)
@@ -73,13 +79,21 @@ class LocalActing:
         drafts = _drafts(item.agent, change, seen, context)
         return tuple(_checked(item.agent, draft, context) for draft in drafts), record(context)
 
-    def _context(self, agent: str, change: Change, entity: Entity, at: int, view: View) -> Context:
+    def ask(self, agent: str, assignment: Assignment, at: int) -> tuple[Answer, ContextRecord]:
+        """Let the agent answer at a position."""
+        item = self.loaded.get(agent)
+        if item is None:
+            raise AnswerError(f"no agent is called {agent!r} here; load its module, or ask another")
+        context = self._context(agent, f"{agent}\x1f{assignment.key}", at, self.views(agent))
+        return answer(item.agent, assignment, context), record(context)
+
+    def _context(self, agent: str, work: str, at: int, view: View) -> Context:
         last = self.store.changes(at - 1, 1)
         return Context(
-            work=f"{agent}\x1f{change.position}\x1f{entity.id}",
+            work=work,
             agent=agent,
             position=at,
-            now=last[0].at if last else change.at,
+            now=last[0].at if last else MADE,
             reader=Reader(self.store, view, at),
             searching=self.searches(view) if self.searches is not None else None,
             model=self.model,
@@ -134,7 +148,7 @@ def record(context: Context) -> ContextRecord:
     return ContextRecord(context.digest(), context.position, context.read, _model(context.answers))
 
 
-def _model(answers: Sequence[Answer]) -> Mapping[str, Json]:
+def _model(answers: Sequence[ModelAnswer]) -> Mapping[str, Json]:
     if not answers:
         return {}
     return {

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from agents.context import Context
+from coordination.acting import Answer, Assignment
 from coordination.proposals import Draft
 from coordination.wakes import Wake
 from kg.model import Change, Entity
@@ -46,3 +47,10 @@ class Agent(Protocol):
 
     def act(self, change: Change, entity: Entity, context: Context) -> Sequence[Draft]:
         """The proposals that follow from a change of an entity, none where nothing is to be done."""
+
+
+class Answering(Protocol):
+    """What an agent has besides, to be asked by workflows (`call: agent` with `task`)."""
+
+    def answer(self, assignment: Assignment, context: Context) -> Answer:
+        """The answer to a task; its evidence is among what the context gave."""

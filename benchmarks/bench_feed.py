@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.result import Result, median_us, within
-from coordination.acting import AgentCard, ContextRecord
+from coordination.acting import AgentCard, Answer, Assignment, ContextRecord
 from coordination.brokers import carrier
 from coordination.proposals import PROPOSAL, Draft
 from coordination.runtime import Runtime
@@ -62,6 +62,9 @@ class Flagging:
         flag = Put(entity.id, "Product", {"flag": f"seen at {change.position}"})
         draft = Draft("product.flag", entity.id, (flag,), evidence=(Input(entity.id, entity.version),))
         return (draft,), ContextRecord("none", at)
+
+    def ask(self, agent: str, assignment: Assignment, at: int) -> tuple[Answer, ContextRecord]:
+        return Answer(f"{agent}: {assignment.text}"), ContextRecord("none", at)
 
 
 class Line:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.bench_feed import RULE, ontology
-from coordination.acting import AgentCard, ContextRecord
+from coordination.acting import AgentCard, Answer, Assignment, ContextRecord
 from coordination.brokers import carrier
 from coordination.proposals import Draft
 from coordination.runtime import Runtime
@@ -52,6 +52,9 @@ class Stamping:
         flag = Put(entity.id, "Product", {"flag": str(called)})
         draft = Draft("product.flag", entity.id, (flag,), evidence=(Input(entity.id, entity.version),))
         return (draft,), ContextRecord("none", at)
+
+    def ask(self, agent: str, assignment: Assignment, at: int) -> tuple[Answer, ContextRecord]:
+        return Answer(f"{agent}: {assignment.text}"), ContextRecord("none", at)
 
 
 class Source:

@@ -1,11 +1,12 @@
 """Port Acting: how coordination reaches the agents without knowing them. `agents.acting` implements it, bootstrap hands it in.
 
-Invariant: `act` reads only through the agent's View at the given position, writes nothing, and gives the same drafts for the
+Invariant: `act` and `ask` read only through the agent's View at the given position, write nothing, and give the same for the
 same arguments (a language model apart: its answers are part of the record). Coordination never calls an agent in another way.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Protocol
 
 from coordination.proposals import Draft
@@ -40,6 +41,25 @@ class ContextRecord:
     model: Mapping[str, Json] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """What an agent is asked: a task in words, and the JSON that goes along with it. `key` names the asking, once a step."""
+
+    key: str
+    text: str
+    data: Json = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What an agent answers: JSON, the entity versions it rests on, how sure it is (0 to 1), what it cost in its own unit."""
+
+    output: Json
+    evidence: tuple[Input, ...] = ()
+    confidence: Decimal = Decimal(1)
+    cost: Decimal = Decimal(0)
+
+
 class Acting(Protocol):
     """The agents of this installation."""
 
@@ -52,4 +72,10 @@ class Acting(Protocol):
         `entity` is the unmasked version at `at` (the closing one where it was closed); the implementation passes it
         through the agent's View before the agent sees it. (agent, change.position, entity.id) identifies the act: ids
         made in it derive from these. Raises RetryLater, GiveUp, or anything else, which counts as RetryLater.
+        """
+
+    def ask(self, agent: str, assignment: Assignment, at: int) -> tuple[Answer, ContextRecord]:
+        """Let an agent answer a task, what it reads pinned to position `at`; nothing follows from it but the answer.
+
+        Raises AnswerError where the agent cannot answer or gave no usable answer, RetryLater where it may later.
         """

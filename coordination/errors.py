@@ -5,6 +5,7 @@
     │   ├── LaneError           no agent's messages travel in a queue of that name
     │   ├── DraftError          an agent handed in a draft that cannot become a proposal
     │   └── WorkflowError       a workflow document cannot be used, with line and column
+    ├── AnswerError             an agent that was asked gave no usable answer
     ├── StateError              a proposal or effect cannot move from where it is to where it was sent
     ├── ClaimedError            another holder claimed the entity
     │   └── DeadlockError       holders wait for each other, and this one gives way
@@ -32,6 +33,10 @@ class DraftError(InputError):
 
 class WorkflowError(InputError):
     """The workflow cannot be used; correct the named line."""
+
+
+class AnswerError(NoesisError):
+    """The agent gave no usable answer; correct it, or ask another."""
 
 
 class StateError(NoesisError):

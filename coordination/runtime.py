@@ -68,7 +68,7 @@ class Runtime:
         kinds = {effector.kind: effector for effector in self.effectors}
         gate = Gate(store, clock, self.ontology, bounds.approval_seconds)
         self.engine = Engine(
-            store, clock, self.ontology, self.acting, frozenset(kinds), self.workflows, self._send_all
+            store, clock, self.ontology, self.acting, frozenset(kinds), self.workflows, self._send_all, gate.held
         )
         reactions = {
             "Approval": self._answered,
@@ -76,6 +76,7 @@ class Runtime:
             "Control": self._switched,
             "BudgetBook": self._budgeted,
             "Proposal": self._settled,
+            "Compensation": self.engine.compensated,
         }
         self.feed = Feed(store, clock, self.ontology, self.acting, bounds, reactions, self.holder)
         self.dispatch = Dispatch(

@@ -11,10 +11,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from coordination.acting import AgentCard, ContextRecord
+from coordination.acting import AgentCard, Answer, Assignment, ContextRecord
 from coordination.bounds import Bounds
 from coordination.effectors.declared import undo_of
 from coordination.effectors.effector import Effect, Effector, Receipt, Undo
+from coordination.errors import AnswerError
 from coordination.proposals import PROPOSAL, Draft
 from coordination.runtime import Runtime
 from coordination.wakes import Wake
@@ -70,6 +71,7 @@ def ontology(*more: str) -> Ontology:
 
 
 Act = Callable[[Change, Entity, GraphStore, int], Sequence[Draft]]
+Reply = Callable[[Assignment], Answer]
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,7 @@ class Scripted:
     store: GraphStore
     cards: Mapping[str, AgentCard]
     acts: Mapping[str, Act]
+    replies: Mapping[str, Reply] = field(default_factory=dict)
 
     def agents(self) -> Mapping[str, AgentCard]:
         return self.cards
@@ -86,6 +89,11 @@ class Scripted:
     def act(self, agent: str, change: Change, entity: Entity, at: int) -> tuple[tuple[Draft, ...], ContextRecord]:
         drafts = tuple(self.acts[agent](change, entity, self.store, at))
         return drafts, ContextRecord("hash", at, (Input(entity.id, entity.version),))
+
+    def ask(self, agent: str, assignment: Assignment, at: int) -> tuple[Answer, ContextRecord]:
+        if agent not in self.replies:
+            raise AnswerError(f"agent {agent!r} answers no tasks")
+        return self.replies[agent](assignment), ContextRecord("hash", at)
 
 
 def low(before: Entity | None, now: Entity) -> bool:
