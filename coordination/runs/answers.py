@@ -9,11 +9,10 @@ from typing import Any, Final
 
 from coordination.runs import mailbox, rows, runs
 from coordination.runs.calls import Answer
+from coordination.workflow import machine_fork
 from coordination.workflow.faults import fault
-from coordination.workflow.strand import FAULTED, Strand
-from kg.model import State
+from coordination.workflow.strand import Strand
 from kg.store import GraphStore
-from kg.values import Json
 
 JOIN: Final = "join"
 
@@ -44,54 +43,18 @@ def branch_keys(strand: Strand, wait: Mapping[str, Any]) -> list[str]:
     return [rows.key(strand.run, f"{strand.id}.{wait['n']}.{index}") for index in range(wait["count"])]
 
 
-def settled(value: Mapping[str, Any], compete: bool) -> bool:
-    """Whether the branches met: all ended, or one decided it."""
-    return value["left"] == 0 or (value["won"] is not None if compete else value["failed"] is not None)
-
-
 def _joined(store: GraphStore, strand: Strand, wait: Mapping[str, Any]) -> Answer | None:
     row = store.state(JOIN, [join_key(strand.run, strand.id, wait["n"])]).get(
         join_key(strand.run, strand.id, wait["n"])
     )
-    if row is None or not settled(row.value, wait["compete"]):
+    if row is None or not machine_fork.settled(row.value, wait["compete"]):
         return None
-    won, failed = row.value["won"], row.value["failed"]
     keys = branch_keys(strand, wait)
-    decided = won if wait["compete"] and won is not None else failed
-    found = store.state(rows.KIND, keys if decided is None else [keys[decided]])
     packing = rows.Rows(store, strand.run)
-    if decided is not None:
-        branch = packing.of(found[keys[decided]])
-        if branch.state == FAULTED:
-            return {"problem": branch.problem}
-        return {"output": branch.data, "context": branch.context}
-    branches = [packing.of(found[key]) for key in keys]
-    return {"output": [branch.data for branch in branches], "context": _merged(strand.context, branches)}
-
-
-def _merged(before: Json, branches: list[Strand]) -> Json:
-    """The context after branches that each had a copy: what a branch changed stands, a later branch over an earlier."""
-    context = before
-    for branch in branches:
-        if branch.context == before:
-            continue
-        if isinstance(context, dict) and isinstance(branch.context, dict):
-            old = before if isinstance(before, dict) else {}
-            changed = {name: item for name, item in branch.context.items() if name not in old or old[name] != item}
-            context = {**context, **changed}
-        else:
-            context = branch.context
-    return context
-
-
-def ended(row: State, strand: Strand) -> dict[str, Any]:
-    """What a branch that ended leaves where the branches meet."""
-    value = dict(row.value)
-    value["left"] -= 1
-    name = "failed" if strand.state == FAULTED else "won"
-    if value[name] is None:
-        value[name] = strand.branch
-    return value
+    decided = machine_fork.decider(row.value, wait["compete"])
+    found = store.state(rows.KIND, keys if decided is None else [keys[decided]])
+    wanted = keys if decided is None else [keys[decided]]
+    return machine_fork.met(strand.context, [packing.of(found[key]) for key in wanted], decided is not None)
 
 
 def _child(store: GraphStore, wait: Mapping[str, Any]) -> Answer | None:

@@ -9,6 +9,7 @@ from coordination.runs import answers, mailbox, rows, runs, scheduling
 from coordination.runs.definitions import Definitions
 from coordination.runs.parking import AWAITED, Parked
 from coordination.runs.starting import work_of
+from coordination.workflow import machine_fork
 from coordination.workflow.strand import COMPLETED, FAULTED
 from coordination.works import Work
 from kg import payloads
@@ -35,10 +36,10 @@ def _branch(store: GraphStore, turn: "Turn", now: int) -> Parked:
     row = store.state(answers.JOIN, [key]).get(key)
     if row is None:
         raise ConflictError(f"the fork {key} is over")
-    value = answers.ended(row, strand)
+    value = machine_fork.branch_ended(row.value, strand)
     # INVARIANT I7: branches that end at once follow one another here, so exactly one of them is the last.
     made.rows.append(StateWrite(answers.JOIN, key, value, expect=row.revision))
-    if answers.settled(value, value["compete"]):
+    if machine_fork.settled(value, value["compete"]):
         made.work(work_of(strand.run, strand.parent, f"b{number}.{strand.branch}"), now)
     return made
 

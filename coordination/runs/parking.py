@@ -97,7 +97,7 @@ def _fork(store: GraphStore, turn: "Turn", machine: Machine, made: Parked) -> No
     for branch in machine_fork.branches(machine):
         made.rows += rows.Rows(store, strand.run).write(branch)
         made.work(work_of(strand.run, branch.id, "start"), machine.now)
-    value = {"left": wait["count"], "won": None, "failed": None, "compete": wait["compete"], "wait": wait["n"]}
+    value = machine_fork.meeting(wait["count"], wait["compete"], wait["n"])
     made.rows.append(StateWrite(answers.JOIN, answers.join_key(strand.run, strand.id, wait["n"]), value, expect=ABSENT))
 
 

@@ -92,11 +92,11 @@ class Machine:
         if strand.wait is not None and not strand.ended:
             if answer is None:
                 return
-            self._guarded(lambda: self._answer(answer))
+            self.guarded(lambda: self._answer(answer))
         while strand.state == READY and len(self.steps) < tasks_max:
-            self._guarded(self._tick)
+            self.guarded(self._tick)
 
-    def _guarded(self, act: Callable[[], None]) -> None:
+    def guarded(self, act: Callable[[], None]) -> None:
         try:
             act()
         except Fault as error:
@@ -134,7 +134,7 @@ class Machine:
             del frame["due"]
             frame.pop("attempt_due")
             self._settle_waiting()
-            self._guarded(lambda: self._offer(error))
+            self.guarded(lambda: self._offer(error))
             return
         if frame["k"] == "task":
             self._drop(error)

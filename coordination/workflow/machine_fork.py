@@ -1,11 +1,13 @@
 """The `fork` task: every branch becomes a strand of its own, so that branches run on different workers; the task waits for them."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from coordination.workflow.faults import fault
 from coordination.workflow.plan import Task
 from coordination.workflow.source import pointer
-from coordination.workflow.strand import Frame, Strand
+from coordination.workflow.strand import FAULTED, Frame, Strand
+from kg.values import Json
 
 if TYPE_CHECKING:
     from coordination.workflow.machine import Machine
@@ -41,3 +43,54 @@ def branches(machine: "Machine") -> list[Strand]:
         )
         for index in range(len(machine.setting.plan.tasks(reference)))
     ]
+
+
+def meeting(count: int, compete: bool, number: int) -> dict[str, Any]:
+    """Where the branches of a fork meet, before any has ended."""
+    return {"left": count, "won": None, "failed": None, "compete": compete, "wait": number}
+
+
+def branch_ended(value: Mapping[str, Any], branch: Strand) -> dict[str, Any]:
+    """What a branch that ended leaves where the branches meet."""
+    made = dict(value)
+    made["left"] -= 1
+    name = "failed" if branch.state == FAULTED else "won"
+    if made[name] is None:
+        made[name] = branch.branch
+    return made
+
+
+def settled(value: Mapping[str, Any], compete: bool) -> bool:
+    """Whether the branches met: all ended, or one decided it."""
+    return value["left"] == 0 or (value["won"] is not None if compete else value["failed"] is not None)
+
+
+def decider(value: Mapping[str, Any], compete: bool) -> int | None:
+    """Which branch decided it alone, None where all count."""
+    won, failed = value["won"], value["failed"]
+    return won if compete and won is not None else failed
+
+
+def met(context: Json, branches: Sequence[Strand], alone: bool) -> dict[str, Any]:
+    """The answer to a fork: of the branch that decided it alone, or of all in their order."""
+    if alone:
+        (branch,) = branches
+        if branch.state == FAULTED:
+            return {"problem": branch.problem}
+        return {"output": branch.data, "context": branch.context}
+    return {"output": [branch.data for branch in branches], "context": _merged(context, branches)}
+
+
+def _merged(before: Json, branches: Sequence[Strand]) -> Json:
+    """The context after branches that each had a copy: what a branch changed stands, a later branch over an earlier."""
+    context = before
+    for branch in branches:
+        if branch.context == before:
+            continue
+        if isinstance(context, dict) and isinstance(branch.context, dict):
+            old = before if isinstance(before, dict) else {}
+            changed = {name: item for name, item in branch.context.items() if name not in old or old[name] != item}
+            context = {**context, **changed}
+        else:
+            context = branch.context
+    return context
