@@ -6,16 +6,18 @@ that begins an effect expects them, so what was decided on is what holds. I5, I6
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final, cast
 
-from coordination import claims, effects
+from coordination import claims, effects, switches
 from coordination.proposals import GRAPH, Proposal
+from coordination.starters import starter
 from governance import approvals as answering
-from governance import budgets, controls
+from governance import budgets, throttles
 from governance.budgets import Budget, Plan
+from governance.controls import Standing
 from governance.decide import decide_over
 from governance.decisions import record, requirements
 from governance.errors import PrincipalError
@@ -23,6 +25,7 @@ from governance.principals import Principal, load_principal
 from governance.quorum import satisfied
 from governance.rulebook import RuleBook
 from governance.rules import BOOK, load_rules
+from governance.throttles import Room
 from governance.verdict import Approved, Request, Requirement, Resource, Verdict
 from kg.clock import Clock
 from kg.model import ABSENT, Close, Entity, Input, Link, Put, Write
@@ -35,7 +38,7 @@ DECISIONS_MAX: Final = 100
 #: Entities beyond the target that one proposal may touch.
 TOUCHED_MAX: Final = 200
 #: Ids that the platform makes from names; whoever took one first would keep a rule, a switch or an answer from being.
-RESERVED: Final = ("approval-", "budget-", "claim-", "control-", "ontology-", "rule-")
+RESERVED: Final = ("approval-", "budget-", "claim-", "conflicts-", "control-", "ontology-", "rule-")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +55,7 @@ class Basis:
 
     `gone` says in words why the proposal has no basis any more, `held` which control holds it, `refused` why it is denied whatever
     the rules say; each is empty where that is not so. `touched` are the other entities that its writes would change;
-    `latency` is the microseconds that judging took; `budgets` are those from which the effect takes, `claimed` says who else
+    `standing` is what the controls say; `latency` is the microseconds that judging took; `budgets` are those from which the effect takes, `claimed` says who else
     holds what it would change.
     """
 
@@ -67,6 +70,7 @@ class Basis:
     latency: int = 0
     budgets: Sequence[Budget] = ()
     claimed: str = ""
+    standing: Standing = field(default_factory=Standing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +101,8 @@ class Gate:
 
     def held(self, agent: str, department: str | None) -> str | None:
         """Why this agent may not begin anything now, None where it may."""
-        runs, _ = controls.expects(self.store, agent, department)
-        return None if runs else _held(agent)
+        held = switches.over_agent(self.store, agent, department).held
+        return switches.words(agent, held) if held else None
 
     def basis(self, proposal: Proposal) -> Basis:
         """Everything to decide on, as it is now."""
@@ -106,12 +110,12 @@ class Gate:
         # Versions first, content after: a change in between makes the commit fail, never pass.
         claimed = claims.claim_id(target)
         there = self.store.get([BOOK, budgets.BOOK, claimed, target, *proposal.expects])
-        runs, versions = controls.expects(self.store, agent, proposal.text("department") or None)
+        standing = switches.over(self.store, proposal)
         rules = load_rules(self.store, self.ontology, self.clock.now())
         fixed = {id: there[id].version if id in there else 0 for id in (BOOK, budgets.BOOK, claimed)}
-        expects = {**versions, **fixed}
+        expects = {**standing.versions, **fixed}
         resource: Entity | Resource | None = there.get(target) or self._created(proposal, target)
-        principal, refused = self._principal(agent, expects)
+        principal, refused = self._principals(proposal, expects)
         if isinstance(resource, Entity):
             expects[target] = resource.version
         gone = _gone(proposal, there, resource)
@@ -130,9 +134,10 @@ class Gate:
             touched,
             refused=refused or platform,
             gone=gone,
-            held="" if runs else _held(agent),
+            held=switches.words(agent, standing.held) if standing.held else "",
             budgets=self._budgets(proposal) if budgets.BOOK in there else (),
             claimed=claims.blocking(known, own, self.clock.now()),
+            standing=standing,
         )
 
     def judge(self, proposal: Proposal, basis: Basis, approvals: Sequence[Approved]) -> Verdict:
@@ -160,10 +165,14 @@ class Gate:
                 planned = budgets.plan(self.store, now, id, basis.budgets, wants, held=held, grant=True)
         return planned
 
+    def room(self, proposal: Proposal, basis: Basis) -> Room:
+        """What beginning the effect counts against the throttles over it; what leaves nothing counts nothing."""
+        return Room() if proposal.sandbox else throttles.room(self.store, self.clock.now(), basis.standing.throttles)
+
     def hopeless(self, proposal: Proposal) -> bool:
         """Whether the rules deny a proposal now, so that it can beat nobody."""
         basis = self.basis(proposal)
-        return bool(basis.gone) or self.judge(proposal, basis, ()).outcome == "deny"
+        return bool(basis.gone or basis.standing.shadow) or self.judge(proposal, basis, ()).outcome == "deny"
 
     def record(self, proposal: Proposal, basis: Basis, verdict: Verdict) -> Recorded:
         """A decision about to be committed."""
@@ -239,9 +248,32 @@ class Gate:
         edges = self.store.expand([proposal.id], "decidedBy", first=DECISIONS_MAX)[proposal.id]
         return [edge.entity for edge in edges]
 
-    def _principal(self, agent: str, expects: dict[str, int]) -> tuple[Principal, str]:
+    def _principals(self, proposal: Proposal, expects: dict[str, int]) -> tuple[Principal, str]:
+        """The agent, acting for whoever started its run; of a merged proposal for the other agents too. All must be allowed it."""
+        agent, run = proposal.text("agent"), proposal.text("run")
+        behalf: Principal | None = None
+        if run:
+            # INVARIANT I5: whoever started a run stands behind what it proposes, so no identity of theirs approves it.
+            try:
+                behalf = starter(self.store, run)
+            except PrincipalError as error:
+                return Principal("Agent", agent), str(error)
+            self._held_as_read(behalf, expects)
+        for name in proposal.texts("partners"):
+            if name != agent:
+                behalf, refused = self._principal(name, expects, behalf)
+                if refused:
+                    return behalf, refused
+        return self._principal(agent, expects, behalf)
+
+    def _held_as_read(self, behalf: Principal | None, expects: dict[str, int]) -> None:
+        links = behalf.chain() if behalf is not None else ()
+        found = self.store.get([link.entity for link in links if link.entity is not None])
+        expects |= {id: entity.version for id, entity in found.items()}
+
+    def _principal(self, agent: str, expects: dict[str, int], behalf: Principal | None = None) -> tuple[Principal, str]:
         try:
-            principal = load_principal(self.store, f'Agent::"{agent}"')
+            principal = load_principal(self.store, f'Agent::"{agent}"', on_behalf_of=behalf)
         except PrincipalError as error:
             return Principal("Agent", agent), str(error)
         if principal.entity is not None:
@@ -280,10 +312,6 @@ def _wants(proposal: Proposal) -> dict[str, Decimal]:
     amount = proposal.amount
     money = {f"money:{amount.currency}": amount.amount} if amount is not None and amount.amount > 0 else {}
     return {"calls": Decimal(1), **money}
-
-
-def _held(agent: str) -> str:
-    return f"agent {agent} is held by a control; it goes on when the control is set to run"
 
 
 def _subject(write: Write) -> str:

@@ -18,8 +18,9 @@ from coordination.runs.calls_asking import Asking
 from coordination.runs.calls_outward import Outward, proposed
 from coordination.runs.definitions import acts_as
 from coordination.runs.parking import AWAITED
-from coordination.runs.rows import key
 from coordination.runs.recommending import recommended, worded
+from coordination.runs.rows import key
+from coordination.starters import starter
 from coordination.workflow.durations import microseconds
 from coordination.workflow.faults import fault
 from governance.approvals import answers, given
@@ -127,14 +128,13 @@ class ApproveCall:
             raise fault("configuration", "`call: approve` needs `approvers`, roles with how many of each")
         try:
             counts = {str(role): int(count) for role, count in approvers.items()}
-            starter = load_principal(self.outward.store, call.run.text("onBehalfOf") or call.run.text("startedBy"))
-        except PrincipalError:
-            starter = None
         except (TypeError, ValueError) as error:
             raise fault("configuration", f"`approvers` must be whole numbers by role: {error}") from error
         try:
+            # INVARIANT I5: whoever started the run asks through it, so no identity of theirs answers.
+            behalf = starter(self.outward.store, call.run.id)
             principal = load_principal(
-                self.outward.store, f'Agent::"{acts_as(call.plan.document)}"', on_behalf_of=starter
+                self.outward.store, f'Agent::"{acts_as(call.plan.document)}"', on_behalf_of=behalf
             )
         except PrincipalError as error:
             raise fault("authorization", str(error)) from error
@@ -167,7 +167,9 @@ class ApproveCall:
             ).problem  # fmt: skip
             return {"problem": problem}
         decision = store.get([id])[id]
-        approved = given(store, self.outward.clock, id)
+        own = frozenset(map(str, decision.get("proposers", ())))
+        # INVARIANT I5: as the approvers are now, whatever they were when they answered.
+        approved = [item for item in given(store, self.outward.clock, id) if not item.by.identities() & own]
         if all(satisfied(item, approved) for item in requirements(decision)):
             return {"output": {"approved": True, "by": sorted(item.by.uid for item in approved), "decision": id}}
         expires = decision.get("expires")

@@ -30,8 +30,12 @@ from tests.conformance.workflow_services import DESCRIPTION
 from tests.coordination.plant import AUTHOR, Scripted, ontology, populate
 from tests.oracles.graph import DictStore
 from tests.parts import ManualClock
+from tests.runs.works import STARTERS_MAY
 
-RULES = ('@id("agents-may") permit(principal in Role::"agents", action == Action::"apply", resource);',)
+RULES = (
+    '@id("agents-may") permit(principal in Role::"agents", action == Action::"apply", resource);',
+    STARTERS_MAY,
+)
 #: Due times that one scenario may pass.
 JUMPS_MAX = 1_000
 RUN = "run"

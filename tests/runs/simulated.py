@@ -18,10 +18,13 @@ from kg.model import Op, Where
 from tests.coordination.plant import AUTHOR, Scripted, ontology, populate
 from tests.oracles.graph import DictStore
 from tests.parts import ManualClock
-from tests.runs.works import document
+from tests.runs.works import ANNA, STARTERS_MAY, document
 from tests.simulation.world import Outside
 
-RULES = ('@id("agents-may") permit(principal in Role::"agents", action == Action::"apply", resource);',)
+RULES = (
+    '@id("agents-may") permit(principal in Role::"agents", action == Action::"apply", resource);',
+    STARTERS_MAY,
+)
 CHILD = "do: [{w: {wait: {seconds: 2}}}, {a: {call: inc, with: {x: '${ .n }'}}}]"
 MAIN = """
 do:
@@ -144,15 +147,15 @@ class Lives:
 
     def _start(self, run: str) -> Callable[[Runtime], None]:
         def order(runtime: Runtime) -> None:
-            runtime.engine.start(self.workflow, {"n": 1}, AUTHOR.uid, id=run)
+            runtime.engine.start(self.workflow, {"n": 1}, ANNA, id=run)
 
         return order
 
     def _held(self, run: str) -> Callable[[Runtime], None]:
-        return lambda runtime: runtime.engine.pause(run, AUTHOR.uid)
+        return lambda runtime: runtime.engine.pause(run, ANNA)
 
     def _let_go(self, run: str) -> Callable[[Runtime], None]:
-        return lambda runtime: runtime.engine.resume(run, AUTHOR.uid)
+        return lambda runtime: runtime.engine.resume(run, ANNA)
 
     def _signal(self, run: str, event: str) -> Callable[[Runtime], None]:
         def order(runtime: Runtime) -> None:
@@ -167,7 +170,7 @@ class Lives:
         for _ in range(60):
             for run in RUNS:
                 if runtime.engine.run(run).state == "suspended":
-                    runtime.engine.resume(run, AUTHOR.uid)
+                    runtime.engine.resume(run, ANNA)
                 if not runtime.engine.run(run).ended:
                     for event in ("e1", "e2"):
                         self._signal(run, event)(runtime)

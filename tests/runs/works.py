@@ -20,6 +20,8 @@ from tests.parts import ManualClock
 
 ANNA = 'User::"anna"'
 HEAD = "document: {dsl: '1.0.3', namespace: test, name: %s, version: '1.0.0'}\n"
+#: Whoever starts a run must be allowed what it does.
+STARTERS_MAY = '@id("managers-may") permit(principal in Role::"managers", action == Action::"apply", resource);'
 NO_CALLER: Sequence[Effector] = ()
 
 
@@ -93,7 +95,7 @@ class Works:
 def works(
     workflows: Workflows | None = None, *, effectors: Sequence[Effector] = NO_CALLER,
     store: Callable[[Any], GraphStore] | None = None,
-    cards: Mapping[str, Any] | None = None, acts: Mapping[str, Any] | None = None, rules: Sequence[str] = RULES,
+    cards: Mapping[str, Any] | None = None, acts: Mapping[str, Any] | None = None, rules: Sequence[str] = (*RULES, STARTERS_MAY),
     bounds: Bounds | None = None, seed: int = 7,
 ) -> Iterator[Works]:  # fmt: skip
     """A runtime that is closed at the end."""
