@@ -35,6 +35,10 @@ class Check:
         return {name: value for name, value in made.items() if value not in (None, 0)}
 
 
+#: Every answer is good.
+ANY: Final = Check()
+
+
 @dataclass(frozen=True, slots=True)
 class Person:
     """Who decides where no answer was good enough: roles with how many of each, what they are recommended, and its risk.
@@ -60,7 +64,7 @@ class Ask:
 
     agent: str
     task: str = ""
-    check: Check = Check()
+    check: Check = ANY
     evaluator: str = ""
     retries: int = 1
     delay: Duration = 0

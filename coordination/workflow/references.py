@@ -15,8 +15,9 @@ from coordination.workflow.tasks import PROTOCOLS
 from coordination.workflow.walk import Entry, entries
 from kg.values import Json
 
-#: The functions of the platform: an agent acts, people approve, an effect happens, the graph is read, registered Python runs.
-PLATFORM_FUNCTIONS: Final = ("agent", "approve", "effect", "query", "function")
+#: The functions of the platform: an agent acts or answers, people approve, an effect happens or is undone, the graph is read, bids
+#: are allocated, registered Python runs.
+PLATFORM_FUNCTIONS: Final = ("agent", "approve", "effect", "compensate", "query", "allocate", "function")
 #: The arguments that the specification gives to expressions.
 ARGUMENTS: Final = ("context", "input", "output", "secrets", "authorization", "task", "workflow", "runtime")
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")

@@ -1,0 +1,58 @@
+"""Debate: each sees what was said; agreement ends it early, else the judge decides once the rounds are over."""
+
+from typing import Any
+
+from coordination.acting import Answer, Assignment
+from coordination.errors import AnswerError
+from coordination.patterns.about import About
+from coordination.patterns.asking import Ask
+from coordination.patterns.debate import Debate, debate
+from tests.patterns.team import answered, same_after_crashes, says, team
+
+DEBATERS = (Ask("pro", retries=0), Ask("contra", retries=0))
+
+
+def stubborn(position: str) -> Any:
+    return lambda assignment: answered({"position": position, "argument": f"round {len(assignment.data['said'])}"})
+
+
+def convinced(assignment: Assignment) -> Answer:
+    said = assignment.data["said"]
+    return answered({"position": "no" if not said else said[-1][0]["position"]})
+
+
+def silent(assignment: Assignment) -> Answer:
+    raise AnswerError("nothing to say")
+
+
+def document(rounds: int = 3) -> Any:
+    return debate(Debate(About("debate"), DEBATERS, Ask("judge"), rounds))
+
+
+def test_agreement_ends_it_and_no_judge_is_asked() -> None:
+    with team({"pro": stubborn("yes"), "contra": convinced}) as here:
+        here.start(document(), {"task": "buy?"})
+        output = here.output()
+        assert (output["output"], output["agreed"], output["rounds"]) == ("yes", True, 2)
+        assert [[item["position"] for item in said] for said in output["said"]] == [["yes", "no"], ["yes", "yes"]]
+
+
+def test_the_judge_decides_after_the_last_round() -> None:
+    with team({"pro": stubborn("yes"), "contra": stubborn("no"), "judge": says("wait")}) as here:
+        here.start(document(2), {"task": "buy?"})
+        output = here.output()
+        assert (output["output"], output["agreed"], output["rounds"]) == ("wait", False, 2)
+        assert len(here.found("AgentAnswer", agent="pro")) == 2
+
+
+def test_one_silent_debater_does_not_end_it_and_all_silent_do() -> None:
+    with team({"pro": stubborn("yes"), "contra": silent}) as here:
+        here.start(document(1), {"task": "buy?"})
+        assert here.output()["output"] == "yes"
+    with team({"pro": silent, "contra": silent}) as here:
+        here.start(document(), {"task": "buy?"})
+        assert here.error()["title"] == "Silence"
+
+
+def test_the_same_after_a_crash_at_any_commit() -> None:
+    same_after_crashes(lambda: team({"pro": stubborn("yes"), "contra": convinced}), document(), {"task": "?"}, every=3)

@@ -1,0 +1,63 @@
+"""Map-reduce: every item once, in its place, however the lanes run; failures are counted against their bound."""
+
+from typing import Any
+
+from coordination.acting import Answer, Assignment
+from coordination.errors import AnswerError
+from coordination.patterns.about import About
+from coordination.patterns.asking import Ask
+from coordination.patterns.reduction import MapReduce, map_reduce
+from tests.patterns.team import answered, same_after_crashes, team
+
+
+def square(assignment: Assignment) -> Answer:
+    if assignment.data["item"] == 13:
+        raise AnswerError("unlucky")
+    return answered(assignment.data["item"] ** 2)
+
+
+def total(assignment: Assignment) -> Answer:
+    return answered(sum(item for item in assignment.data["results"] if item is not None))
+
+
+REPLIES: dict[str, Any] = {"square": square, "total": total}
+
+
+def document(**more: Any) -> Any:
+    return map_reduce(MapReduce(About("squares"), Ask("square", retries=0), Ask("total"), **{"lanes": 3, **more}))
+
+
+def test_every_item_once_and_in_its_place() -> None:
+    with team(REPLIES) as here:
+        here.start(document(), {"task": "square", "items": list(range(8))})
+        assert here.output() == {"output": 140, "results": [0, 1, 4, 9, 16, 25, 36, 49], "failed": []}
+        assert len(here.found("AgentAnswer", agent="square")) == 8
+
+
+def test_no_items_and_fewer_items_than_lanes() -> None:
+    for items, output in (([], 0), ([3], 9)):
+        with team(REPLIES) as here:
+            here.start(document(), {"task": "square", "items": items})
+            assert here.output()["output"] == output
+
+
+def test_failures_up_to_the_bound() -> None:
+    with team(REPLIES) as here:
+        here.start(document(failures_max=1), {"task": "square", "items": [1, 13, 2]})
+        output = here.output()
+        assert output["results"] == [1, None, 4]
+        assert [(item["index"], item["failed"]["detail"]) for item in output["failed"]] == [(1, "unlucky")]
+    with team(REPLIES) as here:
+        here.start(document(), {"task": "square", "items": [1, 13, 2]})
+        assert here.error()["title"] == "Too Many Failures"
+
+
+def test_too_many_items_are_refused_before_anything_is_done() -> None:
+    with team(REPLIES) as here:
+        here.start(document(items_max=2), {"task": "square", "items": [1, 2, 3]})
+        assert "too long" in here.error()["detail"]
+        assert not here.found("AgentAnswer")
+
+
+def test_the_same_after_a_crash_at_any_commit() -> None:
+    same_after_crashes(lambda: team(REPLIES), document(), {"task": "square", "items": [1, 2, 3, 4]}, every=4)

@@ -1,0 +1,62 @@
+"""Evaluator-optimiser: the writer hears what to better; accepted ends it, the bound ends it too."""
+
+from typing import Any
+
+from coordination.acting import Answer, Assignment
+from coordination.patterns.about import About
+from coordination.patterns.asking import Ask, Person
+from coordination.patterns.refinement import Refinement, refinement
+from tests.patterns.team import answered, same_after_crashes, team
+
+
+def writer(assignment: Assignment) -> Answer:
+    said = assignment.data["feedback"]
+    return answered("short" if said is None else f"{assignment.data['draft']} {said}")
+
+
+def judge(least: int) -> Any:
+    def judged(assignment: Assignment) -> Answer:
+        words = len(assignment.data["draft"].split())
+        return answered({"accepted": words >= least, "reason": "longer", "score": words})
+
+    return judged
+
+
+def document(**more: Any) -> Any:
+    return refinement(Refinement(About("refine"), Ask("writer"), Ask("judge"), **more))
+
+
+def test_it_betters_until_it_is_accepted() -> None:
+    with team({"writer": writer, "judge": judge(3)}) as here:
+        here.start(document(), {"task": "write"})
+        assert here.output() == {
+            "output": "short longer longer", "accepted": True, "score": 3, "rounds": 3, "feedback": "longer"
+        }  # fmt: skip
+
+
+def test_the_rounds_are_bounded() -> None:
+    with team({"writer": writer, "judge": judge(9)}) as here:
+        here.start(document(rounds=2), {"task": "write"})
+        assert here.error()["title"] == "Not Accepted"
+        assert here.error()["detail"] == "after 2 rounds the evaluator still says: longer"
+        assert len(here.found("AgentAnswer", agent="writer")) == 2
+
+
+def test_the_best_may_do_though_a_later_one_is_worse() -> None:
+    drafts = iter(["a b", "a b c", "a"])
+    with team({"writer": lambda _: answered(next(drafts)), "judge": judge(9)}) as here:
+        here.start(document(best_will_do=True), {"task": "write"})
+        output = here.output()
+        assert (output["output"], output["accepted"], output["score"]) == ("a b c", False, 3)
+
+
+def test_a_person_may_take_the_best() -> None:
+    person = Person({"managers": 1}, "Take the best draft", "it is short", "${ .before.best.draft }")
+    with team({"writer": writer, "judge": judge(9)}) as here:
+        here.start(document(rounds=1, person=person), {"task": "write"})
+        here.decide()
+        assert here.output()["output"] == "short"
+
+
+def test_the_same_after_a_crash_at_any_commit() -> None:
+    same_after_crashes(lambda: team({"writer": writer, "judge": judge(2)}), document(), {"task": "write"}, every=2)

@@ -1,0 +1,89 @@
+"""Vote: what wins follows from the ballots alone; a tie goes to whoever is named, and a vote for no option counts for nobody."""
+
+from itertools import permutations
+from typing import Any
+
+import pytest
+
+from coordination.patterns.about import About
+from coordination.patterns.asking import Ask, Person
+from coordination.patterns.voting import Rule, Vote, vote
+from tests.patterns.team import answered, same_after_crashes, says, team
+
+OPTIONS = ("grant", "refuse", "ask")
+
+
+def ballot(choice: str, confidence: str = "0.9") -> Any:
+    return says({"choice": choice}, confidence)
+
+
+def document(count: int, **more: Any) -> Any:
+    voters = tuple(Ask(f"voter-{n}", retries=0) for n in range(count))
+    return vote(Vote(About("vote"), voters, OPTIONS, **more))
+
+
+def held(ballots: list[Any], **more: Any) -> Any:
+    with team({f"voter-{n}": reply for n, reply in enumerate(ballots)}) as here:
+        here.start(document(len(ballots), **more), {"task": "credit for c-1"})
+        return here.output() if here.state() == "completed" else here.error()
+
+
+def test_the_majority_wins_whoever_votes_first() -> None:
+    for order in permutations(["grant", "grant", "refuse"]):
+        output = held([ballot(choice) for choice in order])
+        assert output["choice"] == "grant"
+        assert output["tally"] == [
+            {"choice": "grant", "votes": 2, "weight": 2}, {"choice": "refuse", "votes": 1, "weight": 1}
+        ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("rule", "choices", "won"),
+    [
+        ("plurality", ["grant", "grant", "refuse", "ask", "ask", "grant", "refuse"], "grant"),
+        ("majority", ["grant", "grant", "refuse", "ask"], None),
+        ("majority", ["grant", "grant", "grant", "refuse"], "grant"),
+        ("two-thirds", ["grant", "grant", "refuse"], "grant"),
+        ("two-thirds", ["grant", "grant", "grant", "refuse", "refuse"], None),
+        ("unanimous", ["grant", "grant"], "grant"),
+        ("unanimous", ["grant", "ask"], None),
+        ("plurality", ["grant", "ask"], None),
+    ],
+)
+def test_rules(rule: Rule, choices: list[str], won: str | None) -> None:
+    output = held([ballot(choice) for choice in choices], rule=rule)
+    if won is None:
+        assert output["title"] == "No Majority"
+    else:
+        assert output["choice"] == won
+
+
+def test_weighted_by_confidence() -> None:
+    assert (
+        held([ballot("grant", "0.3"), ballot("grant", "0.3"), ballot("refuse", "0.9")], weighted=True)["choice"]
+        == "refuse"
+    )
+
+
+def test_a_vote_for_no_option_counts_for_nobody() -> None:
+    output = held([ballot("grant"), ballot("maybe"), ballot("grant")], quorum=2)
+    assert output["choice"] == "grant"
+    assert [item["agent"] for item in output["failed"]] == ["voter-1"]
+    assert held([ballot("grant"), ballot("maybe")])["title"] == "No Quorum"
+
+
+def test_a_tie_is_broken_by_who_is_named() -> None:
+    ballots = {"voter-0": ballot("grant"), "voter-1": ballot("refuse")}
+    with team({**ballots, "chair": says({"choice": "ask"})}) as here:
+        here.start(document(2, tie_breaker=Ask("chair")), {"task": "credit"})
+        assert here.output()["choice"] == "ask"
+    person = Person({"managers": 1}, "Refuse", "a good customer may be lost", "refuse", ("grant",))
+    with team(ballots) as here:
+        here.start(document(2, person=person), {"task": "credit"})
+        assert here.decide()["rationale"] == "no option won: grant 1, refuse 1"
+        assert here.output()["choice"] == "refuse"
+
+
+def test_the_same_after_a_crash_at_any_commit() -> None:
+    ballots = {"voter-0": ballot("grant"), "voter-1": ballot("refuse"), "chair": lambda _: answered({"choice": "ask"})}
+    same_after_crashes(lambda: team(ballots), document(2, tie_breaker=Ask("chair")), {"task": "credit"}, every=2)
