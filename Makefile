@@ -4,7 +4,7 @@ PY := .venv/bin/python
 ONLY ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup env demo demo-servers test check lint types layers docs serve bench soak conformance services services-stop lock clean
+.PHONY: help setup env demo demo-servers test check lint types layers docs serve bench soak crash-matrix conformance services services-stop lock clean
 
 help: ## what can be typed here
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -47,6 +47,9 @@ bench: setup ## every benchmark beside its floor (ONLY=name for one)
 
 soak: setup ## changes under load with random kills (MINUTES=2, BROKER=redis or rabbitmq)
 	@$(PY) -m benchmarks.soak --minutes $(or $(MINUTES),2) --broker $(or $(BROKER),redis)
+
+crash-matrix: setup ## kill -9 at every boundary of an effect, on SQLite and Neo4j, beside LangGraph and DBOS
+	@$(PY) -m benchmarks.crash $(ARGS)
 
 conformance: setup ## every outside suite (ONLY=name for one)
 	@$(PY) -m tests.conformance $(ONLY)

@@ -1,0 +1,42 @@
+"""The crash matrix of `make crash-matrix`: every boundary and effect on SQLite; on Neo4j every boundary with one effect each."""
+
+from itertools import cycle
+from pathlib import Path
+
+import pytest
+
+from benchmarks.crash import matrix
+from benchmarks.crash.__main__ import table, wrong
+from benchmarks.crash.lives import EFFECTS
+from benchmarks.crash.matrix import BOUNDARIES, Cell, verdict
+from tests.services.server import running
+
+
+@pytest.mark.slow
+def test_nothing_is_lost_and_nothing_happens_twice_on_sqlite(tmp_path: Path) -> None:
+    cells = matrix.embedded(tmp_path)
+    assert {(cell.effect, cell.boundary) for cell in cells} == {(e, b) for e in EFFECTS for b in BOUNDARIES}
+    assert not wrong(cells), table(cells, {})
+    assert all(cell.killed or cell.boundary == "lease expired while paused" for cell in cells)
+    unsure = [cell for cell in cells if cell.effect == "webhook without key" and cell.boundary != "in commit"]
+    assert all(cell.verdict == "in doubt" for cell in unsure), table(cells, {})
+
+
+@pytest.mark.slow
+def test_nothing_is_lost_and_nothing_happens_twice_on_neo4j(tmp_path: Path) -> None:
+    chosen = list(zip(cycle(EFFECTS), BOUNDARIES, strict=False))
+    cells = matrix.on_server(tmp_path, running("neo4j"), chosen)
+    assert len(cells) == len(BOUNDARIES)
+    assert not wrong(cells), table(cells, {})
+
+
+def test_what_is_counted_decides() -> None:
+    assert verdict("sql", 1, "done, run completed") == "once"
+    assert verdict("sql", 2, "done, run completed") == "DOUBLED"
+    assert verdict("sql", 0, "done, run completed") == "LOST"
+    assert verdict("sql", 1, "in_doubt, run waiting") == "LOST"
+    assert verdict("webhook without key", 1, "in_doubt, run waiting") == "in doubt"
+    assert verdict("webhook without key", 2, "in_doubt, run waiting") == "DOUBLED"
+    bad = Cell("noesis", "sqlite", "sql", "in commit", 2, "", "DOUBLED", 1)
+    assert wrong([bad]) == [bad]
+    assert "DOUBLED (2)" in table([bad], {})
