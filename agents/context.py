@@ -77,7 +77,7 @@ class Context:
 
     def history(self, id: str) -> tuple[Entity, ...]:
         """The versions of an entity up to the pinned position, oldest first."""
-        return tuple(version for version in self.reader.history(id) if version.since <= self.position)
+        return tuple(self._note([version for version in self.reader.history(id) if version.since <= self.position]))
 
     def search(self, text: str, classes: Sequence[str] = (), first: int = 10) -> tuple[Hit, ...]:
         """Entities near a text in meaning or words, best first; none where no search is wired."""

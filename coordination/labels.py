@@ -5,13 +5,16 @@ nothing: the View does, when somebody reads.
 """
 
 from collections.abc import Iterator
+from typing import Final
 
 from coordination.proposals import Draft
 from kg.model import Put
 from kg.ontology import Ontology
-from kg.reader import quotes
 from kg.store import GraphStore
-from kg.values import canonical
+from kg.values import Value, canonical, encode
+
+#: Characters from which a value is looked for in a text; shorter ones occur by chance.
+LONG: Final = 3
 
 
 def labels_of(store: GraphStore, ontology: Ontology, draft: Draft) -> tuple[str, ...]:
@@ -31,8 +34,15 @@ def _quoted(store: GraphStore, ontology: Ontology, draft: Draft) -> Iterator[str
     words = "\n".join((draft.rationale, *draft.alternatives, canonical(dict(draft.payload))))
     for entity in store.versions([(item.id, item.version) for item in draft.evidence]).values():
         for name, label in _labelled(ontology, entity.cls).items():
-            if quotes(words, entity.properties, frozenset({name})):
+            if name in entity.properties and _quotes(words, entity.properties[name]):
                 yield f"{label}@{entity.cls}"
+
+
+def _quotes(text: str, value: Value) -> bool:
+    """Whether a text holds a value, or an item of it, word for word."""
+    forms = [encode(item) for item in (value if isinstance(value, tuple) else (value,))]
+    shown = [str(next(iter(form.values()), "")) if isinstance(form, dict) else str(form) for form in forms]
+    return any(len(one) >= LONG and one in text for one in shown)
 
 
 def _labelled(ontology: Ontology, cls: str) -> dict[str, str]:

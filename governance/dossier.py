@@ -11,6 +11,7 @@ from typing import Final
 
 from governance.errors import DossierError
 from kg.model import Cause, Change, Direction, Entity, Op, Order, Where
+from kg.reader import Reader
 from kg.store import PAGE_MAX, GraphStore
 from kg.view import View
 
@@ -134,6 +135,7 @@ class _Reader:
     def __init__(self, store: GraphStore, view: View) -> None:
         self._store = store
         self._view = view
+        self._reader = Reader(store, view)
 
     def case(self, decision: Entity) -> Case:
         """Everything behind and after one decision."""
@@ -173,8 +175,11 @@ class _Reader:
             id, _, version = str(name).rpartition("@")
             if version.isdigit():
                 wanted.append((id, int(version)))
-        found = self._store.versions(wanted)
-        return self._see(case, [found[key] for key in wanted if key in found])
+        # INVARIANT I10: a version of then is not shown of what `get` denies now.
+        found = self._reader.versions(wanted)
+        shown = [found[key] for key in wanted if key in found]
+        case.withheld += len(self._store.versions(wanted)) - len(shown)
+        return shown
 
     def _near(self, case: Case, id: str, relation: str, direction: Direction) -> list[Entity]:
         edges = self._store.expand([id], relation, direction, first=RELATED_MAX)[id]

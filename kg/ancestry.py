@@ -102,7 +102,11 @@ class Ancestry:
         """Note which versions of the level that is not read any more are wholly open to the reader."""
         stored = self._store.versions(unread[:ENTITIES_MAX])
         seen = self._view.see(list(stored.values()))
-        self._open |= {key: s is not None and not s.masked for key, s in zip(stored, seen, strict=True)}
+        denied = self._denied(sorted({id for id, _ in stored}))
+        # INVARIANT I10: words about what is denied now are not told because an older version was open.
+        self._open |= {
+            key: s is not None and not s.masked and key[0] not in denied for key, s in zip(stored, seen, strict=True)
+        }
 
     def open(self, key: Key) -> bool:
         """Whether the reader may see this version with every property; what was never read counts as not."""
@@ -138,9 +142,11 @@ class Ancestry:
         return list(setting)
 
     def _denied(self, ids: Sequence[str]) -> set[str]:
-        current = self._store.get(ids)
-        seen = self._view.see(list(current.values()))
-        return {id for id, entity in zip(current, seen, strict=True) if entity is None}
+        """Those ids whose newest version, the closing one of what is gone, the View denies."""
+        newest = list(self._store.get(ids).values())
+        gone = sorted(set(ids) - {entity.id for entity in newest})
+        newest += [versions[-1] for id in gone if (versions := self._store.history(id))]
+        return {entity.id for entity, seen in zip(newest, self._view.see(newest), strict=True) if seen is None}
 
     def _changes_at(self, positions: set[int]) -> dict[int, Change]:
         """The changes at these positions; near ones are read in one call."""

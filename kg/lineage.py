@@ -13,7 +13,7 @@ from kg.ancestry import VERSIONS_MAX, Ancestry, Facts, Key, Setter
 from kg.errors import InputError
 from kg.model import Cause, Entity
 from kg.prov import prov_json
-from kg.reader import quotes
+from kg.reader import tells
 from kg.store import GraphStore
 from kg.values import Json, Value, encode, encode_properties, instant
 from kg.view import View
@@ -79,12 +79,12 @@ class _Drawing:
         top = Why(f"entity:{key[0]}@{key[1]}", "entity", _label(seen), details=_details(seen), via=via)
         if not self._first(top.node):
             return replace(top, repeated=True)
-        children = [self._change(facts.stored, seen, setter) for setter in facts.setters]
+        children = [self._change(seen, setter) for setter in facts.setters]
         children += [self.entity(end, name) for name, end in facts.related]
         children += _older(facts)
         return replace(top, children=tuple(children))
 
-    def _change(self, stored: Entity, seen: Entity, setter: Setter) -> Why:
+    def _change(self, seen: Entity, setter: Setter) -> Why:
         change = setter.change
         cause = self._cause(setter)
         if setter.secret:
@@ -98,7 +98,7 @@ class _Drawing:
         details |= {"subject": change.subject, "version": change.version, "set": encode_properties(shown)}
         children = [cause]
         if change.origin is not None:
-            if quotes(change.origin, stored.properties, seen.masked):
+            if not tells(seen):
                 record = Why("", "record", WITHHELD, via="hadPrimarySource", withheld=True)
             else:
                 record = Why(f"record:{change.origin}", "record", f"record {change.origin}", via="hadPrimarySource")

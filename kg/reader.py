@@ -14,7 +14,6 @@ from kg.errors import ScanLimitError
 from kg.model import Change, Cursor, Direction, Edge, Entity, Order, Page, Relation, Where
 from kg.paths import visible_paths
 from kg.store import PAGE_MAX, GraphStore
-from kg.values import Value, encode
 from kg.view import View
 
 #: Stored rows that one call looks at to fill a page from what is visible.
@@ -33,15 +32,12 @@ class Feed:
     position: int
 
 
-def quotes(text: str, hidden: Mapping[str, Value], names: frozenset[str]) -> bool:
-    """Whether a text holds one of the named values word for word."""
-    values = (hidden[name] for name in names if name in hidden)
-    return any(len(shown) > 2 and shown in text for shown in (_shown(value) for value in values))
+def tells(seen: Entity) -> bool:
+    """Whether the origin of a version may be told: not where anything is masked, for the source's key may repeat it.
 
-
-def _shown(value: Value) -> str:
-    form = encode(value)
-    return next(iter(form.values()), "") if isinstance(form, dict) else str(form)
+    It does not depend on the values: an origin that is withheld only where it matches would answer guesses.
+    """
+    return not seen.masked
 
 
 class Reader:
@@ -63,10 +59,11 @@ class Reader:
     def _see(self, entities: Sequence[Entity]) -> list[Entity | None]:
         """What the View shows of these; of the past only where it shows the newest version too."""
         seen = self.view.see(entities)
-        if self.at is None or self._store.head().position == self.at:
+        # A version that nothing has followed is the newest, and the View was just asked about it.
+        ids = [entity.id for entity in seen if entity is not None and entity.until is not None]
+        if self.at is None or not ids:
             return seen
         # INVARIANT I10: what `get` denies now is not told through an earlier position either.
-        ids = [entity.id for entity in seen if entity is not None]
         hidden = self._hidden(ids) | self._hidden_closed(ids)
         return [None if entity is None or entity.id in hidden else entity for entity in seen]
 
@@ -196,11 +193,12 @@ class Reader:
         return [shown for version, shown in seen if shown is not None and (self.at is None or version.since <= self.at)]
 
     def versions(self, wanted: Sequence[tuple[str, int]]) -> dict[tuple[str, int], Entity]:
-        """Those of these exact versions that are visible, and whose entity's current version is not hidden."""
+        """Those of these exact versions that are visible, and whose entity's newest version is not hidden."""
         found = self._store.versions(wanted)
         if self.at is not None:
             found = {key: entity for key, entity in found.items() if entity.since <= self.at}
-        hidden = self._hidden([id for id, _ in found])
+        ids = [id for id, _ in found]
+        hidden = self._hidden(ids) | self._hidden_closed(ids)
         seen = zip(found, self.view.see(list(found.values())), strict=True)
         return {key: entity for key, entity in seen if entity is not None and key[0] not in hidden}
 
@@ -243,7 +241,6 @@ class Reader:
     def _changes(self, raw: Sequence[Change]) -> list[Change]:
         """Changes whose subject (and target) is visible, without the names of masked properties."""
         wanted = sorted({(c.subject, c.version) for c in raw if c.version})
-        stored = self._store.versions(wanted)
         seen = self.versions(wanted)
         ends = self.get(sorted({end for c in raw if c.relation is not None for end in (c.subject, c.target or "")}))
         shown: list[Change] = []
@@ -259,8 +256,7 @@ class Reader:
             named = tuple(name for name in change.changed if name not in masked)
             if change.changed and not named:
                 continue
-            secret = change.origin is not None and quotes(change.origin, stored[key].properties, masked)
-            shown.append(replace(change, changed=named, origin=None if secret else change.origin))
+            shown.append(replace(change, changed=named, origin=change.origin if tells(seen[key]) else None))
         return shown
 
 

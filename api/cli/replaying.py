@@ -15,6 +15,7 @@ from governance.explaining import Branch, Explanation, explain
 from governance.replay import Replayed
 from kg.errors import InputError
 from kg.model import Direction, Entity
+from kg.reader import Reader
 
 Decision = Annotated[str, typer.Argument(help="Id of the decision, from `noesis decisions` or `noesis inbox`.")]
 #: Answers of one decision that are shown.
@@ -94,7 +95,7 @@ def _explain(platform: Noesis, session: Session, decision: Entity) -> Explanatio
             for id, _, version in (str(w).rpartition("@") for w in _many(wanted))
             if version.isdigit()
         ]
-        return [entity for entity in view.see(list(store.versions(pairs).values())) if entity is not None]
+        return list(Reader(store, view).versions(pairs).values())
 
     edges = store.expand([decision.id], "wasInformedBy", Direction.IN, first=ANSWERS_MAX)[decision.id]
     answers = [entity for entity in view.see([edge.entity for edge in edges]) if entity is not None]
