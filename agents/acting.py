@@ -105,8 +105,10 @@ class LocalActing:
 def _card(item: Loaded) -> AgentCard:
     agent = item.agent
     return AgentCard(
-        agent.name, agent.version, agent.department, agent.wakes, agent.capabilities, agent.priority, item.digest
-    )
+        agent.name, agent.version, agent.department, agent.wakes, agent.capabilities, agent.priority, item.digest,
+        Decimal(str(getattr(agent, "cost", 0))), float(getattr(agent, "latency", 0.0)),
+        tuple(getattr(agent, "exclusive", ())),
+    )  # fmt: skip
 
 
 def _drafts(agent: Agent, change: Change, entity: Entity, context: Context) -> tuple[object, ...]:

@@ -5,6 +5,7 @@ the same. An agent module exposes `AGENTS`, a tuple of agents; nothing registers
 """
 
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Protocol
 
 from agents.context import Context
@@ -54,3 +55,19 @@ class Answering(Protocol):
 
     def answer(self, assignment: Assignment, context: Context) -> Answer:
         """The answer to a task; its evidence is among what the context gave."""
+
+
+class Routable(Protocol):
+    """What an agent may declare besides, so that tasks are routed to it (`call: agent` with `capability`) by more than its name."""
+
+    @property
+    def cost(self) -> Decimal:
+        """What one task costs, in a unit of the installation's own; none: 0."""
+
+    @property
+    def latency(self) -> float:
+        """Seconds that a task usually takes; what is measured soon weighs more; none: 0."""
+
+    @property
+    def exclusive(self) -> tuple[str, ...]:
+        """Capabilities of which a task goes to one agent alone, chosen among those that declare it so; none: every one acts."""

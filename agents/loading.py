@@ -9,6 +9,7 @@ import importlib.util
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
@@ -30,6 +31,12 @@ _FITS: Final[Mapping[str, Callable[[Any], bool]]] = {
     "wakes": lambda it: isinstance(it, tuple) and all(isinstance(part, Wake) for part in it),
     "priority": lambda it: type(it) is int,
     "act": callable,
+}
+#: What an agent may declare besides, for routing.
+_SPARE: Final[Mapping[str, Callable[[Any], bool]]] = {
+    "cost": lambda it: isinstance(it, int | Decimal) and 0 <= it < 10**9,
+    "latency": lambda it: isinstance(it, int | float) and 0 <= it < 10**9,
+    "exclusive": lambda it: isinstance(it, tuple) and all(isinstance(part, str) for part in it),
 }
 
 
@@ -97,6 +104,9 @@ def _check(agent: Agent, path: Path) -> None:
         raise AgentError(
             f"{path}: {', '.join(wrong)} of {type(agent).__name__} is of another type than agents/agent.py says; correct it"
         )
+    spare = [part for part, fits in _SPARE.items() if hasattr(agent, part) and not fits(getattr(agent, part))]
+    if spare:
+        raise AgentError(f"{path}: {', '.join(spare)} of {agent.name!r} cannot be; see what an agent may declare besides")
     if not _NAME.match(agent.name):
         raise AgentError(f"{path}: {agent.name!r} is no agent name; use lower case letters, digits and hyphens")
 

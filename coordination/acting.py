@@ -26,6 +26,11 @@ class AgentCard:
     capabilities: tuple[str, ...] = ()
     priority: int = 0
     digest: str = ""
+    #: What one task costs in the installation's own unit, and how many seconds it usually takes.
+    cost: Decimal = Decimal(0)
+    latency: float = 0.0
+    #: Capabilities of which one task goes to one agent alone: of those that declare it so, the router's choice.
+    exclusive: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,21 +4,23 @@ Invariant I3: proposals get their ids from the work and are expected not to exis
 read is on record with the cause. Decides nothing and applies nothing.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from coordination import proposals, works
+from coordination import proposals, refusals, works
 from coordination.acting import Acting, AgentCard, ContextRecord
 from coordination.codec import derive
 from coordination.errors import DraftError, GiveUp, HeldError
+from coordination.exclusive import cause, fallback
 from coordination.labels import labels_of
 from coordination.proposals import Draft, Origin
+from coordination.routing import Router
 from coordination.works import Work, micros
 from kg import tracing
 from kg.clock import Clock
 from kg.errors import InputError
-from kg.model import ABSENT, Cause, Change, Entity, Input, Kind, Put
+from kg.model import ABSENT, Cause, Change, Entity, Input, Kind, Put, State
 from kg.ontology import Ontology
 from kg.store import GraphStore
 
@@ -39,6 +41,7 @@ class Acts:
     acting: Acting
     schema: Ontology
     held: Held
+    router: Router | None = None
 
     def run(self, work: Work) -> Sequence[str]:
         """Act and commit the proposals; an agent that is paused or stopped acts later."""
@@ -54,7 +57,11 @@ class Acts:
         if entity is None:
             self.store.commit([], None, state=[work.done().write()])
             return ()
-        told = {"gen_ai.operation.name": tracing.ACT, "gen_ai.agent.name": card.name, "gen_ai.agent.version": card.version}
+        told = {
+            "gen_ai.operation.name": tracing.ACT,
+            "gen_ai.agent.name": card.name,
+            "gen_ai.agent.version": card.version,
+        }
         with tracing.span(f"{tracing.ACT} {card.name}", **told) as span:
             drafts, record = self.acting.act(card.name, change, entity, at)
             span.set("drafts", len(drafts))
@@ -64,7 +71,12 @@ class Acts:
         return self._propose(work, card, entity, drafts, record)
 
     def abandon(self, work: Work, reason: str) -> Sequence[str]:
-        """Put the work aside; nothing was proposed."""
+        """Give it to who stands in for the agent, else put it aside; nothing was proposed."""
+        writes, instead = fallback(self.store, self.router, work, reason) if self.router is not None else ([], None)
+        if instead is not None:
+            row = instead.first(micros(self.clock.now()))
+            self.store.commit(writes, cause(work), {}, [work.done().write(), row])
+            return [instead.id]
         self.store.commit([], None, state=[work.failed(reason).write()])
         return ()
 
@@ -79,6 +91,9 @@ class Acts:
         self, work: Work, card: AgentCard, entity: Entity, drafts: Sequence[Draft], record: ContextRecord
     ) -> Sequence[str]:
         try:
+            known = refusals.withheld(self.store, self.clock, card.name, drafts)
+            if known:
+                return self._withhold(work, card, entity, drafts, record, known)
             puts = [
                 proposals.put(
                     replace(draft, priority=draft.priority + card.priority),
@@ -100,6 +115,18 @@ class Acts:
             [work.done().write(), *(settle.first(now) for settle in settles)],
         )
         return [settle.id for settle in settles]
+
+    def _withhold(
+        self, work: Work, card: AgentCard, entity: Entity, drafts: Sequence[Draft], record: ContextRecord,
+        known: Mapping[int, State],
+    ) -> Sequence[str]:  # fmt: skip
+        """Propose what was not refused before; what was is counted, and its proposal of then stands for it."""
+        self.store.commit([], None, state=refusals.counted(known))
+        rest = [draft for index, draft in enumerate(drafts) if index not in known]
+        if rest:
+            return self._propose(work, card, entity, rest, record)
+        self.store.commit([], None, state=[work.done().write()])
+        return ()
 
     def _checked(self, card: AgentCard, drafts: Sequence[Draft]) -> Sequence[Draft]:
         if len(drafts) > DRAFTS_MAX:

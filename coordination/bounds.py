@@ -44,4 +44,4 @@ class Bounds:
     #: Tries of one commit that lost a race, before the work goes back to wait.
     race_tries_max: int = 5
     #: Open proposals on one target that conflict resolution looks at.
-    rivals_max: int = 50
+    rivals_max: int = 1_000

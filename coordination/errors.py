@@ -4,6 +4,9 @@
     ├── InputError
     │   ├── LaneError           no agent's messages travel in a queue of that name
     │   ├── DraftError          an agent handed in a draft that cannot become a proposal
+    │   ├── PolicyError         a conflict policy makes no sense
+    │   ├── MeasureError        a workflow declares no usable measure of its success
+    │   ├── RoutingError        nobody can be routed to
     │   └── WorkflowError       a workflow document cannot be used, with line and column
     ├── AnswerError             an agent that was asked gave no usable answer
     ├── StateError              a proposal or effect cannot move from where it is to where it was sent
@@ -29,6 +32,18 @@ class LaneError(InputError):
 
 class DraftError(InputError):
     """The draft cannot become a proposal; correct the agent that made it."""
+
+
+class PolicyError(InputError):
+    """The conflict policy makes no sense; correct its steps or numbers."""
+
+
+class MeasureError(InputError):
+    """The workflow declares no usable measure of its success; declare `metadata: {success: …}` in its document."""
+
+
+class RoutingError(InputError):
+    """No agent can be routed to; declare the capability on an agent, or correct its name."""
 
 
 class WorkflowError(InputError):

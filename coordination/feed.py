@@ -15,12 +15,14 @@ from typing import Final
 from coordination import leases, works
 from coordination.acting import Acting, AgentCard
 from coordination.bounds import Bounds
+from coordination.exclusive import alone
+from coordination.routing import Router
 from coordination.wakes import NEIGHBOURS_MAX, RELATION_KINDS, Neighbour, Wake
 from coordination.works import Work, micros
 from kg import tracing
 from kg.clock import Clock
 from kg.errors import ConflictError, ShapeError
-from kg.model import ABSENT, Change, Entity, Kind, StateWrite
+from kg.model import ABSENT, Cause, Change, Entity, Kind, Put, StateWrite
 from kg.store import GraphStore, Schema
 
 CURSOR: Final = ("cursor", "coordination")
@@ -63,10 +65,13 @@ class Feed:
     bounds: Bounds
     reactions: Mapping[str, Reaction] = field(default_factory=dict)
     holder: str = ""
+    #: Who chooses where several agents declare a capability as theirs alone; none: every one acts.
+    router: Router | None = None
     #: Whether this reader had the lease when it last looked.
     leading: bool = False
     _cards: Mapping[str, AgentCard] | None = None
     _listeners: Listeners = field(default_factory=dict)
+    _routings: list[Put] = field(default_factory=list)
     #: The traces of the work that the last step made, for its messages.
     traces: Mapping[str, str] = field(default_factory=dict)
 
@@ -105,7 +110,8 @@ class Feed:
         fresh = works.new(self.store, self.clock, made)
         moved = StateWrite(*CURSOR, changes[-1].position, expect=cursor.revision if cursor else ABSENT)
         # INVARIANT I7: cursor, lease and work in one commit, each at the revision that was read.
-        self.store.commit([], None, state=[lease, moved, *fresh, *_read(changes, carried)])
+        cause = _routed(self.clock, self._routings) if self._routings else None
+        self.store.commit(self._routings, cause, state=[lease, moved, *fresh, *_read(changes, carried)])
         for row in fresh:
             if row.value and row.value["state"] == works.FAILED:
                 tracing.count(tracing.ASIDE, task=row.value["task"])
@@ -121,6 +127,7 @@ class Feed:
 
     def _work(self, after: int, changes: Sequence[Change], carried: Mapping[str, str]) -> list[Work]:
         listeners = self._index()
+        self._routings = []
         relevant = [change for change in changes if change.cls in listeners or change.cls in self.reactions]
         if not relevant:
             return []
@@ -154,6 +161,8 @@ class Feed:
                 earlier = merged.get((card.name, id))
                 if earlier is None or earlier[1].position < change.position:
                     merged[card.name, id] = (card, change)
+        if self.router is not None:
+            self._routings = alone(self.router, merged)
         return made + [self._act(card, id, change, batch) for (_, id), (card, change) in merged.items()]
 
     def _act(self, card: AgentCard, subject: str, change: Change, batch: Batch, fault: str = "") -> Work:
@@ -223,6 +232,11 @@ class Feed:
             # One agent that listens for what is not there any more must not deafen the others.
             logging.getLogger(__name__).error("agent %s sleeps: it wakes on %s (%s)", card.name, wake.cls, error)
             return ()
+
+
+def _routed(clock: Clock, routings: Sequence[Put]) -> Cause:
+    """Why the choices of a step are committed."""
+    return Cause(clock.id(), "routing.choose", 'Service::"coordination"', f"{len(routings)} tasks for one agent each")
 
 
 def _traced(work: Work) -> Work:

@@ -115,7 +115,7 @@ def merged(proposals: Sequence[Proposal]) -> Put:
         "evidence": evidence,
         "alternatives": _every(ordered, "alternatives"),
         "labels": _every(ordered, "labels"),
-        "compatible": tuple(sorted(set.intersection(*(set(p.texts("compatible")) for p in ordered)))),
+        "compatible": tuple(x for x in first.texts("compatible") if all(x in p.texts("compatible") for p in ordered)),
         "expects": canonical(dict[str, Json](expects)) if expects else "",
         "department": first.text("department"),
         "sandbox": first.sandbox,

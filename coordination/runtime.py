@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from coordination import beats, effects, lanes, leases, works
+from coordination import beats, effects, lanes, learning, leases, refusals, works
 from coordination.acting import Acting
 from coordination.acts import Acts
 from coordination.bounds import Bounds
@@ -21,13 +21,15 @@ from coordination.effects import Effects
 from coordination.errors import BrokerError, StateError
 from coordination.feed import LEASE, Feed
 from coordination.gate import Gate
+from coordination.learning import Learning
 from coordination.proposals import PROPOSAL
 from coordination.reconciler import Reconciler
 from coordination.release import Release
+from coordination.routing import Router
 from coordination.runs.engine import Engine, Workflows
 from coordination.settling import Settling
 from coordination.works import Work, micros
-from governance import budgets
+from governance import budgets, controls
 from kg import tracing
 from kg.clock import Clock
 from kg.model import Cause, Change, Direction, Entity, Op, Where
@@ -70,6 +72,7 @@ class Runtime:
         self.engine = Engine(
             store, clock, self.ontology, self.acting, frozenset(kinds), self.workflows, self._send_all, gate.held
         )
+        router = Router(store, clock, gate.held, self.workflows.routing)
         reactions = {
             "Approval": self._answered,
             "RuleBook": self._ruled,
@@ -78,13 +81,14 @@ class Runtime:
             "Proposal": self._settled,
             "Compensation": self.engine.compensated,
         }
-        self.feed = Feed(store, clock, self.ontology, self.acting, bounds, reactions, self.holder)
+        self.feed = Feed(store, clock, self.ontology, self.acting, bounds, reactions, self.holder, router)
         self.dispatch = Dispatch(
             store,
             clock,
             bounds,
             {
-                "act": Acts(store, clock, self.acting, self.ontology, gate.held),
+                "act": Acts(store, clock, self.acting, self.ontology, gate.held, router),
+                "learn": Learning(store, clock),
                 "settle": Settling(store, clock, gate, bounds, self.choosers),
                 "release": Release(store, clock, bounds),
                 "effect": Effects(store, clock, kinds),
@@ -112,6 +116,7 @@ class Runtime:
     def reconcile(self) -> int:
         """Send again what is open and due, and end reservations whose holder is gone; how many messages that were."""
         budgets.sweep(self.store, self.clock)
+        refusals.sweep(self.store, self.clock)
         return self.reconciler.step()
 
     def settle(self, proposal_id: str) -> None:
@@ -207,11 +212,13 @@ class Runtime:
 
     def _settled(self, change: Change, proposal: Entity) -> Sequence[Work]:
         """An ended proposal takes the compensation on that it belongs to, and wakes the step that made it."""
-        return [*ended(change, proposal), *self.engine.proposal_changed(change, proposal)]
+        learnt = learning.ended(self.store, change.position, proposal)
+        return [*learnt, *ended(change, proposal), *self.engine.proposal_changed(change, proposal)]
 
     def _switched(self, change: Change, control: Entity) -> Sequence[Work]:
         """A control that lets go releases what waits for it at once."""
-        return [works.release(control.id, change.position)] if control.get("state") == "run" else ()
+        mode = controls.STATES.get(str(control.get("state")))
+        return [works.release(control.id, change.position)] if mode is not None and mode.intents else ()
 
     def _budgeted(self, change: Change, book: Entity) -> Sequence[Work]:
         """A changed budget may have room for what waits."""

@@ -10,10 +10,12 @@ from dataclasses import dataclass, field
 from coordination.acting import Acting
 from coordination.dispatch import Task
 from coordination.proposals import OPEN
+from coordination.routing import Router, Weights
 from coordination.runs import delivering, runs, scheduling, starting
 from coordination.runs.calls import Calls, Function, Functions, Kind
 from coordination.runs.calls_governed import AgentCall, ApproveCall, Held, QueryCall, free
 from coordination.runs.calls_outward import EffectCall, HttpCall, Outward
+from coordination.runs.calls_routed import RoutedCall
 from coordination.runs.calls_undoing import CompensateCall
 from coordination.runs.controlling import Controlling
 from coordination.runs.definitions import Definitions
@@ -49,6 +51,9 @@ class Workflows:
     limits: Limits = field(default_factory=Limits)
     pace: Pace = field(default_factory=Pace)
     expressions: Expressions = field(default_factory=Expressions)
+    routing: Weights = field(default_factory=Weights)
+    #: Whether a schedule is activated only where its workflow declares by what its success is measured.
+    measured: bool = False
 
 
 @dataclass(slots=True)
@@ -108,7 +113,7 @@ class Engine:
 
     def activate(self, workflow: str, by: str) -> None:
         """Have a workflow start as its schedule says."""
-        self.send(scheduling.activate(self.store, self.clock, self.definitions, workflow, by))
+        self.send(scheduling.activate(self.store, self.clock, self.definitions, workflow, by, self.workflows.measured))
 
     def deactivate(self, workflow: str) -> None:
         """End a workflow's schedule."""
@@ -171,10 +176,12 @@ class Engine:
 
     def _kinds(self) -> dict[str, Kind]:
         outward = Outward(self.store, self.clock, self.ontology)
+        agent = AgentCall(outward, self.acting, self.held)
+        router = Router(self.store, self.clock, self.held, self.workflows.routing)
         made: dict[str, Kind] = {
             "effect": EffectCall(outward),
             "approve": ApproveCall(outward),
-            "agent": AgentCall(outward, self.acting, self.held),
+            "agent": RoutedCall(agent, router, self.acting),
             "compensate": CompensateCall(outward),
         }
         if self.workflows.views is not None:

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from coordination.codec import derive
-from coordination.errors import StateError
+from coordination.errors import MeasureError, StateError
+from coordination.measures import measure_of
 from coordination.runs import mailbox, runs, starting
 from coordination.runs.definitions import Definitions
 from coordination.runs.runs import Run
@@ -74,9 +75,19 @@ def work_of(workflow: str, moment: int) -> Work:
     return Work(f"schedule:{workflow}:{moment}", "schedule", workflow, position=moment, until=moment)
 
 
-def activate(store: GraphStore, clock: Clock, definitions: Definitions, workflow: str, by: str) -> list[str]:
-    """Have a workflow start as its schedule says; a second time changes nothing. StateError where it has no schedule."""
+def activate(
+    store: GraphStore, clock: Clock, definitions: Definitions, workflow: str, by: str, measured: bool = False
+) -> list[str]:
+    """Have a workflow start as its schedule says; a second time changes nothing. StateError where it has no schedule.
+
+    With `measured` also MeasureError where it does not declare by what its success is measured.
+    """
     plan = definitions.plan(workflow)
+    measure = measure_of(plan.document)
+    if measured and measure is None:
+        raise MeasureError(
+            f"{plan.document.key} declares no measure of its success; add `success` to the metadata of its document"
+        )
     declared = plan.body.get("schedule")
     if not declared:
         raise StateError(f"{plan.document.key} has no schedule; start it by hand, or add one")

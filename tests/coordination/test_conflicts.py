@@ -1,4 +1,4 @@
-"""Conflicts by declared policy: vote, merge, window, memory; ties, circles and hundreds of rivals end with one winner or a person."""
+"""Conflicts by declared policy: vote, merge, window, memory; ties, circles and hundreds of rivals end with one or a person."""
 
 import random
 from collections.abc import Sequence
@@ -103,7 +103,14 @@ def test_a_merged_proposal_needs_what_every_agent_behind_it_needs() -> None:
     p = meeting({"one": note("a"), "two": held}, MERGE, [*RULES, rule])
     (new,) = (e for e in p.proposals() if e.get("merges"))
     assert new["state"] == "waiting_approval"
-    add(p.store, p.clock, ontology(), rule.replace("two-asks", "two-no").replace('@requires("check") @approvers("managers:1") ', ""), AUTHOR, "t")
+    add(
+        p.store,
+        p.clock,
+        ontology(),
+        rule.replace("two-asks", "two-no").replace('@requires("check") @approvers("managers:1") ', ""),
+        AUTHOR,
+        "t",
+    )
     p.answer(new.id)
     p.run()
     assert p.store.get([new.id])[new.id]["state"] == "denied"
@@ -156,7 +163,9 @@ def again(p: Plant, name: str) -> None:
 
 
 def test_what_a_person_rejected_is_not_made_again_until_reset() -> None:
-    ask = '@id("ask") @requires("check") @approvers("managers:1") forbid(principal, action == Action::"apply", resource);'
+    ask = (
+        '@id("ask") @requires("check") @approvers("managers:1") forbid(principal, action == Action::"apply", resource);'
+    )
     p = meeting({"one": note("a")}, None, [*RULES, ask])
     p.answer(p.one().id, verdict="reject")
     p.run()
@@ -173,7 +182,9 @@ def test_what_a_person_rejected_is_not_made_again_until_reset() -> None:
 
 
 def test_a_refusal_ends_by_itself() -> None:
-    ask = '@id("ask") @requires("check") @approvers("managers:1") forbid(principal, action == Action::"apply", resource);'
+    ask = (
+        '@id("ask") @requires("check") @approvers("managers:1") forbid(principal, action == Action::"apply", resource);'
+    )
     p = meeting({"one": note("a")}, Policy(remember=100), [*RULES, ask])
     p.answer(p.one().id, verdict="reject")
     p.run()
@@ -203,7 +214,14 @@ def test_what_was_beaten_comes_again_with_new_evidence_only() -> None:
 
 def test_policies_are_checked_versioned_and_not_for_agents() -> None:
     p = plant()
-    for bad in (Policy(()), Policy(("luck",)), Policy(("vote", "vote")), Policy(("person", "vote")), Policy(quorum=0), Policy(window=-1)):
+    for bad in (
+        Policy(()),
+        Policy(("luck",)),
+        Policy(("vote", "vote")),
+        Policy(("person", "vote")),
+        Policy(quorum=0),
+        Policy(window=-1),
+    ):
         with pytest.raises(PolicyError):
             declare(p.store, p.clock, AUTHOR, "x", ANY, bad)
     with pytest.raises(PolicyError):
@@ -214,7 +232,14 @@ def test_policies_are_checked_versioned_and_not_for_agents() -> None:
     known = load(p.store, ["x", "y"], "Customer")
     assert known.of("x", "Customer").steps == MERGE.steps
     assert known.between("x", "y", "Customer").steps == Policy().steps == known.between("y", "x", "Customer").steps
-    forged = Draft("x", "c", (Put("c", "Customer", {"note": "n"}), Put(policy_id(ANY, ANY), "ConflictPolicy", {"operation": "*", "targetClass": "*", "steps": ("vote",)})))
+    forged = Draft(
+        "x",
+        "c",
+        (
+            Put("c", "Customer", {"note": "n"}),
+            Put(policy_id(ANY, ANY), "ConflictPolicy", {"operation": "*", "targetClass": "*", "steps": ("vote",)}),
+        ),
+    )
     q = meeting({"one": forged}, None)
     assert states(q) == {"one": "denied"}
 
@@ -233,7 +258,9 @@ def entity(id: str, **more: object) -> Entity:
 def test_random_rivals_end_with_one_winner_or_a_person(seed: int) -> None:
     """However they meet and whatever policies differ by pair: never two winners, never none but for a person's choice."""
     random_ = random.Random(seed)
-    policies = [Policy((*random_.sample(["priority", "confidence", "vote"], random_.randint(1, 3)), "person")) for _ in range(3)]
+    policies = [
+        Policy((*random_.sample(["priority", "confidence", "vote"], random_.randint(1, 3)), "person")) for _ in range(3)
+    ]
     table = {(a, b): policies[(a * b) % 3] for a in range(4) for b in range(4)}
     proposals = {
         str(i): Proposal(entity(str(i), operation=str(random_.randrange(4)), priority=random_.randrange(2),
@@ -262,7 +289,9 @@ def test_random_rivals_end_with_one_winner_or_a_person(seed: int) -> None:
     assert standing
     assert set(standing) == waiting
     if len(standing) > 1:
-        assert all(meet(p, list(standing.values()), lambda a, b: table[int(a), int(b)]).undecided for p in standing.values())
+        assert all(
+            meet(p, list(standing.values()), lambda a, b: table[int(a), int(b)]).undecided for p in standing.values()
+        )
 
 
 def test_hundreds_of_rivals_end_with_one_applied() -> None:
