@@ -1,0 +1,83 @@
+"""Supervisor: tasks in the order of what they need, side by side where they may, reviewed, and nested crews."""
+
+from typing import Any
+
+import pytest
+
+from coordination.acting import Answer, Assignment
+from coordination.errors import WorkflowError
+from coordination.patterns.about import About
+from coordination.patterns.asking import Ask
+from coordination.patterns.hierarchy import Crew, Duty, Role, crew, levels
+from tests.coordination.plant import AUTHOR
+from tests.patterns.team import answered, asked, same_after_crashes, says, team
+
+ROLES = {"finder": Role(Ask("finder"), duty="finds facts"), "writer": Role(Ask("writer"))}
+TASKS = {
+    "prices": Duty("finder", "find prices", expected="a list"),
+    "rivals": Duty("finder", "find rivals"),
+    "report": Duty("writer", 'write the "report" \\(.x) ${ no expression }', ("prices", "rivals")),
+}
+
+
+def supervisor(assignment: Assignment) -> Answer:
+    if assignment.text.startswith("Review"):
+        return answered({"accepted": assignment.data["draft"] != "sloppy", "reason": "do it again"})
+    return answered(sorted(assignment.data["results"]))
+
+
+REPLIES: dict[str, Any] = {
+    "chief": supervisor,
+    "finder": lambda assignment: answered(f"found: {assignment.text}"),
+    "writer": lambda assignment: answered(assignment.data["context"]["given"]),
+}
+
+
+def settings(**more: Any) -> Crew:
+    return Crew(About("crew"), Ask("chief"), **{"roles": ROLES, "tasks": TASKS, **more})
+
+
+def test_each_gets_the_results_it_needs() -> None:
+    log: list[Assignment] = []
+    with team({**REPLIES, "writer": asked(log, REPLIES["writer"])}) as here:
+        here.start(crew(settings()), {"task": "study", "context": {"market": "EU"}})
+        output = here.output()
+        assert output["output"] == ["prices", "report", "rivals"]
+        assert output["results"]["report"] == {"prices": "found: find prices", "rivals": "found: find rivals"}
+        assert log[0].text == TASKS["report"].task, "words of a task are never an expression"
+        assert log[0].data["context"]["context"] == {"market": "EU"}
+
+
+def test_levels_follow_from_what_tasks_need() -> None:
+    assert levels(settings()) == [["prices", "rivals"], ["report"]]
+    with pytest.raises(WorkflowError, match="a, b wait for each other"):
+        levels(settings(tasks={"a": Duty("writer", "x", ("b",)), "b": Duty("writer", "x", ("a",))}))
+    with pytest.raises(WorkflowError, match="role 'nobody', which is not there"):
+        levels(settings(tasks={"a": Duty("nobody", "x")}))
+    with pytest.raises(WorkflowError, match="is no name of a task"):
+        levels(settings(tasks={'a"b': Duty("writer", "x")}))
+
+
+def test_what_the_supervisor_sends_back_is_done_again_within_the_bound() -> None:
+    drafts = iter(["sloppy", "good"])
+    with team({**REPLIES, "writer": lambda _: answered(next(drafts))}) as here:
+        here.start(crew(settings()), {"task": "study"})
+        assert here.output()["results"]["report"] == "good"
+    with team({**REPLIES, "writer": says("sloppy")}) as here:
+        here.start(crew(settings()), {"task": "study"})
+        assert here.error()["detail"] == "report was not accepted: do it again"
+        assert len(here.found("AgentAnswer", agent="writer")) == 2
+
+
+def test_a_role_may_be_another_crew() -> None:
+    inner = crew(Crew(About("desk"), Ask("chief"), ROLES, {"prices": TASKS["prices"]}))
+    roles = {"finder": Role(workflow="patterns.desk:1.0.0"), "writer": Role(Ask("writer"))}
+    with team(REPLIES) as here:
+        here.runtime.engine.register(inner, AUTHOR, ("agents",))
+        here.start(crew(settings(roles=roles)), {"task": "study"})
+        assert here.output()["results"]["prices"] == ["prices"]
+        assert len(here.found("Run")) == 3
+
+
+def test_the_same_after_a_crash_at_any_commit() -> None:
+    same_after_crashes(lambda: team(REPLIES), crew(settings(reviews=1)), {"task": "study"}, every=5)
