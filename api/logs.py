@@ -28,7 +28,10 @@ SECRET_MIN: Final = 6
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _MULTILINE: Final = frozenset({"stack", "exception"})
 #: Libraries whose every message below this level is their own affair.
-_QUIET: Final = {"httpx": logging.WARNING, "httpcore": logging.WARNING, "opentelemetry": logging.ERROR}
+_QUIET: Final = {
+    **dict.fromkeys(("httpx", "httpcore", "pika", "neo4j", "dramatiq"), logging.WARNING),
+    "opentelemetry": logging.ERROR,
+}
 Event = MutableMapping[str, Any]
 
 
@@ -54,7 +57,7 @@ def escaped(text: str) -> str:
 
 
 def cleaner(secrets: Sequence[str], lines: bool) -> Callable[[Any, str, Event], Event]:
-    """A processor that cleans every text of an event; with `lines` a stack keeps its lines, indented, so that none forges an event."""
+    """A processor that cleans every text of an event; with `lines` a stack keeps its lines, indented, so none forges one."""
 
     def text(value: str, whole: bool = False) -> str:
         for secret in secrets:

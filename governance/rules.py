@@ -95,6 +95,7 @@ def retire(store: GraphStore, clock: Clock, ontology: Ontology, name: str, autho
 
 
 def refuse_move(name: str, present: str, wanted: str) -> None:
+    """Raise RuleError where a rule in one state cannot become another."""
     allowed = TRANSITIONS.get(present, frozenset())
     if wanted not in allowed:
         raise RuleError(
@@ -103,6 +104,7 @@ def refuse_move(name: str, present: str, wanted: str) -> None:
 
 
 def said(reason: str) -> str:
+    """The reason of a change, within its bound; RuleError where none is given."""
     if not reason.strip():
         raise RuleError("a rule changes for a reason; say it")
     return reason[:REASON_MAX]

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from coordination.effectors.declared import undo_of
 from coordination.effectors.effector import Effect, Receipt, Undo
-from coordination.errors import GiveUp
+from coordination.errors import EffectorError, GiveUp
 from kg.values import Json
 
 
@@ -49,7 +49,7 @@ class Functions:
 
     def look_up(self, effect: Effect) -> Receipt | None:
         """Not possible: a function cannot be asked."""
-        raise GiveUp(f"a function cannot be asked whether effect {effect.id} happened; ask its owner")
+        raise EffectorError(f"a function cannot be asked whether effect {effect.id} happened; ask its owner")
 
     def compensation(self, effect: Effect, receipt: Receipt) -> Undo | None:
         """The function's own undo, or what the payload declares."""

@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 T = TypeVar("T")
-#: Seconds a process may take to say that it is ready, to end, or the graph to come to rest.
+#: Seconds in which something must move: a process says that it is ready or ends, work in the graph gets done.
 PATIENCE_S = 300.0
-LOOK_S = 0.05
+#: Between two looks; looking costs whoever is at work.
+LOOK_S = 0.25
 
 
 class StoryError(Exception):
@@ -85,15 +86,22 @@ class Processes:
         return clean
 
 
-def wait_for(look: Callable[[], T | None], what: str, seconds: float = PATIENCE_S) -> T:
-    """Look again and again until there is something; StoryError after `seconds`."""
-    deadline = time.monotonic() + seconds
+def wait_for(
+    look: Callable[[], T | None], what: str, moved: Callable[[], object] = lambda: None, seconds: float = PATIENCE_S
+) -> T:
+    """Look again and again until there is something; StoryError where `moved` stayed the same for `seconds`.
+
+    So a slow machine takes its time, and one on which nothing goes on is not waited for.
+    """
+    last, deadline = moved(), time.monotonic() + seconds
     while time.monotonic() < deadline:
         found = look()
         if found:
             return found
         time.sleep(LOOK_S)
-    raise StoryError(f"{what} did not come about within {seconds:.0f} s")
+        if (now := moved()) != last:
+            last, deadline = now, time.monotonic() + seconds
+    raise StoryError(f"{what} did not come about, and nothing moved for {seconds:.0f} s")
 
 
 def graphql(url: str, query: str, key: str, **variables: Any) -> dict[str, Any]:

@@ -6,8 +6,12 @@ Invariant: it only reads machine rows; work that waits for a person, or was put 
 from datetime import UTC, datetime, timedelta
 
 from coordination import feed, works
+from coordination.reconciler import EVER
 from kg.indexer import CURSOR_KEY, CURSOR_KIND
-from kg.store import PAGE_MAX, GraphStore
+from kg.store import GraphStore
+
+#: Pieces of open work that are counted at most.
+OPEN_MAX = 10_000
 
 
 def behind(store: GraphStore) -> int:
@@ -19,12 +23,13 @@ def behind(store: GraphStore) -> int:
 def open_work(store: GraphStore) -> int:
     """Pieces of work that are claimed, or ready and not waiting for a day or more (as what expires an approval does)."""
     tomorrow = works.micros(datetime.now(UTC) + timedelta(days=1))
-    count, after = 0, ""
-    while rows := store.scan(works.KIND, after=after, first=PAGE_MAX):
-        found = [works.of(row) for row in rows]
-        count += sum(w.state == works.CLAIMED or (w.state == works.READY and w.until < tomorrow) for w in found)
-        after = rows[-1].key
-    return count
+    found = [works.of(row) for row in store.scan(works.KIND, due=EVER, first=OPEN_MAX)]
+    return sum(w.state == works.CLAIMED or (w.state == works.READY and w.until < tomorrow) for w in found)
+
+
+def moved(store: GraphStore) -> tuple[int, int, int]:
+    """What changes as long as anything goes on: the end of the log, how far it was read, the work that is open."""
+    return store.head().position, behind(store), open_work(store)
 
 
 def at_rest(store: GraphStore) -> bool:
@@ -32,9 +37,13 @@ def at_rest(store: GraphStore) -> bool:
     return behind(store) == 0 and open_work(store) == 0 and behind(store) == 0
 
 
-def indexed(store: GraphStore) -> bool:
-    """Whether the indexer has looked at every change of the source systems' load."""
+def taken(store: GraphStore) -> int:
+    """How far the indexer has looked at the log."""
     rows = store.state(CURSOR_KIND, [CURSOR_KEY])
     value = rows[CURSOR_KEY].value if rows else None
-    position = value.get("position", 0) if isinstance(value, dict) else int(value or 0)
-    return bool(position >= store.head().position)
+    return int(value.get("position", 0) if isinstance(value, dict) else value or 0)
+
+
+def indexed(store: GraphStore) -> bool:
+    """Whether the indexer has looked at every change of the source systems' load."""
+    return taken(store) >= store.head().position

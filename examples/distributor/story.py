@@ -22,7 +22,7 @@ from examples.distributor.claims import of_proposals, proposals
 from examples.distributor.generate import generate
 from examples.distributor.live import apply_live
 from examples.distributor.processes import Processes, StoryError, graphql, wait_for
-from examples.distributor.rest import at_rest, indexed, open_work
+from examples.distributor.rest import at_rest, indexed, moved, open_work, taken
 from examples.distributor.scoring import KINDS, Score, approval_to_show, score, why_to_show
 from examples.distributor.silo import best_alone, score_alone
 from examples.distributor.truth import Truth, read_truth
@@ -155,7 +155,7 @@ def _told(story: Story, platform: Noesis, processes: Processes, data: Path, trut
     _why(story, platform)
     story.chapter("The business goes on: rows change in the source systems, agents sense it in the graph")
     story.say(f"   {apply_live(data)} rows changed at the sources")
-    wait_for(lambda: indexed(platform.store), "the index")
+    wait_for(lambda: indexed(platform.store), "the index", lambda: taken(platform.store))
     _load(story, platform, "")
     _rest(story, platform)
     _score(story, platform, truth)
@@ -199,7 +199,7 @@ def _work_killed(story: Story, platform: Noesis, processes: Processes) -> None:
     """Start a worker, kill it in mid-run with SIGKILL, start another and wait for rest."""
     story.chapter("Agents of five departments at work, until one worker process is killed")
     worker, _ = processes.start("work", until="working with")
-    wait_for(lambda: _applied(platform) >= APPLIED_BEFORE_KILL, "the first effects")
+    _wait(platform, lambda: _applied(platform) >= APPLIED_BEFORE_KILL, "the first effects")
     processes.kill(worker)
     at_kill, left = _applied(platform), open_work(platform.store)
     story.say(f"   SIGKILL after {at_kill} effects; {left} pieces of work are left in the graph")
@@ -208,8 +208,13 @@ def _work_killed(story: Story, platform: Noesis, processes: Processes) -> None:
     story.check(_applied(platform) > at_kill, f"another worker went on from the graph: {_applied(platform)} effects")
 
 
+def _wait(platform: Noesis, look: Callable[[], bool], what: str) -> None:
+    """Wait for something that comes about by work on the graph, for as long as any gets done."""
+    wait_for(look, what, lambda: moved(platform.store))
+
+
 def _rest(story: Story, platform: Noesis) -> None:
-    wait_for(lambda: at_rest(platform.store), "rest")
+    _wait(platform, lambda: at_rest(platform.store), "rest")
     story.check(open_work(platform.store) == 0, "every piece of work is done; nothing is left to the killed worker")
 
 
@@ -232,7 +237,7 @@ def _approve(story: Story, platform: Noesis, url: str, key: str) -> None:
     story.say(f"   needs {', '.join(decision['required'])}")
     answer = graphql(url, APPROVE, key, decision=decision["id"])["approve"]
     story.check(not answer["errors"] and answer["met"], "petra approves; the requirement is met")
-    wait_for(lambda: graphql(url, STATE, key, id=id)["proposal"]["state"] == "applied" or None, "the approved order")
+    _wait(platform, lambda: graphql(url, STATE, key, id=id)["proposal"]["state"] == "applied", "the approved order")
     story.check(True, "it was decided again with the rules of that moment, and applied")
 
 

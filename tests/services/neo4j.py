@@ -34,7 +34,7 @@ def jars() -> Path:
 def launch(folder: Path, port: int) -> "subprocess.Popen[bytes]":
     """Start the server on a folder that may hold a graph already."""
     folder.mkdir(parents=True, exist_ok=True)
-    memory = ["-Xms256m", "-Xmx768m", "-XX:+UseSerialGC"]
+    memory = ["-Xms512m", "-Xmx1g", "-XX:+UseSerialGC"]
     command = ["java", *memory, *_OPENS, "-cp", f"{jars()}/*", str(HERE / "Neo4jServer.java"), str(folder), str(port)]
     return ports.launch(command, folder / "server.log")
 

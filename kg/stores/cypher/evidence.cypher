@@ -25,7 +25,8 @@ MATCH (l:Change) WHERE l.position > $after AND l:Link
 RETURN properties(l), l.position ORDER BY l.position LIMIT $first
 
 // name: erase_states
-MATCH (s:State) WHERE s.kind IS NOT NULL RETURN s.kind, s.key, s.revision, s.due, s.value
+MATCH (s:State) USING INDEX s:State(kind, key) WHERE s.kind > '' AND s.key > ''
+RETURN s.kind, s.key, s.revision, s.due, s.value
 
 // name: erase_set_versions
 UNWIND $rows AS row
