@@ -13,6 +13,7 @@ from coordination.proposals import OPEN
 from coordination.routing import Router, Weights
 from coordination.runs import delivering, runs, scheduling, starting
 from coordination.runs.calls import Calls, Function, Functions, Kind
+from coordination.runs.calls_allocating import AllocateCall
 from coordination.runs.calls_governed import AgentCall, ApproveCall, Held, QueryCall, free
 from coordination.runs.calls_outward import EffectCall, HttpCall, Outward
 from coordination.runs.calls_routed import RoutedCall
@@ -188,3 +189,4 @@ class Engine:
             made["query"] = QueryCall(outward, self.workflows.views)
         made |= {name: HttpCall(outward, name) for name in ("http", "openapi") if name in self.effectors}
         return {**made, **self.workflows.kinds}
+            "allocate": AllocateCall(),

@@ -72,6 +72,7 @@ class Team:
     clock: ManualClock
     make: Callable[[Any, Callable[[str], None]], Runtime]
     author: Principal = AUTHOR
+    replies: dict[str, Reply] = field(default_factory=dict)
     queue: deque[str] = field(default_factory=deque)
     mortal: Mortal = field(init=False)
     runtime: Runtime = field(init=False)
@@ -145,15 +146,16 @@ def team(
     """Agents that answer (`replies`) or propose (`acts`) as scripted."""
     clock = ManualClock(seed=7)
     store = DictStore(ontology(), clock)
+    told = dict(replies or {})
     names = dict.fromkeys([*(replies or {}), *(acts or {})])
     populate(store, clock, list(names), rules)
 
     def make(seen: Any, send: Callable[[str], None]) -> Runtime:
-        acting = Scripted(seen, {name: card(name) for name in names}, dict(acts or {}), dict(replies or {}))
+        acting = Scripted(seen, {name: card(name) for name in names}, dict(acts or {}), told)
         given = replace(workflows or Workflows(), expressions=EXPRESSIONS)
         return Runtime(seen, clock, ontology(), acting, effectors, send, Bounds(attempts_max=50), workflows=given)
 
-    yield Team(store, clock, make)
+    yield Team(store, clock, make, replies=told)
 
 
 def says(output: Any, confidence: str = "0.9", cost: str = "1") -> Reply:
