@@ -1,0 +1,119 @@
+"""The four specialists of a close. Each reads the whole period and says one thing about it; none asks a model, none posts."""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from statistics import median
+from typing import cast
+
+from agents.context import Context
+from coordination.proposals import Draft
+from coordination.wakes import Wake
+from kg.model import Change, Entity, Link, Op, Put, Where
+from kg.values import Money
+
+ENTRIES_MAX = 1_000
+#: An entry this many times the median of its account is asked about.
+OUTLIER = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Specialist:
+    """An agent that only acts when a workflow calls it: it wakes on nothing."""
+
+    name: str
+    capabilities: tuple[str, ...]
+    think: Callable[[Entity, Sequence[Entity], Context], Iterator[Draft]]
+    version: str = "1.0"
+    department: str = "finance"
+    priority: int = 10
+    wakes: tuple[Wake, ...] = ()
+
+    def act(self, change: Change, entity: Entity, context: Context) -> Sequence[Draft]:
+        """Think about the entries of a period."""
+        del change
+        period = [Where("period", Op.EQ, entity["period"])]
+        return tuple(self.think(entity, context.find("LedgerEntry", period, first=ENTRIES_MAX), context))
+
+
+def collect(period: Entity, entries: Sequence[Entity], context: Context) -> Iterator[Draft]:
+    """How much there is to close."""
+    total = Money(sum((_amount(entry) for entry in entries), Decimal(0)), "EUR")
+    writes = (Put(period.id, "Period", {"entries": len(entries), "turnover": total}),)
+    yield Draft(
+        "period.collect",
+        period.id,
+        writes,
+        rationale=f"{len(entries)} entries of {len({entry['subledger'] for entry in entries})} subledgers.",
+        evidence=context.evidence(*entries),
+        compatible=("period.summarise",),
+    )
+
+
+def summarise(period: Entity, entries: Sequence[Entity], context: Context) -> Iterator[Draft]:
+    """The period in one sentence an account."""
+    sums: dict[str, Decimal] = defaultdict(Decimal)
+    for entry in entries:
+        sums[str(entry["account"])] += _amount(entry)
+    text = "; ".join(f"{account} {amount:,.2f} EUR" for account, amount in sorted(sums.items()))
+    writes = (Put(period.id, "Period", {"summary": f"{period['period']}: {text}"}),)
+    evidence = context.evidence(*entries)
+    yield Draft(
+        "period.summarise", period.id, writes, rationale=text, evidence=evidence, compatible=("period.collect",)
+    )
+
+
+def detect(_: Entity, entries: Sequence[Entity], context: Context) -> Iterator[Draft]:
+    """Entries far above the usual of their account, and entries that stand there twice."""
+    usual: dict[str, list[Decimal]] = defaultdict(list)
+    for entry in entries:
+        usual[str(entry["account"])].append(_amount(entry))
+    twice = Counter(_same(entry) for entry in entries)
+    seen: set[object] = set()
+    for entry in sorted(entries, key=lambda entry: str(entry["entryNo"])):
+        middle = median(usual[str(entry["account"])])
+        if _amount(entry) > OUTLIER * middle:
+            yield _finding(
+                entry, "outlier", f"is {_amount(entry) / middle:.0f} times the usual of its account", context
+            )
+        if twice[_same(entry)] > 1 and _same(entry) in seen:
+            yield _finding(entry, "duplicate", f"repeats an entry for {entry['counterparty']}", context)
+        seen.add(_same(entry))
+
+
+def comply(_: Entity, entries: Sequence[Entity], context: Context) -> Iterator[Draft]:
+    """Entries without a voucher, and entries that one person both entered and released."""
+    for entry in entries:
+        if "voucher" not in entry.properties:
+            yield _finding(entry, "no-voucher", "has no voucher", context)
+        if entry["enteredBy"] == entry["releasedBy"]:
+            yield _finding(entry, "same-person", f"was entered and released by {entry['enteredBy']}", context)
+
+
+def _finding(entry: Entity, kind: str, what: str, context: Context) -> Draft:
+    says = f"{entry['entryNo']} {what}"
+    properties = {"period": entry["period"], "kind": kind, "says": says, "state": "open"}
+    id = f"finding-{kind}-{entry['entryNo']}"
+    writes = (Put(id, "Finding", properties), Link(id, "holdsAgainst", entry.id))
+    evidence = context.evidence(entry)
+    # Two agents may hold different things against one entry.
+    return Draft(
+        "finding.raise", entry.id, writes, rationale=f"{says}.", evidence=evidence, compatible=("finding.raise",)
+    )
+
+
+def _amount(entry: Entity) -> Decimal:
+    return cast(Money, entry["amount"]).amount
+
+
+def _same(entry: Entity) -> object:
+    return entry["account"], entry["counterparty"], _amount(entry)
+
+
+AGENTS = (
+    Specialist("collector", ("period.collect",), collect),
+    Specialist("summary", ("period.summarise",), summarise),
+    Specialist("anomaly-detector", ("finding.raise",), detect),
+    Specialist("compliance-checker", ("finding.raise",), comply),
+)

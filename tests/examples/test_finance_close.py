@@ -1,0 +1,167 @@
+"""The month-end close: four looks at once, exceptions answered, two signatures, and nothing posted without them."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+import yaml
+
+from agents.context import Context
+from api.bootstrap import build
+from coordination.workflow.document import parse
+from governance.principals import load_principal
+from governance.rules import retire
+from kg.values import Money
+from tests.examples.office import Office, filled, killed_often, opened, spare
+
+FEBRUARY = {"period": "2026-02"}
+EXCEPTIONS = {
+    ("outlier", "2026-02-006"),
+    ("duplicate", "2026-02-061"),
+    ("no-voucher", "2026-02-015"),
+    ("same-person", "2026-02-023"),
+}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    return filled("finance_close", tmp_path_factory.mktemp("close"))
+
+
+@pytest.fixture
+def office(made: tuple[Path, Path], tmp_path: Path) -> Iterator[Office]:
+    with spare(made, tmp_path) as office:
+        yield office
+
+
+def test_a_close_with_exceptions_is_posted_after_three_people_said_yes(office: Office) -> None:
+    run = office.play(FEBRUARY)
+    found = {(str(f["kind"]), str(f["says"]).split()[0]) for f in office.all("Finding")}
+    assert found == EXCEPTIONS
+    (question,) = office.answer("anna")
+    assert "2026-02-015 has no voucher" in str(question["reason"])
+    assert {f["state"] for f in office.all("Finding")} == {"accepted"}
+    for user in ("carl", "anna"):
+        office.answer(user)
+        assert office.all("Posting") == [], "the controller alone, or with an accountant, posts nothing"
+    office.answer("dora")
+    assert office.output(run)["exceptions"] == 4
+    (posting,) = office.all("Posting")
+    (period,) = office.all("Period", period="2026-02")
+    assert posting["total"] == period["turnover"] == Money(sum_of(office, "2026-02"), "EUR")
+    assert str(period["summary"]).startswith("2026-02: 4400 Revenue")
+    decided = {(d["operation"], d["outcome"]) for d in office.all("Decision")}
+    assert {("journal.post", "needs_approval"), ("journal.post", "allow")} <= decided
+
+
+def test_a_month_without_exceptions_asks_only_for_signatures(office: Office) -> None:
+    run = office.play({"period": "2026-01"})
+    assert [str(d["operation"]) for d in office.open()] == ["journal.post"]
+    for user in ("carl", "dora"):
+        office.answer(user)
+    assert office.output(run)["exceptions"] == 0
+
+
+@pytest.mark.parametrize("answers", [("anna:reject",), ("anna:approve", "carl:approve", "dora:reject")])
+def test_a_no_leaves_nothing_posted(office: Office, answers: tuple[str, ...]) -> None:
+    run = office.play(FEBRUARY)
+    for given in answers:
+        user, _, answer = given.partition(":")
+        office.answer(user, "reject" if answer == "reject" else "approve", "not like this")
+    assert office.state(run) == "faulted"
+    assert "not like this" in office.engine.run(run).error["detail"]
+    assert office.all("Posting") == []
+
+
+@pytest.mark.parametrize("answered", [(), ("anna",), ("anna", "carl")])
+def test_silence_leaves_nothing_posted(office: Office, answered: tuple[str, ...]) -> None:
+    run = office.play(FEBRUARY)
+    for user in answered:
+        office.answer(user)
+    for _ in range(3):
+        office.later(5 * 86_400)
+    assert office.state(run) == "faulted"
+    assert office.all("Posting") == []
+
+
+def test_no_agent_posts_behind_the_close(office: Office) -> None:
+    text = yaml.safe_load((office.project / "workflow.yaml").read_text("utf-8"))
+    post = text["do"][-1]["post"]
+    rogue = {**text, "document": {**text["document"], "namespace": "rogue"}, "do": [text["do"][0], {"post": post}]}
+    who = load_principal(office.platform.store, 'User::"root"')
+    post["with"] |= {"amount": {"value": 1, "currency": "EUR"}, "rationale": "trust me", "link": {}}
+    post["with"]["set"] = {"period": "2026-02"}
+    rogue_id = office.engine.register(parse(yaml.safe_dump(rogue)), who)
+    run = office.engine.start(rogue_id, FEBRUARY, who.uid)
+    office.settle()
+    assert (office.state(run), office.engine.run(run).error["status"]) == ("faulted", 403)
+    assert office.all("Posting") == []
+
+
+def test_a_finding_that_is_refused_does_not_pass_for_none(office: Office) -> None:
+    platform = office.platform
+    who = load_principal(platform.store, 'User::"root"')
+    retire(platform.store, platform.clock, platform.ontology, "agents-prepare", who, "by mistake")
+    run = office.play(FEBRUARY)
+    assert office.state(run) == "faulted"
+    assert "finding.raise was denied" in office.engine.run(run).error["detail"]
+    assert office.all("Posting") == []
+
+
+def test_killed_after_any_commit_it_posts_once(made: tuple[Path, Path], tmp_path: Path) -> None:
+    def drive(office: Office) -> None:
+        office.play(FEBRUARY, id="close-2026-02")
+        for user in ("anna", "carl", "dora"):
+            office.answer(user)
+
+    def check(office: Office) -> None:
+        assert office.state("close-2026-02") == "completed"
+        assert len(office.all("Posting")) == 1
+        assert len(office.all("Finding", state="accepted")) == 4
+        effects = [str(e["operation"]) for e in office.all("Effect", status="done")]
+        assert effects.count("journal.post") == 1
+        assert sorted(effects).count("finding.raise") == 4
+
+    killed_often(made, tmp_path, drive, check)
+
+
+def test_four_looks_at_once_take_at_most_seven_tenths_of_one_after_another(made: tuple[Path, Path]) -> None:
+    """Each read of a specialist waits as long as a remote ledger would; real threads, real time."""
+    real = Context.find
+
+    def slow(self: Context, *args: Any, **kwargs: Any) -> Any:
+        time.sleep(1)
+        return real(self, *args, **kwargs)
+
+    with opened(*made) as office:
+        settings = office.settings
+    body = yaml.safe_load((made[0] / "workflow.yaml").read_text("utf-8"))
+    looks = body["do"][1]["look"]["fork"]["branches"]
+    taken: dict[str, float] = {}
+    with patch.object(Context, "find", slow):
+        for name, look in (("close", {"fork": {"branches": looks}}), ("serial", {"do": looks})):
+            platform = build(settings, acting=True)
+            assert platform.runtime is not None
+            assert platform.worker is not None
+            engine = platform.runtime.engine
+            text = {"document": {**body["document"], "name": name}, "do": [body["do"][0], {"look": look}]}
+            who = load_principal(platform.store, 'User::"root"')
+            workflow = engine.register(parse(yaml.safe_dump(text)), who)
+            platform.worker.start()
+            began = time.monotonic()
+            run = engine.start(workflow, FEBRUARY, who.uid)
+            while not engine.run(run).ended and time.monotonic() < began + 30:
+                time.sleep(0.01)
+            taken[name] = time.monotonic() - began
+            assert engine.run(run).state == "completed"
+            platform.worker.stop()
+            platform.close()
+    assert taken["close"] <= 0.7 * taken["serial"], taken
+
+
+def sum_of(office: Office, period: str) -> Any:
+    amounts = [entry["amount"] for entry in office.all("LedgerEntry", period=period)]
+    return sum(amount.amount for amount in amounts if isinstance(amount, Money))
