@@ -1,4 +1,4 @@
-"""`noesis inbox`, `approve`, `reject`, `decisions`, `controls`, `keys`: people's part in what agents do."""
+"""`noesis inbox`, `approve`, `reject`, `decisions`, `keys`: people's part in what agents do."""
 
 from datetime import timedelta
 from typing import Annotated
@@ -9,32 +9,36 @@ from api.cli.session import Session, session_of
 from api.cli.terminal import First, Json, Terminal, entity_form, shown
 from coordination.effects import effect_id, key_of
 from coordination.proposals import Proposal
+from coordination.runs.parking import AWAITED
 from governance import apikeys
-from governance import controls as switches
 from governance.approvals import Answer
 from governance.approvals import approve as answer
 from governance.configuring import permit
 from kg.model import Entity, Op, Order, Where
+from kg.reader import Reader
+from kg.store import PAGE_MAX, GraphStore
 
 WAITING = ("waiting_approval", "conflicted", "in_doubt")
 Comment = Annotated[str, typer.Option("--comment", "-m", help="Why, for the record.")]
 Reason = Annotated[str, typer.Option("--reason", "-m", help="Why, for the record.")]
 
-controls = typer.Typer(no_args_is_help=True, help="Stop and resume everything, a department or one agent.")
 keys = typer.Typer(no_args_is_help=True, help="API keys: made once, shown once, stored as a hash.")
 
 
 def inbox(context: typer.Context, first: First = 50, json: Json = False) -> None:
-    """List the proposals that wait for a person, with the decision to answer."""
+    """List the proposals and the questions of workflows that wait for a person, with the decision to answer."""
     session = session_of(context)
     with session.platform() as platform:
         reader = session.reader(platform)
         found = reader.find("Proposal", [Where("state", Op.IN, WAITING)], None, None, first).items
         edges = reader.expand([p.id for p in found], "decidedBy", first=20)
         rows = [(proposal, _open_decision([edge.entity for edge in edges[proposal.id]])) for proposal in found]
+        questions = _questions(platform.store, reader, first)
     terminal = Terminal()
     if json:
-        terminal.document([{**entity_form(p), "decision": entity_form(d) if d is not None else None} for p, d in rows])
+        asked = [{**entity_form(d), "decision": entity_form(d)} for d in questions]
+        proposed = [{**entity_form(p), "decision": entity_form(d) if d is not None else None} for p, d in rows]
+        terminal.document([*proposed, *asked])
         return
     terminal.table(
         "",
@@ -50,9 +54,28 @@ def inbox(context: typer.Context, first: First = 50, json: Json = False) -> None
                 _why(p),
             )
             for p, d in rows
+        ]
+        + [
+            (
+                d.id,
+                "question",
+                d["operation"],
+                "",
+                ", ".join(map(str, shown(d.get("required") or ()))),
+                str(d["principal"]).removeprefix('Agent::"').removesuffix('"'),
+                str(d.get("reason") or "")[:160],
+            )
+            for d in questions
         ],
         "Nothing waits for a person.",
     )
+
+
+def _questions(store: GraphStore, reader: Reader, first: int) -> list[Entity]:
+    """The decisions that steps of workflows wait for, as the reader may see them."""
+    awaited = [row.key for row in store.scan(AWAITED, first=PAGE_MAX)]
+    found = [entity for entity in reader.get(awaited).values() if entity.cls == "Decision"]
+    return sorted(found, key=lambda decision: decision.since)[:first]
 
 
 def _why(proposal: Entity) -> str:
@@ -130,83 +153,6 @@ def decisions(
         for d in found
     ]
     terminal.table("", ["id", "outcome", "action", "operation", "principal", "reason"], rows, "No decisions yet.")
-
-
-@controls.command("list")
-def controls_list(context: typer.Context, json: Json = False) -> None:
-    """Show every control and its state."""
-    session = session_of(context)
-    with session.platform() as platform:
-        found = session.reader(platform).find("Control", (), Order("scope"), None, 500).items
-    terminal = Terminal()
-    if json:
-        terminal.document([entity_form(control) for control in found])
-        return
-    rows = [(c["scope"], c["state"], c.get("setBy") or "", c.get("reason") or "") for c in found]
-    terminal.table("", ["scope", "state", "set by", "reason"], rows, "No controls yet; run `noesis init`.")
-
-
-def _scope(name: str | None) -> str:
-    if name is None or ":" in name or name == switches.GLOBAL:
-        return name or switches.GLOBAL
-    return f"agent:{name}"
-
-
-@controls.command("stop")
-def controls_stop(
-    context: typer.Context,
-    scope: Annotated[
-        str | None, typer.Argument(help="An agent's name, agent:NAME or department:NAME; else everything.")
-    ] = None,
-    reason: Reason = "stopped on the command line",
-    json: Json = False,
-) -> None:
-    """Stop: once acknowledged nothing new begins; the acknowledgement lists what was on its way."""
-    session = session_of(context)
-    with session.platform() as platform:
-        done = switches.stop(
-            platform.store,
-            platform.clock,
-            session.principal(platform),
-            _scope(scope),
-            reason,
-            rules=platform.rules(),
-        )
-    _acknowledged(done, json)
-
-
-@controls.command("resume")
-def controls_resume(
-    context: typer.Context,
-    scope: Annotated[str | None, typer.Argument(help="As for stop.")] = None,
-    reason: Reason = "resumed on the command line",
-    json: Json = False,
-) -> None:
-    """Let a scope act again."""
-    session = session_of(context)
-    with session.platform() as platform:
-        done = switches.resume(
-            platform.store,
-            platform.clock,
-            session.principal(platform),
-            _scope(scope),
-            reason,
-            rules=platform.rules(),
-        )
-    _acknowledged(done, json)
-
-
-def _acknowledged(done: switches.Acknowledgement, json: bool) -> None:
-    terminal = Terminal()
-    if json:
-        intents = [entity_form(intent) for intent in done.intents]
-        terminal.document(
-            {"scope": done.scope, "state": done.state, "position": done.position, "at": done.at, "intents": intents}
-        )
-        return
-    terminal.line(f"{done.scope}: {done.state} from position {done.position:,} on.")
-    for intent in done.intents:
-        terminal.line(f"on its way: {intent.id} {intent.get('operation')}")
 
 
 @keys.command("add")
