@@ -109,7 +109,8 @@ class Gate:
         agent, target = proposal.text("agent"), proposal.text("target")
         # Versions first, content after: a change in between makes the commit fail, never pass.
         claimed = claims.claim_id(target)
-        there = self.store.get([BOOK, budgets.BOOK, claimed, target, *proposal.expects])
+        run = proposal.text("run")
+        there = self.store.get([BOOK, budgets.BOOK, claimed, target, *([run] if run else ()), *proposal.expects])
         standing = switches.over(self.store, proposal)
         rules = load_rules(self.store, self.ontology, self.clock.now())
         fixed = {id: there[id].version if id in there else 0 for id in (BOOK, budgets.BOOK, claimed)}
@@ -118,7 +119,10 @@ class Gate:
         principal, refused = self._principals(proposal, expects)
         if isinstance(resource, Entity):
             expects[target] = resource.version
-        gone = _gone(proposal, there, resource)
+        gone = _gone(proposal, there, resource) or _over(proposal, there.get(run))
+        if run in there:
+            # INVARIANT I11: nothing of a run begins after its end was acknowledged.
+            expects[run] = there[run].version
         touched, taken, platform = self._touched(proposal)
         expects |= {id: entity.version if entity is not None else ABSENT for id, entity in taken.items()}
         # INVARIANT I4: what is decided on in passing is held too, and what was to be new is new.
@@ -328,6 +332,13 @@ def _gone(proposal: Proposal, there: Mapping[str, Entity], resource: Entity | Re
         if found != version:
             return f"{id} is at version {found}, the proposal rests on {version}"
     return ""
+
+
+def _over(proposal: Proposal, run: Entity | None) -> str:
+    """Why nothing more of a run begins; what undoes its effects goes on."""
+    if run is None or run.get("state") != "cancelled" or proposal.text("undoes"):
+        return ""
+    return f"run {run.id} was cancelled"
 
 
 def _request(proposal: Proposal, basis: Basis) -> Request:

@@ -62,6 +62,12 @@ class Controlling:
             id, by, "cancel", reason, lambda run, made: self._cancelled(run, made, by, reason, compensate)
         )
 
+    def terminate(self, id: str, by: str, reason: str = "") -> list[str]:
+        """End a run at once: nothing of it is undone, and what it proposed and did not begin yet expires."""
+        return self._order(
+            id, by, "terminate", reason, lambda run, made: self._cancelled(run, made, by, reason or "terminated", False)
+        )
+
     def retry(self, id: str, by: str, reason: str = "") -> list[str]:
         """Take a faulted run up again from the step that failed; what was done before stands."""
 

@@ -9,12 +9,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from coordination.errors import GiveUp, RetryLater
+from coordination import switches
+from coordination.errors import GiveUp, HeldError, RetryLater
 from coordination.runs import answers, rows, runs
 from coordination.runs.calls import Answer, Begun, Call, Calls
 from coordination.runs.definitions import Definitions, acts_as
 from coordination.runs.finishing import finish
 from coordination.runs.parking import park, tidy, timer_of
+from coordination.runs.recorded import Record
 from coordination.runs.runs import Run
 from coordination.runs.starting import work_of
 from coordination.workflow.expressions import Expressions
@@ -32,6 +34,8 @@ from kg.values import Json
 
 #: The wait after a failure that is not the workflow's own.
 AGAIN_SECONDS: Final = 1.0
+#: How long a strand that a control holds waits before it looks again; when the control lets go it is released at once.
+HOLD_SECONDS: Final = 60.0
 #: Characters of such a failure that are kept.
 REASON_MAX: Final = 500
 
@@ -52,6 +56,8 @@ class Claim:
 
     work: Work
     follow: list[str] = field(default_factory=list)
+    #: Answers of quick calls by their number, until they are committed: a commit that lost a race asks nobody twice.
+    answered: dict[int, Answer] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -65,6 +71,7 @@ class Turn:
     setting: Setting
     before: Mapping[str, Any]
     commits: int = 0
+    controls: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def work(self) -> Work:
@@ -98,6 +105,10 @@ class Driving:
             # The claim was renewed with the steps it committed, so whoever gave it out cannot put it back.
             wait, counted = (error.seconds, error.counted) if isinstance(error, RetryLater) else (None, True)
             reason = f"{type(error).__name__}: {error}"[:REASON_MAX]
+            if isinstance(error, HeldError):
+                held = claim.work.waiting(self._now(), HOLD_SECONDS, str(error)[:REASON_MAX])
+                self.store.commit([], None, state=[held.write()])
+                return claim.follow
             later = claim.work.later(self._now(), AGAIN_SECONDS if wait is None else wait, reason, counted)
             self.store.commit([], None, state=[later.write()])
             return claim.follow
@@ -116,6 +127,11 @@ class Driving:
         if turn is None:
             self.store.commit([], None, state=[_ended(claim.work)])
             return ()
+        agent = acts_as(turn.setting.plan.document)
+        standing = switches.over_run(self.store, agent)
+        if standing.held:
+            raise HeldError(switches.words(agent, standing.held))
+        turn.controls = standing.versions
         began = self.clock.monotonic()
         while True:
             answer = self._answer(turn)
@@ -190,12 +206,15 @@ class Driving:
                 kind = self.calls.kind(call.name)
                 if "handle" in wait:
                     return kind.look(call, wait["handle"])
+                if wait["n"] in turn.claim.answered:
+                    return turn.claim.answered[wait["n"]]
                 found = kind.begin(call)
             except Fault as error:
                 return {"problem": {"instance": call.reference, **error.problem}}
             if isinstance(found, Begun):
                 self._park_call(turn, found)
                 return kind.look(call, found.handle)
+            turn.claim.answered[wait["n"]] = found
             return found
         return answers.look(self.store, turn.strand, self._now())
 
@@ -210,7 +229,8 @@ class Driving:
 
     def _advance(self, turn: Turn, answer: Answer | None) -> None:
         strand = turn.strand
-        machine = Machine(turn.setting, strand, self._now())
+        record = Record(self.store, turn.run)
+        machine = Machine(turn.setting, strand, self._now(), past=lambda number: record.has(strand.id, number))
         waited = strand.wait
         if not strand.frames and strand.count == 0 and not strand.parent:
             machine.begin()
@@ -220,9 +240,13 @@ class Driving:
 
     def _begin(self, turn: Turn, machine: Machine) -> Begun | None:
         """Begin a call that has effects, so that its proposal and the waiting for it are one commit."""
-        strand = turn.strand
-        for _ in range(self.limits.depth_max):
+        strand, record = turn.strand, Record(self.store, turn.run)
+        for _ in range(self.limits.depth_max + self.pace.tasks_a_commit):
             wait = strand.wait
+            past = record.answer(strand) if wait is not None else None
+            if past is not None:
+                machine.passed(past, self.pace.tasks_a_commit)
+                continue
             if wait is None or wait["kind"] != "call":
                 return None
             call = self._call(turn, wait)
@@ -264,7 +288,8 @@ class Driving:
     ) -> None:
         strand, run, now = turn.strand, turn.run, machine.now
         writes: list[Write] = []
-        expects: dict[str, int] = {run.id: run.version}
+        # INVARIANT I11: the controls as they were when this claim looked, so that after a stop no step is committed.
+        expects: dict[str, int] = {**turn.controls, run.id: run.version}
         state: list[StateWrite] = []
         for step in machine.steps:
             put, kept = runs.step(strand, step)
@@ -311,6 +336,7 @@ class Driving:
         commit = self.store.commit(writes, cause, expects, list(unique.values()))
         strand.revision += 1
         turn.commits += 1
+        turn.claim.answered.clear()
         turn.claim.work = renewed.committed()
         if run.id in commit.versions:
             again = runs.read(self.store, run.id)

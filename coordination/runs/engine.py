@@ -11,7 +11,7 @@ from coordination.acting import Acting
 from coordination.dispatch import Task
 from coordination.proposals import OPEN
 from coordination.routing import Router, Weights
-from coordination.runs import delivering, runs, scheduling, starting
+from coordination.runs import delivering, recorded, runs, scheduling, starting
 from coordination.runs.calls import Calls, Function, Functions, Kind
 from coordination.runs.calls_allocating import AllocateCall
 from coordination.runs.calls_governed import AgentCall, ApproveCall, Held, QueryCall, free
@@ -35,7 +35,7 @@ from kg.clock import Clock
 from kg.model import Change, Entity
 from kg.ontology import Ontology
 from kg.store import GraphStore
-from kg.values import Json
+from kg.values import Json, Ref, Value
 from kg.view import View
 
 Send = Callable[[Sequence[str]], None]
@@ -132,9 +132,23 @@ class Engine:
         """End a run; with `compensate` undo what it did."""
         self.send(self.controlling.cancel(run, by, reason, compensate=compensate))
 
+    def terminate(self, run: str, by: str, reason: str = "") -> None:
+        """End a run at once and undo nothing."""
+        self.send(self.controlling.terminate(run, by, reason))
+
     def retry(self, run: str, by: str, reason: str = "") -> None:
         """Take a faulted run up again."""
         self.send(self.controlling.retry(run, by, reason))
+
+    def fork(self, run: str, step: str, by: str, *, id: str = "", sandbox: bool = False) -> str:
+        """Start a run that has behind it what another had when a step began, and does that step anew; its id."""
+        other = self.run(run)
+        at = recorded.cut(self.store, other, step)
+        more: dict[str, Value] = {"forkedFrom": Ref(run), "forkedAt": at}
+        input = runs.value(self.store, run, other.entity, "input")
+        order = Order(id or self.clock.id(), other.text("workflow"), input, by, sandbox=sandbox or other.sandbox, more=more)
+        self.send(starting.start(self.store, self.clock, self.definitions, order))
+        return order.run
 
     def run(self, id: str) -> Run:
         """A run as it stands; StateError where there is none."""
@@ -184,9 +198,9 @@ class Engine:
             "approve": ApproveCall(outward),
             "agent": RoutedCall(agent, router, self.acting),
             "compensate": CompensateCall(outward),
+            "allocate": AllocateCall(),
         }
         if self.workflows.views is not None:
             made["query"] = QueryCall(outward, self.workflows.views)
         made |= {name: HttpCall(outward, name) for name in ("http", "openapi") if name in self.effectors}
         return {**made, **self.workflows.kinds}
-            "allocate": AllocateCall(),

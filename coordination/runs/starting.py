@@ -97,7 +97,8 @@ def start(store: GraphStore, clock: Clock, definitions: Definitions, order: Orde
         raise StateError(f"the input is larger than {PAYLOAD_MAX:,} characters; keep it outside and name it")
     plan = definitions.plan(order.workflow)
     new = made(store, clock, plan, order)
-    content = derive(order.workflow, text_of(order.input), order.by, order.sandbox)
+    forked = [str(order.more[name]) for name in ("forkedFrom", "forkedAt") if name in order.more]
+    content = derive(order.workflow, text_of(order.input), order.by, order.sandbox, *forked)
     # The moment of starting is no part of what makes two starts the same, so the cause is found before it is committed again.
     cause = Cause(
         derive("start", order.run), "run.start", order.by, on_behalf_of=order.on_behalf_of or None,

@@ -68,6 +68,8 @@ class Machine:
     detached: list[dict[str, Any]] = field(default_factory=list)
     left: list[dict[str, Any]] = field(default_factory=list)
     consumed: list[str] = field(default_factory=list)
+    #: Whether the task of a number is on record already: what it gave out is not given out again.
+    past: Callable[[int], bool] = lambda _: False
 
     # -- one turn -----------------------------------------------------------------------------------------------------
 
@@ -96,6 +98,12 @@ class Machine:
         while strand.state == READY and len(self.steps) < tasks_max:
             self.guarded(self._tick)
 
+    def passed(self, answer: Mapping[str, Any], tasks_max: int) -> None:
+        """Go on at once where the strand just began to wait for what is known already."""
+        number, self.strand.frames[-1]["known"] = self.strand.frames[-1]["n"], False
+        self.steps = [step for step in self.steps if step.number != number or step.state != "waiting"]
+        self.advance(answer, tasks_max)
+
     def guarded(self, act: Callable[[], None]) -> None:
         try:
             act()
@@ -106,7 +114,10 @@ class Machine:
         strand, frame = self.strand, self.strand.frames[-1]
         strand.wait, strand.state = None, READY
         task = self.setting.plan.task(frame["p"])
-        if frame.get("retry") or task.kind in ANSWERED:
+        if "recorded" in answer:
+            frame["final"] = True
+            self.complete(frame, answer["recorded"])
+        elif frame.get("retry") or (task.kind in ANSWERED and "problem" not in answer):
             ANSWERED[task.kind](self, frame, task, answer)
         elif "problem" in answer:
             raise Fault(answer["problem"])
@@ -219,7 +230,8 @@ class Machine:
         if frame.get("aside") == "main" and machine_extend.after(self, frame, task, raw, then):
             return
         definition, output = task.definition, raw
-        declared, exported = definition.get("output"), definition.get("export")
+        # An output that comes from a record was transformed before it went there.
+        declared, exported = None if frame.get("final") else definition.get("output"), definition.get("export")
         if declared or exported:
             scope = scopes.task(self.setting, strand, frame, raw_output=raw)
             if declared:

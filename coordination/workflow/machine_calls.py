@@ -46,7 +46,8 @@ def run(machine: "Machine", frame: Frame, task: Task) -> None:
         wanted = dict(declared["workflow"])
         wanted["input"] = machine.filled(frame, wanted.get("input", {}))
         if not awaited:
-            machine.detached.append({**wanted, "n": frame["n"]})
+            if not machine.past(frame["n"]):
+                machine.detached.append({**wanted, "n": frame["n"]})
             machine.complete(frame, frame["in"])
             return
         machine.wait_for(frame, "run", workflow=wanted)

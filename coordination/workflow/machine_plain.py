@@ -59,7 +59,8 @@ def emit(machine: "Machine", frame: Frame, task: Task) -> None:
         or not isinstance(event["id"], str)
     ):
         raise fault("configuration", "an event needs a type, a source and an id that are texts; set them in `with`")
-    machine.emitted.append(event)
+    if not machine.past(frame["n"]):
+        machine.emitted.append(event)
     machine.complete(frame, event)
 
 

@@ -14,8 +14,8 @@ FUNCTIONS = {"inc": lambda x: {"x": x + 1}, "boom": lambda: 1 / 0}
 
 
 @pytest.fixture
-def here() -> Any:
-    with works(Workflows(functions=FUNCTIONS), effectors=[Telling("http")]) as made:
+def here(store: Any) -> Any:
+    with works(Workflows(functions=FUNCTIONS), effectors=[Telling("http")], store=store) as made:
         yield made
 
 
