@@ -27,9 +27,6 @@ TEXT = "do:\n" + "".join(
 )
 _TELL = "  - tell: {call: effect, with: {operation: n.send, effector: telling, payload: {}}, output: {as: $input}}\n"
 TEXT = TEXT.replace("  - d:", f"{_TELL}  - d:")
-    "  - d:",
-    "  - tell: {call: effect, with: {operation: n.send, effector: telling, payload: {}}, output: {as: $input}}\n  - d:",
-)
 END_SECONDS = 60.0
 
 
