@@ -216,6 +216,8 @@ class Proposal:
     """A proposal as it stands in the graph."""
 
     entity: Entity
+    #: Whether a control lets nothing of it leave now; the next move puts that on record.
+    shadow: bool = False
 
     @property
     def id(self) -> str:
@@ -241,7 +243,7 @@ class Proposal:
     @property
     def sandbox(self) -> bool:
         """Whether nothing of it may leave."""
-        return bool(self.entity.get("sandbox", False))
+        return self.shadow or bool(self.entity.get("sandbox", False))
 
     @property
     def confidence(self) -> Decimal:
@@ -282,7 +284,7 @@ class Proposal:
         # INVARIANT I3: an ended proposal has no follower, so nothing can apply it twice.
         if state != self.state and state not in MOVES[self.state]:
             raise StateError(f"proposal {self.id} is {self.state} and cannot become {state}; read it again")
-        changed: dict[str, Value] = {"state": state, **more}
+        changed: dict[str, Value] = {"state": state, **({"sandbox": True} if self.shadow else {}), **more}
         if reason:
             changed["reason"] = reason
         return Put(self.id, PROPOSAL, changed)

@@ -24,6 +24,7 @@ from api.cli import (
     running,
     setting_up,
     spending,
+    switching,
     undoing,
     workflows,
 )
@@ -74,7 +75,7 @@ _GROUPS = (
     ("Run", "workflow", workflows.workflow),
     ("Run", "runs", executing.runs),
     ("Govern", "rules", ruling.rules),
-    ("Govern", "controls", governing.controls),
+    ("Govern", "controls", switching.controls),
     ("Govern", "budgets", spending.budgets),
     ("Govern", "effects", undoing.effects),
     ("Govern", "checkpoint", proving.checkpoint),

@@ -17,7 +17,7 @@ from api.graphql.operations import Operation
 from api.graphql.records import take_record
 from api.graphql.scalars import JSON, DateTimeText, Position
 from governance.approvals import Answer, Answered, approve
-from governance.controls import Acknowledgement, resume, stop
+from governance.controls import Acknowledgement, change
 
 T = TypeVar("T")
 REASON_MAX = 2_000
@@ -117,14 +117,15 @@ async def _reject(info: Info[Operation, None], decision: strawberry.ID, comment:
 
 
 async def _control(
-    operation: Operation, act: Callable[..., Acknowledgement], scope: str, reason: str
+    operation: Operation, scope: str, state: str, reason: str, per_minute: int | None = None
 ) -> ControlPayload:
     platform = operation.platform
 
     def control() -> Acknowledgement:
-        return act(
-            platform.store, platform.clock, operation.principal, scope, reason[:REASON_MAX], rules=platform.rules()
-        )
+        return change(
+            platform.store, platform.clock, operation.principal, scope, state, reason[:REASON_MAX],
+            per_minute=per_minute, rules=platform.rules(),
+        )  # fmt: skip
 
     async def done() -> ControlPayload:
         told = await operation.call(control)
@@ -143,11 +144,23 @@ async def _control(
 
 
 async def _stop(info: Info[Operation, None], reason: str, scope: str = "global") -> ControlPayload:
-    return await _control(info.context, stop, scope, reason)
+    return await _control(info.context, scope, "stop", reason)
 
 
 async def _resume(info: Info[Operation, None], reason: str, scope: str = "global") -> ControlPayload:
-    return await _control(info.context, resume, scope, reason)
+    return await _control(info.context, scope, "run", reason)
+
+
+async def _set_control(
+    info: Info[Operation, None],
+    state: Annotated[str, strawberry.argument(description="run, shadow, throttle, pause or stop.")],
+    reason: str,
+    scope: str = "global",
+    per_minute: Annotated[
+        int | None, strawberry.argument(description="Effects that may begin in any sixty seconds; with throttle only.")
+    ] = None,
+) -> ControlPayload:
+    return await _control(info.context, scope, state, reason, per_minute)
 
 
 async def _ingest(
@@ -177,9 +190,14 @@ class Mutation:
     approve = strawberry.field(resolver=_approve, description="Say yes to a decision that asks for approval.")
     reject = strawberry.field(resolver=_reject, description="Say no to a decision that asks for approval.")
     stop = strawberry.field(
-        resolver=_stop, description="Let no effect begin in a scope: global, agent:NAME or department:NAME."
+        resolver=_stop,
+        description="Let no effect begin in a scope: global, or agent:, department:, workflow: or tool: with a name.",
     )
     resume = strawberry.field(resolver=_resume, description="Let a scope act again.")
+    set_control = strawberry.field(
+        resolver=_set_control,
+        description="Bring a scope into a state: run, shadow (decided and recorded, nothing applied), throttle, pause or stop.",
+    )
     ingest_record = strawberry.field(
         resolver=_ingest, description="Hand in one record; the same key again updates the same entity."
     )

@@ -3,10 +3,11 @@
 import contextlib
 import threading
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
-from governance.controls import STATES, _lets, control_id, ensure, expects, resume, scopes, stop
+from governance.controls import STATES, change, control_id, ensure, expects, resume, scopes, standing, stop
 from governance.errors import ControlError, DeniedError
 from governance.principals import Principal
 from kg.errors import ConflictError
@@ -87,10 +88,66 @@ def test_a_state_that_is_not_in_the_table_lets_nothing_begin(
     store: GraphStore, clock: ManualClock, root: Principal
 ) -> None:
     ensure(store, clock, root)
-    assert set(STATES) == {"run", "stop"}
     assert all(mode.following <= set(STATES) for mode in STATES.values())
-    assert not _lets(Entity("x", "Control", 1, {"state": "paused"}, 1))
-    assert not _lets(Entity("x", "Control", 1, {}, 1))
+    assert all("stop" in mode.following for state, mode in STATES.items() if state != "stop")
+    assert [state for state, mode in STATES.items() if not mode.intents] == ["pause", "stop"]
+
+    class Odd:
+        """A store whose controls say what no table knows."""
+
+        def __init__(self, **properties: Any) -> None:
+            self.properties = properties
+
+        def get(self, ids: list[str]) -> dict[str, Entity]:
+            return {id: Entity(id, "Control", 1, self.properties, 1) for id in ids}
+
+    assert standing(cast(GraphStore, Odd(state="paused")), ["global"]).held
+    assert standing(cast(GraphStore, Odd()), ["global"]).held
+    assert not standing(cast(GraphStore, Odd(state="run")), ["global"]).held
+
+
+@pytest.mark.parametrize("state", [s for s in STATES if s != "run"])
+def test_every_state_is_reached_from_run_and_left_to_run(
+    store: GraphStore, clock: ManualClock, root: Principal, state: str
+) -> None:
+    rate = 5 if state == "throttle" else None
+    done = change(store, clock, root, "workflow:test.flow", state, "try", per_minute=rate)
+    assert (done.scope, done.state) == ("workflow:test.flow", state)
+    said = standing(store, scopes("a", workflow="test.flow"))
+    assert (bool(said.held), bool(said.shadow), [t[2] for t in said.throttles]) == (
+        state in ("pause", "stop"),
+        state == "shadow",
+        [5] if state == "throttle" else [],
+    )
+    assert not standing(store, scopes("a", workflow="test.other", tool="webhook")).held
+    resume(store, clock, root, "workflow:test.flow", "over")
+    assert standing(store, scopes("a", workflow="test.flow")).throttles == ()
+
+
+def test_what_may_not_follow_is_refused(store: GraphStore, clock: ManualClock, root: Principal) -> None:
+    stop(store, clock, root, "tool:webhook", "alarm")
+    for state in ("pause", "shadow", "throttle"):
+        with pytest.raises(ControlError, match="is in state stop and cannot become"):
+            change(store, clock, root, "tool:webhook", state, "no", per_minute=3 if state == "throttle" else None)
+    for state, rate, said in (
+        ("throttle", None, "goes with the state throttle"),
+        ("pause", 3, "goes with the state throttle"),
+        ("throttle", 0, "to let none, pause it"),
+        ("throttle", 10**6, "to let none, pause it"),
+        ("halt", None, "is no state of a control"),
+    ):
+        with pytest.raises(ControlError, match=said):
+            change(store, clock, root, "global", state, "no", per_minute=rate)
+
+
+def test_a_throttle_takes_another_rate_and_the_same_one_is_no_change(
+    store: GraphStore, clock: ManualClock, root: Principal
+) -> None:
+    for rate in (5, 5, 7):
+        change(store, clock, root, "global", "throttle", "slowly", per_minute=rate)
+    assert [v["perMinute"] for v in store.history(control_id("global"))] == [5, 7]
+    resume(store, clock, root, "global", "over")
+    assert "perMinute" not in store.get([control_id("global")])[control_id("global")].properties
 
 
 @pytest.mark.parametrize("scope", ["", "agent:", "agnt:a", "global ", "agent:a\nb", "department:" + "x" * 201])
