@@ -9,7 +9,7 @@ from coordination.errors import AnswerError
 from coordination.patterns.about import About
 from coordination.patterns.asking import Ask, Person
 from coordination.patterns.concurrent import Concurrent, concurrent
-from tests.patterns.team import answered, same_after_crashes, says, team
+from tests.patterns.team import CLEO, answered, same_after_crashes, says, team
 
 NAMES = ("one", "two", "three", "four")
 ASKS = tuple(Ask(name, retries=0) for name in NAMES)
@@ -80,7 +80,7 @@ def test_the_branches_run_at_the_same_time() -> None:
         engine = here.runtime.engine
         queue: deque[str] = here.queue
         workflow = engine.register(document(), here.author, ("agents",))
-        run = engine.start(workflow, {"task": "look"}, 'User::"ben"', id="run")
+        run = engine.start(workflow, {"task": "look"}, CLEO, id="run")
         here.runtime.pump()
         here.runtime.handle(queue.popleft())
         threads = [threading.Thread(target=here.runtime.handle, args=(id,)) for id in list(queue)[:4]]
