@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from agents.errors import ModelOffError
+from agents.masking import Leaving
 from agents.models.model import Answer, Meter, Model, Question
 from kg import tracing
 from kg.model import Direction, Edge, Entity, Input, Order, Where
@@ -46,6 +47,7 @@ class Context:
     _read: dict[str, int] = field(default_factory=dict)
     _searches: list[str] = field(default_factory=list)
     _answers: list[Answer] = field(default_factory=list)
+    _labelled: dict[str, str] = field(default_factory=dict)
     _ids: int = 0
 
     def get(self, id: str) -> Entity | None:
@@ -98,6 +100,9 @@ class Context:
             raise ModelOffError
         if len(self._answers) >= QUESTIONS_MAX:
             raise ContextBoundError(f"one act may ask a model {QUESTIONS_MAX} times; split the work")
+        if isinstance(self.leaving, Leaving):
+            # INVARIANT: whatever the agent wrote into its question, labelled values and personal data stay here.
+            question = self.leaving.question(self.agent, self.model.name, question, self._labelled)
         asked = {"gen_ai.operation.name": tracing.ASK, "gen_ai.request.model": self.model.name}
         with tracing.span(f"{tracing.ASK} {self.model.name}", **asked) as span:
             model = self.model
@@ -154,6 +159,8 @@ class Context:
     def _note(self, entities: Sequence[Entity]) -> list[Entity]:
         for entity in entities:
             self._read[entity.id] = entity.version
+            if isinstance(self.leaving, Leaving):
+                self._labelled |= self.leaving.labelled(entity)
         if len(self._read) > READS_MAX:
             raise ContextBoundError(f"one act may read {READS_MAX:,} entities; narrow the agent's conditions")
         return list(entities)

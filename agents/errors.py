@@ -5,7 +5,8 @@ NoesisError (kg.errors)
 │   └── AgentFaultError   an agent raised while it acted
 └── ModelError            a model did not answer usably
     ├── ModelOffError     no model is configured
-    └── ModelBudgetError  a budget for models is used up, and says to go on without
+    ├── ModelBudgetError  a budget for models is used up, and says to go on without
+    └── ModelRefusedError a rule forbids what would have left
 """
 
 from kg.errors import InputError, NoesisError
@@ -29,3 +30,7 @@ class ModelOffError(ModelError):
 
 class ModelBudgetError(ModelError):
     """The budget for model calls is used up; decide without a model, or raise it with `noesis budgets set`."""
+
+
+class ModelRefusedError(ModelError):
+    """A rule forbids sending this to a model; see the decision on record, and leave out what it names."""

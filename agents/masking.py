@@ -1,41 +1,114 @@
-"""What of an entity may leave to a model: personal and labelled properties are masked, patterns in free text too.
+"""What of an entity, and of any text, may leave to a model: personal and labelled values are masked, patterns in free text too.
 
-Invariant: the value of a property that the ontology calls personal or sensitive never reaches a prompt. Patterns catch
-addresses and numbers inside texts; they are a second net, not the first.
+Invariants: the value of a property that the ontology calls personal or sensitive never reaches a prompt, wherever the agent put it;
+what leaves is decided on (`callModel`), and a forbid on the labels it held or on where it goes holds it back. A value that the
+agent spells otherwise is found only by the patterns.
 """
 
-import re
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 
-from kg.model import Entity
+from agents.errors import ModelRefusedError
+from agents.models.model import Question
+from governance import pii
+from governance.decide import decide
+from governance.decisions import record
+from governance.masks import WITHHELD, mask_text
+from governance.principals import load_principal
+from governance.rulebook import RuleBook
+from governance.verdict import Request, Resource
+from kg.clock import Clock
+from kg.model import Cause, Entity
 from kg.ontology.ontology import Ontology
-from kg.values import Json, encode
+from kg.store import GraphStore
+from kg.values import Json, Value, encode
 
-MASK = "[withheld]"
-_EMAIL = re.compile(r"[^\s@<>\"']{1,64}@[^\s@<>\"']{1,190}\.[A-Za-z]{2,24}")
-_PHONE = re.compile(r"(?<![\w-])(?:\+|00)\d(?:[ ()/.-]{0,2}\d){6,14}(?!\w)")
-_IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?\b")
+MASK = WITHHELD
+#: Characters from which a labelled value is looked for in a text; shorter ones occur by chance.
+VALUE_MIN = 3
 
-
-def mask_text(text: str) -> str:
-    """The text with e-mail addresses, international phone numbers and IBANs replaced."""
-    for pattern in (_EMAIL, _IBAN, _PHONE):
-        text = pattern.sub(MASK, text)
-    return text
+__all__ = ["MASK", "Destination", "Leaving", "leaving", "mask_text"]
 
 
-def leaving(ontology: Ontology) -> Callable[[Entity], dict[str, Json]]:
-    """A function that shows an entity as a model may see it."""
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where questions go, and who is asked whether they may: the rules of this moment."""
 
-    def show(entity: Entity) -> dict[str, Json]:
-        known = ontology.classes[entity.cls].properties
+    store: GraphStore
+    clock: Clock
+    rules: Callable[[], RuleBook]
+    host: str = ""
+    region: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Leaving:
+    """Shows an entity as a model may see it, and a question as it may leave; without a destination it only masks."""
+
+    ontology: Ontology
+    destination: Destination | None = None
+
+    def __call__(self, entity: Entity) -> dict[str, Json]:
+        """The entity as a model may see it: class and properties, personal and sensitive ones masked."""
+        known = self.ontology.classes[entity.cls].properties
         shown: dict[str, Json] = {"class": entity.cls, "id": entity.id}
         for name, value in sorted(entity.properties.items()):
             declared = known.get(name)
             if declared is None or declared.personal or declared.sensitivity:
                 shown[name] = MASK
             else:
-                shown[name] = mask_text(value) if type(value) is str else encode(value)
+                shown[name] = _plain(value)
         return shown
 
-    return show
+    def labelled(self, entity: Entity) -> dict[str, str]:
+        """The texts of an entity's personal and sensitive values, each with its label."""
+        cls = self.ontology.classes.get(entity.cls)
+        if cls is None:
+            return {}
+        found: dict[str, str] = {}
+        for name, value in entity.properties.items():
+            declared = cls.properties.get(name)
+            if declared is not None and (declared.personal or declared.sensitivity):
+                for item in value if isinstance(value, tuple) else (value,):
+                    text = item if isinstance(item, str) else ""
+                    if len(text) >= VALUE_MIN:
+                        found[text] = declared.sensitivity or "personal"
+        return found
+
+    def question(self, agent: str, model: str, question: Question, values: dict[str, str]) -> Question:
+        """The question as it may leave; ModelRefusedError (on record) where a rule forbids it."""
+        texts = [question.instructions, question.material]
+        held = {label for text in texts for label in pii.labels(text)}
+        for value in sorted((v for v in values if any(v in text for text in texts)), key=len, reverse=True):
+            held.add(values[value])
+            texts = [text.replace(value, MASK) for text in texts]
+        if self.destination is not None:
+            self._permit(self.destination, agent, model, frozenset(held))
+        return replace(question, instructions=mask_text(texts[0]), material=mask_text(texts[1]))
+
+    @staticmethod
+    def _permit(destination: Destination, agent: str, model: str, held: frozenset[str]) -> None:
+        principal = load_principal(destination.store, f'Agent::"{agent}"')
+        context: dict[str, Value] = {"model": model, "labels": tuple(sorted(held))}
+        context |= {name: text for name in ("host", "region") if (text := getattr(destination, name))}
+        thing = Resource("Agent", principal.entity or agent)
+        request = Request(principal, "callModel", thing, context)
+        verdict = decide(request, destination.rules())
+        # A content filter forbids: where rules are silent about models, the settings that name one have permitted it.
+        if verdict.allowed or not (verdict.rules or verdict.errors):
+            return
+        id = destination.clock.id()
+        cause = Cause(destination.clock.id(), "model.refused", principal.uid, verdict.reason)
+        destination.store.commit(record(id, request, verdict), cause)
+        raise ModelRefusedError(f"agent {agent!r} may not send this to {model!r}: {verdict.reason}; decision {id}")
+
+
+def _plain(value: Value) -> Json:
+    if isinstance(value, tuple):
+        return [mask_text(item) if isinstance(item, str) else encode(item) for item in value]
+    return mask_text(value) if type(value) is str else encode(value)
+
+
+def leaving(ontology: Ontology, destination: Destination | None = None) -> Leaving:
+    """What shows entities, and lets questions out."""
+    return Leaving(ontology, destination)

@@ -7,13 +7,13 @@ of the company's own issuer (`api.oidc`) are told apart from keys by their form.
 
 import ipaddress
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from api.errors import BindingError, UnauthenticatedError
 from api.platform import Noesis
 from api.settings import Settings
 from governance.errors import PrincipalError
-from governance.principals import Principal, load_principal
+from governance.principals import Principal, load_principal, with_purpose
 
 SCHEME = "bearer"
 #: Characters of an Authorization header.
@@ -65,6 +65,18 @@ def local_principal(platform: Noesis) -> Principal:
         return load_principal(platform.store, named.uid)
     except PrincipalError:
         return named
+
+
+def reading_for(identify: Callable[[], Caller], purpose: str | None) -> Callable[[], Caller]:
+    """The same caller, who says what it reads for; raises PrincipalError where that is no word for a purpose."""
+    if purpose is None:
+        return identify
+
+    def with_its_purpose() -> Caller:
+        caller = identify()
+        return replace(caller, principal=with_purpose(caller.principal, purpose))
+
+    return with_its_purpose
 
 
 def identifier(platform: Noesis, authorization: str | None, peer: str | None) -> Callable[[], Caller]:

@@ -11,13 +11,14 @@ from importlib import resources
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import yaml
 
 from agents.acting import Loaded, LocalActing
 from agents.context import Search
 from agents.loading import load_agents, load_module
-from agents.masking import leaving
+from agents.masking import Destination, leaving
 from agents.models.model import Model
 from agents.models.openai import TOKENS_MAX, OpenAIModel
 from api.effect_settings import SqlTable
@@ -273,7 +274,7 @@ def build(settings: Settings, *, index: bool = False, acting: bool = False, metr
         clock=clock,
         settings=settings,
         rules=rules,
-        view=lambda principal: GovernedView(principal, rules(), ontology),
+        view=lambda principal: GovernedView(principal, rules(), ontology, settings.mask_key),
         authenticate=_authenticate(settings, store, clock),
         evidence=raw,
         index=semantic,
@@ -335,7 +336,9 @@ def _acting(
     loaded = agent_modules(settings)
     departments = {name: item.agent.department for name, item in loaded.items()}
     meter = ModelMeter(store, clock, TOKENS_MAX, lambda name: departments.get(name, ""))
-    return LocalActing(store, loaded, views, searches, make_model(settings), leaving(ontology), meter)
+    host = urlsplit(settings.llm_url or "").hostname or ""
+    outgoing = leaving(ontology, Destination(store, clock, rules, host, settings.llm_region or ""))
+    return LocalActing(store, loaded, views, searches, make_model(settings), outgoing, meter)
 
 
 def _worker(settings: Settings, store: Committer, clock: Clock, ontology: Ontology, acting: LocalActing) -> Worker:

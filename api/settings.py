@@ -180,6 +180,8 @@ class Settings(BaseSettings):
     """File of a second key that co-signs each checkpoint; keep it where the database's owner has no right."""
     witness_file: Path | None = None
     """File to which each checkpoint is appended and with which `noesis verify` compares; keep it on another machine."""
+    runs_kept_days: int | None = Field(None, ge=0)
+    """Days after its end for which `noesis runs prune` keeps what a run left beside its facts."""
     retention_days: dict[str, int] = {}
     """Days for which the rows of a class may not be erased, by class."""
     webhook_secret: SecretStr | None = None
@@ -194,6 +196,8 @@ class Settings(BaseSettings):
     """Base address of an OpenAI-compatible endpoint; none: no model is ever called."""
     llm_model: str | None = None
     """Name of the model at `llm_url`."""
+    llm_region: str | None = None
+    """Where that model is, e.g. eu, as rules name it (`context.region`)."""
     llm_key: SecretStr | None = None
     """Key for `llm_url`."""
     # -- what can be watched ----------------------------------------------------------------------------------------
@@ -246,6 +250,12 @@ class Settings(BaseSettings):
     def path(self, name: str | Path) -> Path:
         """A path of the project: relative ones start at the project folder."""
         return self.project / name
+
+    @property
+    def mask_key(self) -> bytes:
+        """The key of masks that hash: the secret `mask-key`; empty, values are redacted instead."""
+        found = self.secrets.get("mask-key")
+        return found.get_secret_value().encode() if found is not None else b""
 
     @property
     def home_path(self) -> Path:

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final, cast
 
-from coordination import claims, effects, switches
+from coordination import claims, effects, outgoing, switches
 from coordination.proposals import GRAPH, Proposal
 from coordination.starters import starter
 from governance import approvals as answering
@@ -55,8 +55,8 @@ class Basis:
 
     `gone` says in words why the proposal has no basis any more, `held` which control holds it, `refused` why it is denied whatever
     the rules say; each is empty where that is not so. `touched` are the other entities that its writes would change;
-    `standing` is what the controls say; `latency` is the microseconds that judging took; `budgets` are those from which the effect takes, `claimed` says who else
-    holds what it would change.
+    `standing` is what the controls say; `latency` is the microseconds that judging took; `budgets` are those from which the effect
+    takes, `claimed` says who else holds what it would change.
     """
 
     rules: RuleBook
@@ -185,7 +185,8 @@ class Gate:
         facts = (Input(proposal.id, proposal.version), *limits, *proposal.evidence)
         expires = None
         if verdict.outcome == "needs_approval":
-            expires = self.clock.now() + timedelta(seconds=self.approval_seconds)
+            shorter = [item.expires for item in verdict.required if item.expires]
+            expires = self.clock.now() + timedelta(seconds=min(shorter, default=self.approval_seconds))
         made = record(
             id,
             _request(proposal, basis),
@@ -351,4 +352,4 @@ def _request(proposal: Proposal, basis: Basis) -> Request:
     amount: Money | None = proposal.amount
     if amount is not None:
         context["amount"] = amount
-    return Request(basis.principal, "apply", basis.resource, context)
+    return Request(basis.principal, "apply", basis.resource, {**context, **outgoing.leaving(proposal)})

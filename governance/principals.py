@@ -7,7 +7,7 @@ another carries that one along, so that the right is the intersection. Knows not
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from governance.errors import PrincipalError
@@ -20,6 +20,7 @@ CHAIN_MAX: Final = 8
 #: Roles and departments of one principal.
 GROUPS_MAX: Final = 200
 NAME_MAX: Final = 200
+_PURPOSE: Final = re.compile(r"[a-z0-9][a-z0-9._:-]{0,99}\Z")
 _UID = re.compile(r'(User|Agent|Service)::("(?:[^"\\]|\\.)*"|[^"\\]+)\Z')
 
 
@@ -28,7 +29,7 @@ class Principal:
     """A user, agent or service. `id` is its name in rules (``User::"anna"``), `entity` the opaque id of its entity if loaded.
 
     `person` names the natural person behind an identity, where one person has several; two identities with the same
-    `person` count as one wherever approvers are counted.
+    `person` count as one wherever approvers are counted. `purpose` says what it reads for now, by its own word; rules may ask.
     """
 
     kind: str
@@ -38,6 +39,7 @@ class Principal:
     on_behalf_of: "Principal | None" = None
     person: str | None = None
     entity: str | None = None
+    purpose: str = ""
 
     @property
     def uid(self) -> str:
@@ -67,6 +69,15 @@ class Principal:
         """The one who answers for it: the natural person at the end of the chain, or that identity itself."""
         *_, last = self.chain()
         return f"person:{last.person}" if last.person else last.uid
+
+
+def with_purpose(principal: Principal, purpose: str) -> Principal:
+    """The principal, reading for a purpose; PrincipalError where it is no word such as ``support-ticket``."""
+    if not _PURPOSE.match(purpose):
+        raise PrincipalError(
+            f"{purpose[:40]!r} is no purpose; write lower-case letters, digits, dots, colons and dashes, at most 100"
+        )
+    return replace(principal, purpose=purpose)
 
 
 def parse_uid(uid: str) -> tuple[str, str]:

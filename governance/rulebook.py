@@ -11,6 +11,7 @@ from typing import Final
 
 from governance import attributes, cedar
 from governance.cedar import Uid
+from governance.masks import most_open
 from governance.principals import KINDS, Principal
 from governance.quorum import merge
 from governance.scope import Scope
@@ -169,6 +170,11 @@ class RuleBook:
     def labels(self, ids: Sequence[str]) -> tuple[str, ...]:
         """The names of these rules."""
         return tuple(self._by_id[id].name for id in ids if id in self._by_id)
+
+    def mask(self, ids: Sequence[str]) -> str | None:
+        """The form in which these permits together show a label, None where one of them shows it as it is."""
+        forms = [self._by_id[id].mask for id in ids if id in self._by_id]
+        return None if None in forms else most_open(form for form in forms if form is not None)
 
     def advice(self, ids: Sequence[str]) -> tuple[str, ...]:
         """What the rules with these ids advise, in order."""

@@ -38,15 +38,21 @@ _EFFECT: Final[Mapping[str, Json]] = {
     "confidence": {"type": "Extension", "name": "decimal"},
     "priority": {"type": "Long"},
 }
+#: Of what leaves the house: where to, and which labels and kinds of personal data it held.
+_LEAVING: Final[Mapping[str, Json]] = {
+    "host": {**_STRING, "required": False},
+    "region": {**_STRING, "required": False},
+    "labels": {"type": "Set", "element": _STRING, "required": False},
+}
 _OPERATION: Final[Mapping[str, Json]] = {"operation": {**_STRING, "required": False}}
 #: What the context of each action holds. An attribute without ``required`` is always there.
 CONTEXTS: Final[Mapping[str, Mapping[str, Json]]] = {
     "read": {**_ALWAYS, "class": {**_STRING, "required": False}},
     "propose": {**_ALWAYS, **_EFFECT},
-    "apply": {**_ALWAYS, **_EFFECT},
+    "apply": {**_ALWAYS, **_EFFECT, **_LEAVING},
     "approve": {**_ALWAYS, **_AMOUNT, **_OPERATION, "answer": _STRING},
-    "callTool": {**_ALWAYS, **_EFFECT, "tool": {**_STRING, "required": False}},
-    "callModel": {**_ALWAYS, **_AMOUNT, **_OPERATION, "model": {**_STRING, "required": False}},
+    "callTool": {**_ALWAYS, **_EFFECT, "tool": {**_STRING, "required": False}, **_LEAVING},
+    "callModel": {**_ALWAYS, **_AMOUNT, **_OPERATION, "model": {**_STRING, "required": False}, **_LEAVING},
     "configure": {**_ALWAYS, **_OPERATION},
     "control": {**_ALWAYS, "operation": _STRING, "scope": _STRING},
 }

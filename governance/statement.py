@@ -13,14 +13,20 @@ from typing import Any, Final
 
 from governance import cedar
 from governance.errors import RuleError
+from governance.masks import FORMS
 from governance.quorum import PLACES_MAX
 from governance.scope import Reads, Scope, actions, principal_scope, reads, resource_scope
 from governance.verdict import Requirement
 from kg.values import Json
 
-ANNOTATIONS: Final = frozenset({"id", "requires", "approvers", "label", "description", "advice"})
+ANNOTATIONS: Final = frozenset(
+    {"id", "requires", "approvers", "label", "description", "advice", "escalate", "expires", "mask"}
+)
 #: Names of rules and of requirements.
 NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}\Z")
+_AFTER: Final = re.compile(r"(.+) after ([1-9][0-9]{0,3})([mhd])\Z")
+_LENGTH: Final = re.compile(r"([1-9][0-9]{0,3})([mhd])\Z")
+_UNITS: Final = {"m": 60, "h": 3_600, "d": 86_400}
 _ROLE: Final = re.compile(r"([^\s:,](?:[^:,]{0,98}[^\s:,])?):([1-9][0-9]?)\Z")
 
 ANYTHING: Final = Scope()
@@ -47,6 +53,7 @@ class Statement:
     reads: Reads = NOTHING
     requirement: Requirement | None = None
     advice: str | None = None
+    mask: str | None = None
     policy: str = ""
     fault: str | None = None
 
@@ -80,8 +87,12 @@ def requirement(name: str, statement: Mapping[str, Json]) -> Requirement | None:
             )
         if not annotations[annotation]:
             raise RuleError(f'rule {name}: annotation @{annotation} is empty; write @{annotation}("…")')
+    _mask(name, statement)
     requires, approvers = annotations.get("requires"), annotations.get("approvers")
+    late = sorted({"escalate", "expires"} & annotations.keys())
     if requires is None and approvers is None:
+        if late:
+            raise RuleError(f"rule {name}: @{late[0]} belongs beside @requires and @approvers; add them")
         return None
     if requires is None or approvers is None:
         raise RuleError(
@@ -93,7 +104,46 @@ def requirement(name: str, statement: Mapping[str, Json]) -> Requirement | None:
         raise RuleError(
             f"rule {name}: @requires({requires[:120]!r}) is no name; use lower-case letters, digits, dots and dashes"
         )
-    return Requirement(requires, _approvers(name, approvers))
+    escalate, after = _escalation(name, annotations.get("escalate"))
+    return Requirement(
+        requires, _approvers(name, approvers), escalate, after, _seconds(name, annotations.get("expires"))
+    )
+
+
+def _escalation(name: str, text: str | None) -> tuple[dict[str, int], int]:
+    """Who may answer instead, and after how many seconds."""
+    if text is None:
+        return {}, 0
+    match = _AFTER.match(text)
+    if match is None:
+        raise RuleError(
+            f'rule {name}: @escalate({text[:120]!r}) is not usable; write "role:count after 2h" (m, h or d)'
+        )
+    return _approvers(name, match[1]), int(match[2]) * _UNITS[match[3]]
+
+
+def _seconds(name: str, text: str | None) -> int:
+    if text is None:
+        return 0
+    match = _LENGTH.match(text)
+    if match is None:
+        raise RuleError(
+            f'rule {name}: @expires({text[:120]!r}) is not usable; write a time such as "30m", "2h" or "3d"'
+        )
+    return int(match[1]) * _UNITS[match[2]]
+
+
+def _mask(name: str, statement: Mapping[str, Json]) -> None:
+    """Refuse an @mask that no View would heed."""
+    form = statement.get("annotations", {}).get("mask")
+    if form is None:
+        return
+    if form not in FORMS:
+        raise RuleError(f"rule {name}: @mask({form[:40]!r}) is no form; write one of {', '.join(FORMS)}")
+    scope = resource_scope(statement)
+    about_label = (scope.member or ("",))[0] == "Label" or scope.kind == "Label"
+    if statement["effect"] != "permit" or not about_label:
+        raise RuleError(f'rule {name}: @mask belongs on a permit to read a label; write resource == Label::"pii"')
 
 
 def _approvers(name: str, text: str) -> dict[str, int]:
@@ -131,6 +181,7 @@ def compile_rule(id: str, version: int, text: str, subclasses: Subclasses) -> St
         reads(statement),
         needed,
         statement.get("annotations", {}).get("advice"),
+        statement.get("annotations", {}).get("mask"),
         json.dumps({key: value for key, value in widened.items() if key != "annotations"}),
     )
 

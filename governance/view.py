@@ -1,21 +1,23 @@
 """GovernedView: what one principal may see, decided by the same rules and evaluator as every effect.
 
 Invariants: default deny, and an erring rule denies (I6); rows that agree in everything the rules read share one decision, so a list
-shows exactly what the detail path shows (I10); a property whose label the principal may not read is removed and named, whether or
-not the row has it. Reads no store.
+shows exactly what the detail path shows (I10); a property whose label the principal may not read (or only in a form) is removed
+(or shown in it) and named, whether or not the row has it. Reads no store.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 from governance.attributes import currency_attribute
 from governance.decide import decide
+from governance.masks import masked, strictest
 from governance.principals import Principal
 from governance.rulebook import LABEL, RuleBook
 from governance.verdict import Request, Resource
 from kg.model import Entity
 from kg.ontology import Class, Ontology
+from kg.values import Value
 
 #: Row decisions remembered a class; beyond this they are made anew.
 DECISIONS_MAX: Final = 10_000
@@ -32,15 +34,20 @@ class _Plan:
     reads: tuple[str, ...] | None
     visible: frozenset[str]
     masked: frozenset[str]
+    forms: Mapping[str, str]
     decided: dict[object, bool] = field(default_factory=dict)
 
 
 class GovernedView:
     """Port kg.view.View for one principal under one RuleBook; make a new one for each request, since rules and roles change."""
 
-    __slots__ = ("_ontology", "_plans", "_principal", "_repeats", "_rules")
+    __slots__ = ("_context", "_key", "_labels", "_ontology", "_plans", "_principal", "_repeats", "_rules")
 
-    def __init__(self, principal: Principal, rules: RuleBook, ontology: Ontology) -> None:
+    def __init__(self, principal: Principal, rules: RuleBook, ontology: Ontology, key: bytes = b"") -> None:
+        """`key` makes the hashes of `@mask("hash")`; without one such values are redacted."""
+        self._key = key
+        self._context: dict[str, Value] = {"purpose": principal.purpose} if principal.purpose else {}
+        self._labels: dict[tuple[str, str], str | None] = {}
         self._principal = principal
         self._rules = rules
         self._ontology = ontology
@@ -71,6 +78,10 @@ class GovernedView:
             return entity
         visible = plan.visible - carried
         shown = {name: value for name, value in entity.properties.items() if name in visible}
+        for name, form in plan.forms.items():
+            value = masked(entity.properties[name], form, self._key) if name in entity.properties else None
+            if value is not None and name not in carried:
+                shown[name] = value
         return replace(entity, properties=shown, masked=entity.masked | plan.masked | carried)
 
     def _carried(self, entity: Entity) -> frozenset[str]:
@@ -86,7 +97,7 @@ class GovernedView:
     def _may_repeat(self, text: str) -> bool:
         if text not in self._repeats:
             label, _, cls = text.partition("@")
-            self._repeats[text] = self._may_read_label(label, cls)
+            self._repeats[text] = self._form(label, cls) is None
         return self._repeats[text]
 
     def _may_read(self, plan: _Plan, entity: Entity) -> bool:
@@ -101,7 +112,9 @@ class GovernedView:
         if allowed is None:
             if len(plan.decided) >= DECISIONS_MAX:
                 plan.decided.clear()
-            allowed = plan.decided[key] = decide(Request(self._principal, "read", entity), self._rules).allowed
+            allowed = plan.decided[key] = decide(
+                Request(self._principal, "read", entity, self._context), self._rules
+            ).allowed
         return allowed
 
     def _planned(self, name: str) -> _Plan | None:
@@ -111,16 +124,30 @@ class GovernedView:
             self._plans[name] = None
             return None
         labels = {prop.sensitivity for prop in cls.properties.values() if prop.sensitivity is not None}
-        denied = {label for label in labels if not self._may_read_label(label, name)}
-        masked = frozenset(prop.name for prop in cls.properties.values() if prop.sensitivity in denied)
-        plan = self._plans[name] = _Plan(self._reads(cls), frozenset(cls.properties) - masked, masked)
+        forms = {label: form for label in labels if (form := self._form(label, name)) is not None}
+        hidden = {prop.name: forms[prop.sensitivity] for prop in cls.properties.values() if prop.sensitivity in forms}
+        shown = {prop: form for prop, form in hidden.items() if form != "redact"}
+        plan = self._plans[name] = _Plan(
+            self._reads(cls), frozenset(cls.properties) - set(hidden), frozenset(hidden), shown
+        )
         return plan
 
-    def _may_read_label(self, label: str, cls: str) -> bool:
+    def _form(self, label: str, cls: str) -> str | None:
+        """The form in which values of a label are shown, None where as they are; whoever acts for others gets the most closed."""
+        if (label, cls) not in self._labels:
+            self._labels[label, cls] = self._decided(label, cls)
+        return self._labels[label, cls]
+
+    def _decided(self, label: str, cls: str) -> str | None:
         # INVARIANT: a secret is shown to nobody, whatever the rules say.
         if label in NEVER_SHOWN:
-            return False
-        return decide(Request(self._principal, "read", Resource(LABEL, label), {"class": cls}), self._rules).allowed
+            return "redact"
+        request = Request(self._principal, "read", Resource(LABEL, label), {**self._context, "class": cls})
+        if not decide(request, self._rules).allowed:
+            return "redact"
+        links = [self._rules.mask(self._rules.evaluate(link, request, ()).reasons) for link in self._principal.chain()]
+        forms = [form for form in links if form is not None]
+        return strictest(forms) if forms else None
 
     def _reads(self, cls: Class) -> tuple[str, ...] | None:
         """The properties on which decisions about rows of the class depend."""

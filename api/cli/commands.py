@@ -10,15 +10,17 @@ from api.cli import (
     auditing,
     checking,
     doubting,
-    executing,
     filling,
     forgetting,
     governing,
     keeping,
     looking,
     moving,
+    ordering,
+    patterns,
     playing,
     proving,
+    publishing,
     replaying,
     ruling,
     running,
@@ -26,7 +28,6 @@ from api.cli import (
     spending,
     switching,
     undoing,
-    workflows,
 )
 from api.cli.session import Session
 
@@ -72,8 +73,9 @@ _GROUPS = (
     ("Fill and ask", "rejects", filling.rejects),
     ("Fill and ask", "index", keeping.index),
     ("Run", "agents", agents.agents),
-    ("Run", "workflow", workflows.workflow),
-    ("Run", "runs", executing.runs),
+    ("Run", "workflow", publishing.workflow),
+    ("Run", "runs", ordering.runs),
+    ("Run", "patterns", patterns.patterns),
     ("Govern", "rules", ruling.rules),
     ("Govern", "controls", switching.controls),
     ("Govern", "budgets", spending.budgets),
@@ -103,5 +105,6 @@ def _root(
     ] = None,
     home: Annotated[Path | None, typer.Option("--home", help="Folder of the database and index (NOESIS_HOME).")] = None,
     acting_as: Annotated[str | None, typer.Option("--as", help="Act as this user or principal of the graph.")] = None,
+    purpose: Annotated[str | None, typer.Option("--purpose", help="What you read for, as rules name it.")] = None,
 ) -> None:
-    context.obj = Session(project, home, acting_as)
+    context.obj = Session(project, home, acting_as, purpose)

@@ -18,7 +18,7 @@ from api.errors import SettingsError
 from api.platform import Noesis
 from api.settings import Settings, load_settings, origins
 from api.watching import watched
-from governance.principals import Principal, load_principal
+from governance.principals import Principal, load_principal, with_purpose
 from governance.rulebook import RuleBook
 from kg.clock import Clock
 from kg.reader import Reader
@@ -32,6 +32,7 @@ class Session:
     project: Path | None = None
     home: Path | None = None
     acting_as: str | None = None
+    purpose: str | None = None
 
     def settings(self, **more: Any) -> Settings:
         """The settings of this command; the options win over variables and noesis.toml."""
@@ -47,7 +48,12 @@ class Session:
 
     def arguments(self) -> list[str]:
         """The global options as a command line gives them, for a child process."""
-        given = (("--project", self.project), ("--home", self.home), ("--as", self.acting_as))
+        given = (
+            ("--project", self.project),
+            ("--home", self.home),
+            ("--as", self.acting_as),
+            ("--purpose", self.purpose),
+        )
         return [f"{name}={value}" for name, value in given if value is not None]
 
     @contextmanager
@@ -69,9 +75,11 @@ class Session:
     def principal(self, platform: Noesis) -> Principal:
         """Who acts in this command."""
         if self.acting_as is None:
-            return local_principal(platform)
-        uid = self.acting_as if "::" in self.acting_as else Principal("User", self.acting_as).uid
-        return load_principal(platform.store, uid)
+            found = local_principal(platform)
+        else:
+            uid = self.acting_as if "::" in self.acting_as else Principal("User", self.acting_as).uid
+            found = load_principal(platform.store, uid)
+        return found if self.purpose is None else with_purpose(found, self.purpose)
 
     def asking(self, platform: Noesis) -> tuple[GraphStore, Clock, RuleBook, Principal]:
         """What a decision about this command needs, in the order of `governance.configuring.permit`."""

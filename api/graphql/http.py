@@ -20,7 +20,7 @@ from strawberry.http import GraphQLHTTPResponse
 from strawberry.subscriptions import GRAPHQL_SSE_PROTOCOL, GRAPHQL_TRANSPORT_WS_PROTOCOL
 from strawberry.types import ExecutionResult
 
-from api.auth import identifier
+from api.auth import identifier, reading_for
 from api.errors import UnauthenticatedError
 from api.graphql.codes import ErrorCode, shown
 from api.graphql.operations import Operation
@@ -33,6 +33,8 @@ MODERN = "application/graphql-response+json"
 LEGACY = "application/json"
 #: Characters of a traceparent header.
 TRACE_MAX = 64
+#: The header that says what the caller reads for; rules may ask (`context.purpose`).
+PURPOSE = "noesis-purpose"
 STATUS: Mapping[ErrorCode, int] = {
     ErrorCode.UNAUTHENTICATED: 401,
     ErrorCode.FORBIDDEN: 403,
@@ -149,7 +151,8 @@ class GraphQLApp(GraphQL[Operation, None]):
         operation = Operation(self._platform, self._threads, self._ticker)
         if isinstance(request, Request):
             peer = request.client.host if request.client is not None else None
-            operation.identify = identifier(self._platform, request.headers.get("authorization"), peer)
+            known = identifier(self._platform, request.headers.get("authorization"), peer)
+            operation.identify = reading_for(known, request.headers.get(PURPOSE))
             operation.caller = await self._threads.run(operation.identify)
             operation.trace = request.headers.get("traceparent", "")[:TRACE_MAX]
         else:
@@ -166,7 +169,9 @@ class GraphQLApp(GraphQL[Operation, None]):
         try:
             if given is not None and not isinstance(given, str):
                 raise UnauthenticatedError
-            context.identify = identifier(self._platform, given or header, peer)
+            purpose = context.connection_params.get("purpose")
+            known = identifier(self._platform, given or header, peer)
+            context.identify = reading_for(known, None if purpose is None else str(purpose))
             context.caller = await self._threads.run(context.identify)
         except Exception as error:
             shown(error, self._platform.clock)

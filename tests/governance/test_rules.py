@@ -140,7 +140,9 @@ def test_all_known_annotations_are_accepted() -> None:
         "forbid(principal, action, resource);"
     )
     assert check(text, vocabulary(ontology())) == "a"
-    assert all(f"@{name}(" in text for name in ANNOTATIONS)
+    form = '@id("m") @mask("partial") permit(principal, action == Action::"read", resource == Label::"pii");'
+    assert check(form, vocabulary(ontology())) == "m"
+    assert all(f"@{name}(" in text + form for name in ANNOTATIONS)
 
 
 def test_brackets_in_texts_and_comments_are_no_nesting() -> None:
