@@ -208,7 +208,7 @@ class Settling:
             *(Link(proposal.id, "conflictsWith", rival.id) for rival in meeting.undecided),
         ]
         expects = {rival.id: rival.version for rival in meeting.undecided}
-        return Step("decide", writes, reason, expects, self._reminder(proposal, decision.id), decision.id)
+        return Step("decide", writes, reason, expects, self._reminder(proposal, decision.id, verdict), decision.id)
 
     def _wait(self, work: Work, proposal: Proposal, basis: Basis, verdict: Verdict, meeting: Meeting) -> Step | None:
         beaten, expects, rows = self._beaten(proposal, basis, meeting)
@@ -221,7 +221,7 @@ class Settling:
             *beaten,
         ]
         expects = {**expects, **basis.expects}
-        reminder = self._reminder(proposal, decision.id)
+        reminder = self._reminder(proposal, decision.id, verdict)
         return Step("decide", writes, verdict.reason, expects, reminder, decision.id, rows=rows)
 
     def _begin(self, proposal: Proposal, basis: Basis, verdict: Verdict, meeting: Meeting, plan: Plan) -> Step:
@@ -262,9 +262,9 @@ class Settling:
             raise RetryLater("the time to answer is not over", answerable.seconds, counted=False)
         return None
 
-    def _reminder(self, proposal: Proposal, decision: str) -> list[Work]:
+    def _reminder(self, proposal: Proposal, decision: str, verdict: Verdict) -> list[Work]:
         """Work that looks again when the time to approve is over."""
-        due = micros(self.clock.now()) + int(self.bounds.approval_seconds * 1_000_000)
+        due = micros(self.clock.now()) + int(self.gate.answer_seconds(verdict) * 1_000_000)
         return [replace(works.settle(proposal.id, decision, proposal.text("agent")), until=due)]
 
     def _chosen(self, proposal: Proposal, answers: Answers, basis: Basis) -> bool:

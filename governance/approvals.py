@@ -5,13 +5,15 @@ same). Whether the answers suffice for the proposal is decided anew by coordinat
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, Literal
 
+from governance import delegations
 from governance.decide import decide
 from governance.decisions import record, requirements
+from governance.delegations import Lent
 from governance.errors import (
     AlreadyAnsweredError,
     ApprovalError,
@@ -67,6 +69,7 @@ def approve(
     for link in principal.chain():
         load_principal(store, link.uid)
     decision = _waiting(store, clock, decision_id)
+    given_ = delegations.lent(store, clock.now(), principal, _proposers(decision)) if verdict == "approve" else ()
     id = _approval_id(decision_id, principal)
     for _ in range(RETRIES_MAX):
         present = store.get([id]).get(id)
@@ -74,9 +77,10 @@ def approve(
             if present["answer"] != verdict:
                 raise AlreadyAnsweredError
             return _answered(store, clock, decision, present, verdict, repeated=True)
-        allowed = _decide(store, clock, rules, decision, principal, verdict)
+        asking = delegations.widened(principal, given_)
+        allowed = _decide(store, clock, rules, decision, asking, verdict)
         try:
-            writes = (*_writes(id, decision, principal, verdict, comment), *allowed)
+            writes = (*_writes(id, decision, asking, verdict, comment, given_), *allowed)
             held = {decision.id: decision.version, id: 0, **(expects or {})}
             store.commit(writes, _cause(clock, decision, principal, verdict, comment), held)
         except ConflictError as error:
@@ -116,11 +120,8 @@ def _decide(
     names = ("operation", "amount", "currency")
     context: dict[str, Value] = {name: decision[name] for name in names if name in decision.properties}
     request = Request(principal, "approve", decision, {**context, "answer": answer})
-    proposers = decision.get("proposers", ())
     # INVARIANT I5: also the same natural person behind another identity, and whoever the proposer acts for.
-    own = (
-        answer == "approve" and isinstance(proposers, tuple) and principal.identities() & frozenset(map(str, proposers))
-    )
+    own = answer == "approve" and principal.identities() & _proposers(decision)
     verdict = Verdict("deny", reason="a proposer never approves its own proposal") if own else decide(request, rules)
     id = clock.id()
     writes = record(id, request, verdict, facts=(Input(decision.id, decision.version),))
@@ -132,16 +133,25 @@ def _decide(
     raise DeniedError(f"{principal.uid} may not {answer} this: {verdict.reason}", id)
 
 
+def _proposers(decision: Entity) -> frozenset[str]:
+    found = decision.get("proposers", ())
+    return frozenset(map(str, found)) if isinstance(found, tuple) else frozenset()
+
+
 def _cause(clock: Clock, decision: Entity, principal: Principal, answer: Answer, reason: str) -> Cause:
     behalf = principal.on_behalf_of.uid if principal.on_behalf_of is not None else None
     inputs = (Input(decision.id, decision.version),)
     return Cause(clock.id(), answer, principal.uid, reason, behalf, inputs)
 
 
-def _writes(id: str, decision: Entity, principal: Principal, answer: Answer, comment: str) -> tuple[Write, ...]:
+def _writes(
+    id: str, decision: Entity, principal: Principal, answer: Answer, comment: str, given: Sequence[Lent]
+) -> tuple[Write, ...]:
     values: dict[str, Value] = {"answer": answer, "principal": principal.uid, "roles": tuple(sorted(principal.roles))}
     if principal.on_behalf_of is not None:
         values["onBehalfOf"] = principal.on_behalf_of.uid
+    if given:
+        values["delegations"] = tuple(item.id for item in given)
     if comment:
         values["comment"] = comment
     if "expires" in decision.properties:
@@ -171,13 +181,36 @@ def given(store: GraphStore, clock: Clock, decision_id: str) -> tuple[Approved, 
     """The approvals in force for a decision: not expired, by principals that still exist, with the roles they still have."""
     now = clock.now()
     found = []
+    decision = store.get([decision_id]).get(decision_id)
     for approval in answers(store, decision_id, "approve"):
-        if not _over(approval, now):
+        if decision is not None and not _over(approval, now):
             try:
-                found.append(Approved(_approver(store, approval), approval.id))
+                principal = _approver(store, approval)
             except PrincipalError:
                 continue
+            lent = _lent(store, now, approval, principal, _proposers(decision))
+            found.append(Approved(principal, approval.id, lent, _escalated(store, decision, approval)))
     return tuple(found)
+
+
+def _lent(
+    store: GraphStore, now: datetime, approval: Entity, principal: Principal, proposers: frozenset[str]
+) -> tuple[tuple[str, frozenset[str]], ...]:
+    """The roles that an answer used of others, where those delegations are still in force."""
+    used = approval.get("delegations", ())
+    if not isinstance(used, tuple) or not used:
+        return ()
+    still = delegations.lent(store, now, principal, proposers)
+    return tuple((item.by.responsible(), item.roles) for item in still if item.id in used)
+
+
+def _escalated(store: GraphStore, decision: Entity, approval: Entity) -> frozenset[str]:
+    """The requirements of a decision for which an answer came after their escalation."""
+    asked = [item for item in requirements(decision) if item.escalate]
+    if not asked:
+        return frozenset()
+    began, given_at = (store.changes(entity.since - 1, 1)[0].at for entity in (decision, approval))
+    return frozenset(item.name for item in asked if (given_at - began).total_seconds() >= item.after)
 
 
 def _approver(store: GraphStore, approval: Entity) -> Principal:

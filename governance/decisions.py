@@ -45,6 +45,11 @@ def record(
         "errors": tuple(error[:ERROR_LENGTH_MAX] for error in verdict.errors[:ERRORS_MAX]),
         "used": tuple(f"{fact.id}@{fact.version}" for fact in facts[:LIST_MAX]),
         "required": tuple(map(_requirement_text, verdict.required)),
+        "escalations": tuple(
+            f"{_requirement_text(Requirement(item.name, item.escalate))}@{item.after}"
+            for item in verdict.required
+            if item.escalate
+        ),
         "satisfied": verdict.satisfied,
         "advice": verdict.advice,
         "reason": verdict.reason,
@@ -90,9 +95,20 @@ def _requirement_text(requirement: Requirement) -> str:
 def requirements(decision: Entity) -> tuple[Requirement, ...]:
     """What a recorded decision requires, as the verdict said it."""
     found = []
+    late = decision.get("escalations", ())
+    escalations: dict[str, tuple[dict[str, int], int]] = {}
+    for text in late if isinstance(late, tuple) else ():
+        roles, _, seconds = str(text).rpartition("@")
+        name, counts = _counts(roles)
+        escalations[name] = (counts, int(seconds))
     texts = decision.get("required", ())
     for text in texts if isinstance(texts, tuple) else ():
-        name, _, roles = str(text).partition("=")
-        counts = (role.rpartition(":") for role in roles.split(","))
-        found.append(Requirement(name, {role: int(count) for role, _, count in counts}))
+        name, counts = _counts(str(text))
+        found.append(Requirement(name, counts, *escalations.get(name, ({}, 0))))
     return tuple(found)
+
+
+def _counts(text: str) -> tuple[str, dict[str, int]]:
+    name, _, roles = text.partition("=")
+    counts = (role.rpartition(":") for role in roles.split(","))
+    return name, {role: int(count) for role, _, count in counts}

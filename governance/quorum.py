@@ -4,7 +4,7 @@ Invariant: one person fills one place of a requirement, however many roles or id
 `governance.decide` leaves that one out first.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from governance.verdict import Approved, Requirement
@@ -19,9 +19,16 @@ def satisfied(requirement: Requirement, approvals: Sequence[Approved]) -> bool:
 
 
 def missing(requirement: Requirement, approvals: Sequence[Approved]) -> dict[str, int]:
-    """The places still open, by role, when the approvers are seated as well as possible (bipartite matching)."""
+    """The places still open, by role; none where those fill theirs to whom it was escalated in time."""
+    vacant = _vacant(requirement.approvers, approvals)
+    late = [approval for approval in approvals if requirement.name in approval.escalated]
+    return {} if vacant and requirement.escalate and not _vacant(requirement.escalate, late) else vacant
+
+
+def _vacant(approvers: Mapping[str, int], approvals: Sequence[Approved]) -> dict[str, int]:
+    """The places still open when the approvers are seated as well as possible (bipartite matching)."""
     roles_of = _roles(approvals)
-    places = [role for role, count in sorted(requirement.approvers.items()) for _ in range(count)]
+    places = [role for role, count in sorted(approvers.items()) for _ in range(count)]
     seated: dict[str, int] = {}
     vacant: dict[str, int] = {}
     for place, role in enumerate(places):
@@ -37,6 +44,13 @@ def _roles(approvals: Sequence[Approved]) -> dict[str, frozenset[str]]:
         held = frozenset.intersection(*(link.roles for link in approval.by.chain()))
         who = approval.by.responsible()
         roles[who] = roles.get(who, frozenset()) | held
+    # INVARIANT I5: what one person lends counts once, and not beside that person's own answer.
+    used = set(roles)
+    for approval in sorted(approvals, key=lambda approval: approval.id):
+        for lender, lent in approval.lent:
+            if lender not in used:
+                used.add(lender)
+                roles[approval.by.responsible()] |= lent
     return roles
 
 
@@ -56,9 +70,20 @@ def _seat(
 
 def merge(requirements: Iterable[Requirement]) -> tuple[Requirement, ...]:
     """One requirement a name, in order of name, with the highest count of each role."""
-    merged: dict[str, dict[str, int]] = {}
-    for requirement in requirements:
-        approvers = merged.setdefault(requirement.name, {})
-        for role, count in requirement.approvers.items():
-            approvers[role] = max(count, approvers.get(role, 0))
-    return tuple(Requirement(name, approvers) for name, approvers in sorted(merged.items()))
+    merged: dict[str, Requirement] = {}
+    for item in requirements:
+        known = merged.get(item.name)
+        merged[item.name] = item if known is None else _both(known, item)
+    return tuple(merged[name] for name in sorted(merged))
+
+
+def _both(one: Requirement, other: Requirement) -> Requirement:
+    """Both at once, which is the stricter: escalated only where both are, at the later time; the shorter time to answer."""
+    escalate = _most(one.escalate, other.escalate) if one.escalate and other.escalate else {}
+    times = [seconds for seconds in (one.expires, other.expires) if seconds]
+    after = max(one.after, other.after) if escalate else 0
+    return Requirement(one.name, _most(one.approvers, other.approvers), escalate, after, min(times, default=0))
+
+
+def _most(one: Mapping[str, int], other: Mapping[str, int]) -> dict[str, int]:
+    return {role: max(one.get(role, 0), other.get(role, 0)) for role in {**one, **other}}

@@ -1,8 +1,8 @@
 """Throttles: how many effects a control lets begin in any sixty seconds. What began is counted in the commit that begins.
 
-Invariant: of any number of processes at most `per minute` begin in any sixty seconds by the clocks that count them: the row of moments
-is written by compare-and-set with the intent, or neither is. A moment ahead of the clock counts as now; one that is more than a minute
-ahead was told by a clock that went back since, and is forgotten. Decides nothing else.
+Invariant: of any number of processes at most `per minute` begin in any sixty seconds by the clocks that count them: the row of
+moments is written by compare-and-set with the intent, or neither is. A moment ahead of the clock counts as now; one that is more
+than a minute ahead was told by a clock that went back since, and is forgotten. Decides nothing else.
 """
 
 from collections.abc import Iterable

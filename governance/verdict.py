@@ -45,18 +45,31 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Requirement:
-    """A name that a soft forbid asks for, and how many distinct approvers of which role satisfy it."""
+    """A name that a soft forbid asks for, and how many distinct approvers of which role satisfy it.
+
+    Those of `escalate` satisfy it too, with answers given `after` seconds or later; `expires` is how many seconds it may be
+    answered at all (0: as configured).
+    """
 
     name: str
     approvers: Mapping[str, int]
+    escalate: Mapping[str, int] = field(default_factory=dict)
+    after: int = 0
+    expires: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Approved:
-    """An approval in force, with the roles the approver has now."""
+    """An approval in force, with the roles the approver has now.
+
+    `lent` are roles that others let the approver use, by the one who answers for each of those; `escalated` names the
+    requirements for which it came after their escalation.
+    """
 
     by: Principal
     id: str = ""
+    lent: tuple[tuple[str, frozenset[str]], ...] = ()
+    escalated: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
