@@ -1,0 +1,77 @@
+"""The desk's three agents: what a ticket is about, what is known about it, and the answer where an article has one."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+from agents.context import Context
+from coordination.proposals import Draft
+from coordination.wakes import Wake
+from kg.model import Change, Direction, Entity, Op, Put, Where
+from kg.values import Money, Value
+
+WORDS = {
+    "billing": ("charged", "invoice", "twice"),
+    "login": ("password", "log in", "locked"),
+    "outage": ("down", "outage", "nothing works"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Specialist:
+    """An agent that only acts when a workflow calls it: it wakes on nothing."""
+
+    name: str
+    capabilities: tuple[str, ...]
+    think: Callable[[Entity, Context], Iterator[Draft]]
+    version: str = "1.0"
+    department: str = "support"
+    priority: int = 10
+    wakes: tuple[Wake, ...] = ()
+
+    def act(self, change: Change, entity: Entity, context: Context) -> Sequence[Draft]:
+        """Think about a ticket."""
+        del change
+        return tuple(self.think(entity, context))
+
+
+def classify(ticket: Entity, context: Context) -> Iterator[Draft]:
+    """The topic with the most words in the text."""
+    text = str(ticket["text"]).lower()
+    counts = {topic: sum(word in text for word in words) for topic, words in WORDS.items()}
+    topic = max(counts, key=lambda name: counts[name]) if any(counts.values()) else "other"
+    yield _said("ticket.classify", ticket, {"topic": topic}, f"{counts.get(topic, 0)} words of {topic}.", context)
+
+
+def inform(ticket: Entity, context: Context) -> Iterator[Draft]:
+    """The customer's tier and other open tickets; a premium customer, or a third open ticket, makes it urgent."""
+    (customer,) = (edge.entity for edge in context.expand(ticket.id, "raisedBy"))
+    others = [edge.entity for edge in context.expand(customer.id, "raisedBy", Direction.IN)]
+    waiting = [other for other in others if other["status"] == "open"]
+    urgent = len(waiting) > 2 or (customer["tier"] == "premium" and ticket["topic"] == "outage")
+    known = f"{customer['tier']} customer with {len(waiting)} open tickets"
+    yield _said("ticket.inform", ticket, {"known": known, "urgent": urgent}, known, context, customer, *waiting)
+
+
+def resolve(ticket: Entity, context: Context) -> Iterator[Draft]:
+    """The article's solution; where it gives money back, with the amount, so that rules can weigh it."""
+    for article in context.find("Article", [Where("topic", Op.EQ, ticket["topic"])]):
+        amount = cast(Money, ticket["charged"]) if article["refunds"] is True else None
+        values: dict[str, Value] = {"status": "resolved", "answer": article["solution"]}
+        yield _said("ticket.resolve", ticket, values, str(article["solution"]), context, article, amount=amount)
+
+
+def _said(
+    operation: str, ticket: Entity, values: dict[str, Value], why: str, context: Context, *known: Entity,
+    amount: Money | None = None,
+) -> Draft:  # fmt: skip
+    writes = (Put(ticket.id, "Ticket", values),)
+    evidence = context.evidence(ticket, *known)
+    return Draft(operation, ticket.id, writes, rationale=why, evidence=evidence, amount=amount)
+
+
+AGENTS = (
+    Specialist("classifier", ("ticket.classify",), classify),
+    Specialist("context", ("ticket.inform",), inform),
+    Specialist("resolver", ("ticket.resolve",), resolve),
+)

@@ -1,0 +1,78 @@
+"""Support escalation: agents answer what rules let them answer, people the rest, in time or one level higher."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.examples.office import Office, filled, spare
+
+HOUR = 3_600.0
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    return filled("support_escalation", tmp_path_factory.mktemp("support"))
+
+
+@pytest.fixture
+def office(made: tuple[Path, Path], tmp_path: Path) -> Iterator[Office]:
+    with spare(made, tmp_path) as office:
+        yield office
+
+
+def ticket(office: Office, number: str) -> tuple[object, object]:
+    (found,) = office.all("Ticket", ticketNo=number)
+    return found["status"], found.get("topic")
+
+
+def test_what_an_article_answers_is_answered_at_once(office: Office) -> None:
+    for number, topic in (("T-1", "login"), ("T-2", "billing")):
+        assert office.output(office.play({"ticket": number}))["topic"] == topic
+        assert ticket(office, number) == ("resolved", topic)
+    assert office.open() == []
+
+
+def test_a_large_refund_waits_for_a_supervisor(office: Office) -> None:
+    run = office.play({"ticket": "T-3"})
+    assert ticket(office, "T-3") == ("open", "billing")
+    office.answer("hella")
+    assert ticket(office, "T-3") == ("open", "billing"), "the head of support is no supervisor"
+    office.answer("sami")
+    assert office.output(run)["answer"] == "We give the double charge back."
+
+
+def test_a_no_to_the_refund_refunds_nothing_and_a_person_takes_over(office: Office) -> None:
+    run = office.play({"ticket": "T-3"})
+    office.answer("sami", "reject", "it was one charge")
+    assert ticket(office, "T-3") == ("open", "billing")
+    office.answer("sami")
+    assert office.output(run)["status"] == "handed over"
+
+
+def test_what_is_urgent_is_not_resolved_by_an_agent(office: Office) -> None:
+    run = office.play({"ticket": "T-4"})
+    (denied,) = office.all("Proposal", operation="ticket.resolve")
+    assert denied["state"] == "denied"
+    office.answer("sami")
+    assert office.output(run) == {
+        "ticket": "T-4", "status": "handed over", "topic": "outage", "answer": 'taken by User::"sami"',
+    }  # fmt: skip
+
+
+def test_after_four_hours_of_silence_it_goes_one_level_higher(office: Office) -> None:
+    run = office.play({"ticket": "T-5"})
+    office.later(3.9 * HOUR)
+    assert "will you take it" in str(office.open()[0]["reason"])
+    office.later(0.2 * HOUR)
+    assert "within four hours" in str(office.open()[0]["reason"])
+    office.answer("hella")
+    assert office.output(run)["status"] == "handed over"
+
+
+def test_where_nobody_answers_the_ticket_stays_open(office: Office) -> None:
+    run = office.play({"ticket": "T-5"})
+    office.later(4.1 * HOUR)
+    office.later(24.1 * HOUR)
+    assert office.state(run) == "faulted"
+    assert ticket(office, "T-5") == ("open", "other")
