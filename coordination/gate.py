@@ -185,8 +185,7 @@ class Gate:
         facts = (Input(proposal.id, proposal.version), *limits, *proposal.evidence)
         expires = None
         if verdict.outcome == "needs_approval":
-            shorter = [item.expires for item in verdict.required if item.expires]
-            expires = self.clock.now() + timedelta(seconds=min(shorter, default=self.approval_seconds))
+            expires = self.clock.now() + timedelta(seconds=self.answer_seconds(verdict))
         made = record(
             id,
             _request(proposal, basis),
@@ -198,6 +197,10 @@ class Gate:
             model=proposal.text("model") or None,
         )
         return Recorded(id, (*made, Link(proposal.id, "decidedBy", id)))
+
+    def answer_seconds(self, verdict: Verdict) -> float:
+        """How long people may answer what a verdict asks for."""
+        return min((item.expires for item in verdict.required if item.expires), default=self.approval_seconds)
 
     def answers(self, proposal: Proposal) -> Answers:
         """What people answered to any decision on this proposal."""

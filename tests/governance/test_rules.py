@@ -137,6 +137,7 @@ def test_a_wrong_rule_is_refused_naming_rule_and_word(
 def test_all_known_annotations_are_accepted() -> None:
     text = (
         '@id("a") @requires("x") @approvers("finance manager:2, m:1") @label("L") @description("D") @advice("A") '
+        '@escalate("director:1 after 2h") @expires("1d") '
         "forbid(principal, action, resource);"
     )
     assert check(text, vocabulary(ontology())) == "a"
