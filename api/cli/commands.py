@@ -7,6 +7,7 @@ import typer
 
 from api.cli import (
     agents,
+    attacking,
     auditing,
     checking,
     doubting,
@@ -15,6 +16,7 @@ from api.cli import (
     governing,
     keeping,
     looking,
+    measuring,
     moving,
     ordering,
     patterns,
@@ -25,6 +27,7 @@ from api.cli import (
     ruling,
     running,
     setting_up,
+    settling,
     spending,
     switching,
     undoing,
@@ -53,6 +56,7 @@ _PANELS = (
             ("decisions", governing.decisions),
             ("explain", replaying.show_explanation),
             ("replay", replaying.replay),
+            ("kpis", measuring.kpis),
             ("verify", proving.verify),
             ("prove", proving.prove),
             ("forget", forgetting.forget),
@@ -79,12 +83,15 @@ _GROUPS = (
     ("Govern", "rules", ruling.rules),
     ("Govern", "controls", switching.controls),
     ("Govern", "budgets", spending.budgets),
+    ("Govern", "conflicts", settling.conflicts),
+    ("Govern", "routing", settling.routing),
     ("Govern", "effects", undoing.effects),
     ("Govern", "checkpoint", proving.checkpoint),
     ("Govern", "audit", auditing.audit),
     ("Look closer", "prov", checking.prov),
     ("Govern", "hold", forgetting.hold),
     ("Govern", "keys", governing.keys),
+    ("Govern", "redteam", attacking.redteam),
 )
 
 

@@ -40,9 +40,10 @@ def condition(r: random.Random, cls: str) -> Where:
         "boolean": (True, False),
         "money": (Money(Decimal(4), "EUR"),),
     }
-    given = r.choice(values.get(kind, ("x",)))
+    choices = values.get(kind, ("x",))
+    given = r.choice(choices)
     if op is Op.IN:
-        return Where(name, op, (given,))
+        return Where(name, op, tuple([given] if not isinstance(given, tuple) else []))
     if isinstance(given, bool) or words().classes[cls].properties[name].many:
         return Where(name, Op.PRESENT)
     return Where(name, op, given)

@@ -1,0 +1,140 @@
+"""The attacks we know: what is tried, what holds it, and the tests that fail where it does not hold."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Attack:
+    """One attack. `tests` are pytest ids; all of them must pass for it to count as held."""
+
+    name: str
+    held: str
+    tests: tuple[str, ...]
+
+
+_PROMPTS, _DEEDS, _GUESS = (f"tests/redteam/test_{name}.py" for name in ("prompts", "deeds", "guessing"))
+_OIDC, _HOOK = "tests/api/test_oidc.py", "tests/coordination/test_webhook.py"
+_APPROVALS, _LEAKS = "tests/governance/test_approvals.py", "tests/leaks/test_leaks.py"
+_JQ, _HTTP = "tests/kg/test_jq.py", "tests/coordination/effectors/test_http.py"
+
+ATTACKS = (
+    Attack(
+        "prompt injection in records, tickets and answers",
+        "material is marked as material; a draft beyond the declared capabilities is refused; the gate decides on the rest",
+        (f"{_PROMPTS}::test_material_is_never_an_instruction",
+         f"{_PROMPTS}::test_a_model_that_obeys_the_ticket_gets_no_further_than_what_its_agent_declares"),
+    ),
+    Attack(
+        "personal data drawn out to a model",
+        "labelled values and patterns are masked in whatever an agent asks; content filters are rules on callModel",
+        (f"{_PROMPTS}::test_nothing_personal_leaves_whatever_the_record_says_and_the_agent_pours",
+         f"{_PROMPTS}::test_a_content_filter_holds_back_what_a_rule_names"),
+    ),
+    Attack(
+        "data sent out by an effect",
+        "host and labels of what would leave are facts of the decision that begins it",
+        (f"{_DEEDS}::test_what_leaves_is_decided_on_where_it_goes_and_what_it_holds",),
+    ),
+    Attack(
+        "confused deputy",
+        "whoever acts for another may do and see only what both may",
+        ("tests/governance/test_view.py::test_an_agent_sees_for_another_only_what_both_may_see",
+         f"{_APPROVALS}::test_i5_holds_for_whom_an_agent_acts"),
+    ),
+    Attack(
+        "approval replayed",
+        "an answer belongs to one decision of one proposal, and expires",
+        (f"{_DEEDS}::test_an_answer_to_one_proposal_opens_no_other",
+         f"{_APPROVALS}::test_expiry_ends_answering_and_counting"),
+    ),
+    Attack(
+        "approval, decision, rule or control forged",
+        "platform classes are taken from nobody as records and from no agent as proposals",
+        (f"{_DEEDS}::test_no_agent_forges_a_record_of_the_platform",),
+    ),
+    Attack(
+        "self-approval through a second identity",
+        "every identity and natural person of the proposing chain is left out",
+        (f"{_APPROVALS}::test_i5_nobody_approves_an_own_proposal",
+         "tests/governance/test_lifecycle.py::test_a_second_identity_of_the_author_is_no_second_pair_of_eyes"),
+    ),
+    Attack(
+        "a rule or agent that removes its own trace",
+        "versions stay, decisions name them, and no agent closes what belongs to the platform",
+        (f"{_DEEDS}::test_a_rule_cannot_remove_the_trace_of_its_own_decision",
+         f"{_DEEDS}::test_no_agent_removes_a_rule_or_the_decision_on_itself"),
+    ),
+    Attack(
+        "ids guessed, and told apart by answer or road",
+        "what is hidden and what is not there take the same road and get the same answer",
+        (f"{_GUESS}::test_an_id_that_is_hidden_answers_like_one_that_is_not_there",
+         f"{_GUESS}::test_both_take_the_same_road_through_the_store",
+         f"{_GUESS}::test_a_report_on_what_is_hidden_says_what_one_on_nothing_says"),
+    ),
+    Attack(
+        "cursors forged; filters, orders, counts and search as an oracle",
+        "no answer depends on what its reader may not see: random twins of worlds",
+        (f"{_LEAKS}::test_i10_whatever_is_asked_the_answer_does_not_depend_on_what_is_hidden",
+         "tests/api/test_pages.py::test_a_garbled_cursor_is_one_clear_error"),
+    ),
+    Attack(
+        "JWT confusion: none, HS for RS, kid as a path, expired, wrong audience",
+        "one algorithm family, keys by id from the issuer alone",
+        (f"{_OIDC}::test_whatever_is_wrong_with_a_token_it_opens_nothing_and_says_no_more",),
+    ),
+    Attack(
+        "SSRF through webhooks and OpenAPI calls",
+        "each address of a name is checked and the checked one is used; no redirects",
+        (f"{_HOOK}::test_no_private_address_hides", f"{_HOOK}::test_every_address_of_a_name_is_checked_and_resolved_once",
+         f"{_HOOK}::test_it_connects_to_the_checked_address_whatever_the_name_says_later",
+         f"{_HTTP}::test_what_may_not_be_is_refused_before_anything_is_sent"),
+    ),
+    Attack(
+        "jq bombs",
+        "a child process with bounded memory, a deadline, no files and no processes",
+        (f"{_JQ}::test_an_endless_or_huge_program_is_stopped_and_the_next_runs",
+         f"{_JQ}::test_the_child_may_open_no_file_and_start_no_process"),
+    ),
+    Attack(
+        "YAML and regex bombs",
+        "bounds on size, depth and aliases; patterns without backtracking beyond a bound",
+        ("tests/workflow/test_reading.py::test_what_is_hostile_gets_one_sentence_soon",
+         "tests/governance/test_pii.py::test_a_long_hostile_text_takes_no_long_time"),
+    ),
+    Attack(
+        "Cypher and SQL injection",
+        "queries are constants; values are parameters",
+        ("tests/kg/test_neo4j_questions.py::test_no_query_is_put_together_from_values",
+         "tests/coordination/effectors/test_sql.py::test_a_parameter_is_a_value_never_sql"),
+    ),
+    Attack(
+        "Cedar injection through names, ids and values",
+        "requests are JSON, never text; names are quoted",
+        ("tests/governance/test_hostile.py::test_injection_through_names_ids_and_values",),
+    ),
+    Attack(
+        "path traversal",
+        "paths are opened part by part below the root; dots and links are refused",
+        ("tests/coordination/effectors/test_file.py::test_no_path_leads_out",
+         "tests/coordination/effectors/test_file.py::test_no_link_leads_out"),
+    ),
+    Attack(
+        "log injection",
+        "control characters leave escaped",
+        ("tests/api/test_logs.py::test_no_value_forges_a_line",),
+    ),
+    Attack(
+        "secrets in logs, errors and receipts",
+        "secrets are replaced; an error never repeats a value",
+        ("tests/api/test_logs.py::test_no_secret_and_no_address_of_a_person_gets_into_a_line",
+         f"{_HTTP}::test_a_secret_shows_up_nowhere",
+         "tests/governance/test_hostile.py::test_values_outside_the_table_never_allow_and_are_never_repeated"),
+    ),
+    Attack(
+        "malformed input to every parser (fuzzed)",
+        "any text is a value or one clear sentence",
+        ("tests/governance/test_hostile.py::test_any_text_is_a_rule_or_one_clear_error",
+         "tests/workflow/test_reading.py::test_no_text_breaks_the_reader",
+         "tests/redteam/test_parsers.py"),
+    ),
+)  # fmt: skip
