@@ -90,7 +90,7 @@ class Delivering:
             box = mailbox.box(self.store, run)
             if box is None:
                 continue
-            letters, works = addressed(self.store, box, event, now, dict.fromkeys(strands))
+            letters, works = addressed(self.store, box, event, now, dict.fromkeys(strands), keep=False)
             made += letters
             follow += works
         started = scheduling.on_event(self.store, self.clock, self.definitions, event, found)
@@ -99,7 +99,7 @@ class Delivering:
 
 
 def addressed(
-    store: GraphStore, box: State, event: Mapping[str, Json], now: int, strands: Mapping[str, None]
+    store: GraphStore, box: State, event: Mapping[str, Json], now: int, strands: Mapping[str, None], *, keep: bool
 ) -> tuple[list[StateWrite], list[str]]:
     """The letters of an event for strands of a run (none: for anyone), and the work that wakes them."""
     run = box.key
@@ -107,7 +107,7 @@ def addressed(
         raise StateError(f"{mailbox.LETTERS_MAX:,} events wait for run {run} already; let it consume them first")
     made, follow = [mailbox.touched(box)], []
     for strand in strands or {ANYONE: None}:
-        made.append(mailbox.put(box, strand, event))
+        made.append(mailbox.put(box, strand, event, keep=keep))
         if strand != ANYONE:
             wake = Work(f"run:{run}/{strand}:e{box.revision}", "run", rows.key(run, strand))
             made.append(wake.first(now))
@@ -143,7 +143,7 @@ def _signalled(store: GraphStore, clock: Clock, run: str, event: dict[str, Any],
         if row.value.get("run") == run
     }
     now = micros(clock.now())
-    letters, follow = addressed(store, box, event, now, listening)
+    letters, follow = addressed(store, box, event, now, listening, keep=True)
     store.commit([], None, state=[StateWrite(EVENT, key, {"at": now}, expect=ABSENT), *letters])
     return follow
 

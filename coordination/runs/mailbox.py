@@ -18,6 +18,10 @@ LETTER: Final = "letter"
 LISTENER: Final = "listener"
 #: Events that wait for one run.
 LETTERS_MAX: Final = 1_000
+#: How many digits of a place, and what follows them.
+_PLACE: Final = 12
+_KEPT: Final = "k"
+_HEARD: Final = "h"
 #: For every strand of a run: no strand listened when the event came.
 ANYONE: Final = "*"
 
@@ -30,6 +34,11 @@ class Letter:
     event: Mapping[str, Json]
     revision: int
     own: bool
+
+    @property
+    def kept(self) -> bool:
+        """Whether it was sent to the run, so that it waits until something takes it."""
+        return self.order[_PLACE:].startswith(_KEPT)
 
     @property
     def order(self) -> str:
@@ -58,9 +67,12 @@ def identity(event: Mapping[str, Json]) -> str:
     return derive("event", event["source"], event["id"])
 
 
-def put(found: State, strand: str, event: Mapping[str, Json]) -> StateWrite:
-    """The row of an event for a strand (ANYONE: the first of the run that wants it), in the order of the mailbox's revisions."""
-    key = f"{found.key}/{strand}#{found.revision:012d}{identity(event)}"
+def put(found: State, strand: str, event: Mapping[str, Json], *, keep: bool) -> StateWrite:
+    """The row of an event for a strand (ANYONE: the first of the run that wants it), in the order of the mailbox's revisions.
+
+    What was sent to the run itself is to `keep` until it is consumed; what was published is dropped by whoever did not want it.
+    """
+    key = f"{found.key}/{strand}#{found.revision:012d}{_KEPT if keep else _HEARD}{identity(event)}"
     return StateWrite(LETTER, key, dict(event), expect=ABSENT)
 
 

@@ -1,8 +1,8 @@
 """Migrating: takes a run that has not ended over to another version of its workflow, by an explicit map of references.
 
 Invariants: where the run stands must stand in the new version, as itself or by the map, or nothing is changed (the sentence names
-the step). One commit carries the new version, its cause with the map, and every strand at the revision it was read at (I7), so no step
-is done under half of each. What was done before stays on record under the names it had.
+the step). One commit carries the new version, its cause with the map, and every strand at the revision it was read at (I7), so no
+step is done under half of each. What was done before stays on record under the names it had.
 """
 
 from collections.abc import Mapping, Sequence

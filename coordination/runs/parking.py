@@ -157,8 +157,8 @@ def tidy(
         if wait["kind"] == "listen":
             waiting = mailbox.letters(store, strand.run, strand.id)
             after = (strand.wait or {}).get("after", "") if (strand.wait or {}).get("kind") == "listen" else ""
-            # What came for this listening alone and did not match is nobody's.
-            gone = [x for x in waiting if x.key in taken or (x.own and x.order <= after)]
+            # What was published, came for this listening alone and did not match is nobody's.
+            gone = [x for x in waiting if x.key in taken or (x.own and not x.kept and x.order <= after)]
             made += mailbox.taken(gone)
     return made
 

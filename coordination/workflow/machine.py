@@ -90,9 +90,11 @@ class Machine:
     def advance(self, answer: Mapping[str, Any] | None, tasks_max: int) -> None:
         """Go on with an answer to what the strand waits for (None: it waits for nothing, or only a time-out fell due)."""
         strand = self.strand
+        waited = strand.wait
         self._overdue()
         if strand.wait is not None and not strand.ended:
-            if answer is None:
+            # An answer is to what was waited for: a time-out that came with it may have begun another wait.
+            if answer is None or strand.wait is not waited:
                 return
             self.guarded(lambda: self._answer(answer))
         while strand.state == READY and len(self.steps) < tasks_max:

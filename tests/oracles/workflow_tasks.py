@@ -113,6 +113,7 @@ class Twelve:
 
     def do_fork(self, line: Line, task: Json, at: str, data: Json, given: Json) -> Steps:
         branches = task["fork"]["branches"]
+        started = line.context
         lines = [line.fork() for _ in branches]
         running: dict[int, Steps] = {}
         ended: dict[int, Json] = {}
@@ -132,11 +133,24 @@ class Twelve:
                     if compete:
                         for other in running.values():
                             other.close()
+                        line.context = lines[index].context
                         return stop.value, None
             if running:
                 due = [wait.until for wait in waits.values() if wait.until is not None]
                 yield Wait(min(due, default=None), any(wait.events for wait in waits.values()))
+        for branch in lines:
+            line.context = self.changed(line.context, started, branch.context)
         return [ended[index] for index in range(len(branches))], None
+
+    @staticmethod
+    def changed(context: Json, before: Json, after: Json) -> Json:
+        """The context of the workflow with what a branch changed in its copy."""
+        if after == before:
+            return context
+        if not (isinstance(context, dict) and isinstance(after, dict)):
+            return after
+        old = before if isinstance(before, dict) else {}
+        return {**context, **{name: value for name, value in after.items() if name not in old or old[name] != value}}
 
     def branch(self, line: Line, name: str, task: Json, at: str, data: Json) -> Steps:
         try:

@@ -1,0 +1,47 @@
+"""What meets at one moment: a time-out with the end of a wait; and what comes before it is wanted: a signal kept for later."""
+
+from coordination.testing import Environment
+from tests.runs.works import works
+
+TIE = """
+document: {dsl: '1.0.3', namespace: test, name: tie, version: '1.0.0'}
+do:
+  - tried:
+      try: [{rest: {wait: {seconds: 5}}}]
+      catch: {retry: {delay: {seconds: 2}, limit: {attempt: {count: 1, duration: {seconds: 5}}}}}
+"""
+LATER = """
+do:
+  - one: {listen: {to: {one: {with: {type: go, subject: one}}}}}
+  - two: {listen: {to: {one: {with: {type: go, subject: two}}}}}
+"""
+
+
+def test_the_end_of_a_wait_that_timed_out_is_no_answer_to_the_next_wait() -> None:
+    with Environment(TIE) as here:
+        result = here.run({})
+    assert (result.state, result.error["status"], result.elapsed) == ("faulted", 408, 12.0)
+
+
+def test_a_signal_that_the_present_step_does_not_want_waits_for_the_step_that_does() -> None:
+    with works() as here:
+        run = here.start(LATER, {})
+        here.engine.signal(run, here.event("go", 2, subject="two"))
+        here.drain()
+        assert here.run(run).state == "waiting"
+        here.engine.signal(run, here.event("go", 1, subject="one"))
+        here.drain()
+        assert here.output(run) == [2]
+        assert here.rows() == {}
+
+
+def test_a_published_event_is_for_whoever_wants_it_when_it_comes() -> None:
+    with works() as here:
+        run = here.start(LATER, {})
+        for subject in ("two", "one"):
+            here.engine.publish(here.event("go", subject, subject=subject))
+            here.drain()
+        assert here.run(run).state == "waiting"
+        here.engine.publish(here.event("go", 7, subject="two"))
+        here.drain()
+        assert here.output(run) == [7]
