@@ -19,8 +19,10 @@ from pydantic_settings.exceptions import SettingsError as SourceSettingsError
 from pydantic_settings.sources import InitSettingsSource
 from typing_extensions import override
 
+from api.breaker_settings import BreakerTable
 from api.effect_settings import EffectorTables
 from api.errors import SettingsError
+from api.workflow_settings import WorkflowTable
 from kg.store import PAGE_MAX
 
 PREFIX = "NOESIS_"
@@ -190,6 +192,10 @@ class Settings(BaseSettings):
     """Hosts that a webhook may call although their address is private."""
     effectors: EffectorTables = EffectorTables()
     """The tables [effectors.http], [effectors.sql.NAME] …: what effects may reach."""
+    workflows: WorkflowTable = WorkflowTable()
+    """The table [workflows]: how tasks are routed, and whether a schedule must declare a measure."""
+    breakers: tuple[BreakerTable, ...] = ()
+    """The tables [[breakers]]: what pauses an agent by itself."""
     secrets: dict[str, SecretStr] = {}
     """Secrets by name, as JSON, for the environment: effectors name them, no fact holds them."""
     llm_url: str | None = None

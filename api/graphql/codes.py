@@ -13,6 +13,7 @@ import structlog
 from graphql import GraphQLError
 
 from api.errors import ApiError
+from coordination.errors import StateError
 from governance.errors import (
     AlreadyAnsweredError,
     ApprovalError,
@@ -53,6 +54,7 @@ _CODES: Sequence[tuple[type[Exception], ErrorCode]] = (
     (AlreadyAnsweredError, ErrorCode.CONFLICT),
     (ApprovalError, ErrorCode.CONFLICT),
     (ControlError, ErrorCode.BAD_INPUT),
+    (StateError, ErrorCode.CONFLICT),
     (ConflictError, ErrorCode.CONFLICT),
     (CauseReusedError, ErrorCode.CONFLICT),
     (InputError, ErrorCode.BAD_INPUT),

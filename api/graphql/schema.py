@@ -20,8 +20,8 @@ from strawberry.types.graphql import OperationType
 from api.graphql.classes import ClassTypes
 from api.graphql.codes import coded
 from api.graphql.limits import limits
-from api.graphql.mutations import Mutation
 from api.graphql.operations import Operation
+from api.graphql.ordering import Mutations
 from api.graphql.roots import query_type
 from api.graphql.rows import read_field
 from api.graphql.scalars import scalar_map
@@ -146,7 +146,7 @@ def build_schema(ontology: Ontology, settings: Settings) -> Schema:
     types = ClassTypes(ontology, settings)
     schema = Schema(
         query=query_type(types),
-        mutation=Mutation,
+        mutation=Mutations,
         subscription=Subscription,
         directives=[directive()],
         types=types.objects,
