@@ -8,8 +8,13 @@ import pytest
 from coordination.testing.scheduler import Chances
 from coordination.workflow.expressions import Expressions
 from tests.runs.simulated import Lives
+from tests.runs.simulated_random import RandomLives
 
 SEEDS = int(os.environ.get("RUN_SEEDS", "12"))
+#: Of random workflows; RUN_SEED=n runs one alone.
+RANDOM_SEEDS = int(os.environ.get("RANDOM_SEEDS", "150"))
+ALONE = os.environ.get("RUN_SEED")
+OFTEN = Chances(crash_before=0.02, crash_after=0.02)
 
 
 @pytest.fixture(scope="module")
@@ -28,6 +33,20 @@ def test_seed(seed: int, expressions: Expressions) -> None:
 
 @pytest.mark.parametrize("seed", range(SEEDS // 3))
 def test_seed_where_processes_die_often(seed: int, expressions: Expressions) -> None:
-    lives = Lives(seed, expressions, Chances(crash_before=0.02, crash_after=0.02))
+    lives = Lives(seed, expressions, OFTEN)
     lives.run()
     lives.check()
+
+
+@pytest.mark.slow
+def test_random_workflows_under_a_budget_and_a_switch(expressions: Expressions) -> None:
+    spent = 0
+    for seed in [int(ALONE)] if ALONE else range(RANDOM_SEEDS):
+        lives = RandomLives(seed, expressions, OFTEN if seed % 3 == 0 else None)
+        try:
+            lives.run()
+            lives.check()
+        except Exception as error:
+            raise AssertionError(f"seed {seed} fails; RUN_SEED={seed} runs it alone: {error}") from error
+        spent += len(lives.keyed.told)
+    assert spent, "no workflow had an effect"
