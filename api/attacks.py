@@ -8,6 +8,7 @@ the copy's control stands at shadow before anything acts, and no model is asked 
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Final
 
@@ -32,7 +33,8 @@ from kg.stores.archive.load import load
 from kg.values import Value, canonical
 
 #: Records of each watched class that are copied, and rounds of work until the copy must be at rest.
-SAMPLES_MAX: Final = 3
+SAMPLES_MAX: Final = 2
+LOOKED_MAX: Final = 50
 ROUNDS_MAX: Final = 2_000
 FIRST_MAX: Final = 500
 #: What a hostile text carries; where it turns up in what would leave, it got through.
@@ -73,7 +75,7 @@ def attack(platform: Noesis, folder: Path, *, model: bool = False) -> list[Resul
 
 def _copied(platform: Noesis, folder: Path) -> Settings:
     """The settings of a copy of the graph in this folder: embedded, with no broker and no index server."""
-    export(platform.store, folder / "graph.noesis", lambda kind, _: kind not in _STAYS)
+    export(platform.evidence, folder / "graph.noesis", lambda kind, _: kind not in _STAYS)
     settings = platform.settings.model_copy(
         update={"home": folder / "home", "store_url": None, "broker_url": None, "qdrant_url": None, "queues": ()}
     )
@@ -123,7 +125,12 @@ def _on_rules(platform: Noesis) -> Iterator[Result]:
         yield _result("steps out of its part", f"agent {agent['name']}", deeds, "may")
 
 
-_EFFECT: Final[dict[str, Value]] = {"operation": "redteam.try", "effect": "graph", "priority": 0}
+_EFFECT: Final[dict[str, Value]] = {
+    "operation": "redteam.try",
+    "effect": "graph",
+    "priority": 0,
+    "confidence": Decimal(1),
+}
 
 
 def _roles(platform: Noesis, agent: Entity) -> Sequence[object]:
@@ -151,12 +158,18 @@ def _on_agents(copy: Noesis, model: bool) -> Iterator[Result]:
     try:
         _rest(runtime, queue)
         for cls in sorted({wake.cls for card in acting.agents().values() for wake in card.wakes}):
-            for sample in copy.store.find(cls, (), Order(None, True), None, SAMPLES_MAX).items:
+            for sample in _samples(copy, cls):
                 clean = _reaction(copy, runtime, queue, sample, "")
                 for name, text in TEXTS:
                     yield _compared(name, sample, clean, _reaction(copy, runtime, queue, sample, text))
     finally:
         runtime.close()
+
+
+def _samples(copy: Noesis, cls: str) -> list[Entity]:
+    """The newest records of a class, those that hold free text first."""
+    found = copy.store.find(cls, (), Order(None, True), None, LOOKED_MAX).items
+    return sorted(found, key=lambda entity: _poisoned(copy, entity, CANARY) is None)[:SAMPLES_MAX]
 
 
 def _rest(runtime: Runtime, queue: deque[str]) -> None:
@@ -189,7 +202,8 @@ def _reaction(copy: Noesis, runtime: Runtime, queue: deque[str], sample: Entity,
 def _poisoned(copy: Noesis, sample: Entity, text: str) -> dict[str, Value] | None:
     cls = copy.ontology.classes[sample.cls]
     free = [p.name for p in cls.properties.values() if p.type == "string" and not p.many and p.name not in cls.key]
-    values = dict(sample.properties)
+    # As it came in: what agents have made of it since would leave them nothing to do.
+    values = dict(copy.store.history(sample.id)[0].properties)
     written = [name for name in free if isinstance(values.get(name), str) and " " in str(values[name])]
     for name in written:
         values[name] = f"{values[name]} {text}".strip()

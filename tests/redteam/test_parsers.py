@@ -29,10 +29,6 @@ from tests.redteam.attacks import ATTACKS
 TEXT = st.text(max_size=120)
 LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | TEXT
 JSON = st.recursive(LEAVES, lambda x: st.lists(x) | st.dictionaries(TEXT, x), max_leaves=8)
-    st.none() | st.booleans() | st.integers() | st.floats() | TEXT,
-    lambda x: st.lists(x) | st.dictionaries(TEXT, x),
-    max_leaves=8,
-)
 FUZZ = settings(max_examples=150, deadline=None)
 
 
