@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Final
 
 from coordination.workflow.faults import fault
+from coordination.workflow.paths import PathError, found, place
 from kg.jq import Jq, JqError, Result
 from kg.payloads import text_of
 from kg.values import Json
@@ -94,8 +95,9 @@ class Expressions:
 
     def results(self, programs: Sequence[str], value: Json, variables: Variables) -> list[Result]:
         """One Result a program, in one exchange."""
-        if all(text == "." for text in programs):
-            return [Result(value) for _ in programs]
+        there = _there(programs, value, variables)
+        if there is not None:
+            return there
         known = frozenset(variables)
         wrapped = [_wrapped(text, known) for text in programs]
         used = {name: variables[name]() for _, names in wrapped for name in names}
@@ -138,6 +140,20 @@ class Expressions:
         if result.error is not None:
             raise fault("expression", f"the expression {text[:200]!r} failed: {result.error}")
         return result.value
+
+
+def _there(programs: Sequence[str], value: Json, variables: Variables) -> list[Result] | None:
+    """The results where all programs are paths that lead somewhere, None where jq has to be asked."""
+    given: list[Result] = []
+    for text in programs:
+        at = place(text)
+        if at is None or (at.variable is not None and at.variable not in variables):
+            return None
+        try:
+            given.append(Result(found(at, value if at.variable is None else variables[at.variable]())))
+        except PathError:
+            return None
+    return given
 
 
 def _collect(template: Json, programs: dict[str, None]) -> None:
