@@ -1,4 +1,4 @@
-"""Bootstrap: the one place that chooses adapters and wires the parts together, from settings alone.
+"""Bootstrap: the one place, with `effectors`, that chooses adapters and wires the parts together, from settings alone.
 
 Invariant: a process of Noesis is built by `build` and ended by `Noesis.close`; nothing else makes a store, an index, a broker
 or a model. What a lower layer needs from above (Views for agents, acting for coordination) is handed down here.
@@ -7,13 +7,9 @@ or a model. What a lower layer needs from above (Views for agents, acting for co
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from importlib import resources
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
-
-import yaml
 
 from agents.acting import Loaded, LocalActing
 from agents.context import Search
@@ -21,26 +17,16 @@ from agents.loading import load_agents, load_module
 from agents.masking import Destination, leaving
 from agents.models.model import Model
 from agents.models.openai import TOKENS_MAX, OpenAIModel
-from api.effect_settings import SqlTable
+from api.effectors import make_effectors
 from api.errors import SettingsError
 from api.metering import ModelMeter
 from api.metrics import Metrics
 from api.oidc import Issuer, Oidc, fetch_json, looks_like_token
 from api.platform import Noesis
 from api.settings import Settings
+from api.texts import platform_texts
 from coordination import lanes
 from coordination.brokers import carrier as make_carrier
-from coordination.effectors.effector import Effector
-from coordination.effectors.file import File
-from coordination.effectors.function import Function, Functions
-from coordination.effectors.http import Http, HttpSettings, Secret
-from coordination.effectors.http_call import Reach
-from coordination.effectors.openapi import OpenApi
-from coordination.effectors.smtp import Smtp, SmtpSettings
-from coordination.effectors.sql import Database, Sql
-from coordination.effectors.sql_postgres import PostgresOutbox
-from coordination.effectors.sql_sqlite import SqliteOutbox
-from coordination.effectors.webhook import Webhook, WebhookSettings
 from coordination.runs.engine import Workflows
 from coordination.runtime import Runtime
 from coordination.worker import Worker
@@ -76,16 +62,6 @@ INDEX = "index"
 EMBEDDINGS = "embeddings.db"
 #: How often the process that reads the feed looks for commits of the others, where there are others.
 POLL_SECONDS = 0.05
-#: Packages whose own Turtle every graph has.
-PLATFORM = ("kg.ontology", "governance", "coordination")
-
-
-def platform_texts() -> dict[str, str]:
-    """The Turtle of the platform itself, by name."""
-    return {
-        f"{package}/platform.ttl": resources.files(package).joinpath("platform.ttl").read_text(encoding="utf-8")
-        for package in PLATFORM
-    }
 
 
 def open_store(settings: Settings, clock: Clock) -> tuple[Committer, SqliteStore | Neo4jStore, Ontology]:
@@ -167,82 +143,11 @@ def make_model(settings: Settings) -> Model | None:
     return OpenAIModel(settings.llm_url, settings.llm_model, key)
 
 
-def make_effectors(settings: Settings, clock: Clock, store: GraphStore) -> Sequence[Effector]:
-    """The outside effectors of these settings: those that have a table, and webhooks where there is a secret to sign with."""
-    tables, made = settings.effectors, list[Effector]()
-    if settings.webhook_secret is not None:
-        secret = settings.webhook_secret.get_secret_value().encode()
-        made.append(Webhook(WebhookSettings(secret, settings.webhook_allow), clock))
-    if tables.http is not None:
-        reach = Reach(tables.http.allow, tables.http.deadline_seconds)
-        named = {name: Secret(_secret(settings, name), frozenset(hosts)) for name, hosts in tables.http.secrets.items()}
-        calls = HttpSettings(reach, tables.http.honours_key, named)
-        made.append(Http(calls))
-        made.append(OpenApi(calls, {name: _document(settings.path(file)) for name, file in tables.openapi.items()}))
-    elif tables.openapi:
-        raise SettingsError("effectors.openapi needs the table effectors.http, which says what calls may reach; add it")
-    if tables.sql:
-        made.append(Sql({name: _database(settings, name, table) for name, table in tables.sql.items()}))
-    if tables.smtp is not None:
-        mail = tables.smtp
-        password = _secret(settings, mail.secret) if mail.secret else ""
-        server = SmtpSettings(mail.host, mail.port, mail.sender, mail.tls, mail.user, password, mail.seconds)
-        made.append(Smtp(server, _property(store)))
-    if tables.file is not None:
-        made.append(File(settings.path(tables.file.root).absolute()))
-    if tables.python is not None:
-        made.append(Functions(_functions(settings.path(tables.python.module))))
-    return made
-
-
-def _secret(settings: Settings, name: str) -> str:
-    found = settings.secrets.get(name)
-    if found is None:
-        raise SettingsError(f"the settings name a secret {name!r} that is not there; give it in NOESIS_SECRETS")
-    return found.get_secret_value()
-
-
-def _database(settings: Settings, name: str, table: SqlTable) -> Database:
-    url = _secret(settings, table.secret) if table.secret else table.url
-    scheme, _, rest = url.partition("://")
-    if scheme == "sqlite" and rest.startswith("/"):
-        return Database(SqliteOutbox(settings.path(rest[1:]).absolute(), table.seconds), table.statements)
-    if scheme in ("postgresql", "postgres"):
-        return Database(PostgresOutbox(url, table.seconds), table.statements)
-    raise SettingsError(f"effectors.sql.{name} has no usable address; write sqlite:///FILE or postgresql://HOST/NAME")
-
-
-def _document(path: Path) -> Mapping[str, Any]:
-    try:
-        found = yaml.safe_load(read_text(path, "effectors.openapi"))
-    except yaml.YAMLError as error:
-        raise SettingsError(f"{path} is no YAML or JSON ({str(error).splitlines()[0]}); correct it") from None
-    if not isinstance(found, Mapping) or not isinstance(found.get("paths"), Mapping):
-        raise SettingsError(f"{path} describes no paths; name an OpenAPI document in effectors.openapi")
-    return found
-
-
-def _functions(path: Path) -> Mapping[str, Function]:
-    found = getattr(load_module(path), "EFFECTS", None)
-    if not isinstance(found, Mapping) or not all(isinstance(item, Function) for item in found.values()):
-        raise SettingsError(f"{path} has no EFFECTS; define a mapping of names to Function under that name")
-    return dict(found)
-
-
 def _callables(path: Path) -> Mapping[str, Callable[..., Json]]:
     found = getattr(load_module(path), "FUNCTIONS", None)
     if not isinstance(found, Mapping) or not all(callable(item) for item in found.values()):
         raise SettingsError(f"{path} has no FUNCTIONS; define a mapping of names to functions under that name")
     return dict(found)
-
-
-def _property(store: GraphStore) -> Callable[[str, str], str | None]:
-    def find(id: str, name: str) -> str | None:
-        entity = store.get([id]).get(id)
-        value = entity.get(name) if entity is not None else None
-        return value if isinstance(value, str) else None
-
-    return find
 
 
 def agent_modules(settings: Settings) -> Mapping[str, Loaded]:
@@ -359,6 +264,7 @@ def _worker(settings: Settings, store: Committer, clock: Clock, ontology: Ontolo
     runtime = Runtime(
         store, clock, ontology, acting, make_effectors(settings, clock, store), carrier.enqueue, holder=clock.id(),
         workflows=_workflows(settings, store, clock, ontology),
+        declared=[table.declared() for table in settings.breakers],
     )  # fmt: skip
     worker = Worker(runtime, carrier, poll_seconds=None if url is None else POLL_SECONDS)
     store.on_commit(worker.notify)
@@ -375,22 +281,5 @@ def _workflows(settings: Settings, store: GraphStore, clock: Clock, ontology: On
         )
 
     secrets = {name: secret.get_secret_value() for name, secret in settings.secrets.items()}
-    return Workflows(functions, secrets, views=views)
-
-
-def project_texts(settings: Settings) -> dict[str, str]:
-    """The project's Turtle files by name; SettingsError naming the one that cannot be read."""
-    texts: dict[str, str] = {}
-    for name in settings.ontology:
-        texts[name] = read_text(settings.path(name), "ontology")
-    return texts
-
-
-def read_text(path: Path, setting: str) -> str:
-    """The text of a file that a setting names."""
-    try:
-        return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError:
-        raise SettingsError(f"{path} is not UTF-8; save it so") from None
-    except OSError as error:
-        raise SettingsError(f"{path} cannot be read ({error.strerror}); correct `{setting}` in noesis.toml") from None
+    table = settings.workflows
+    return Workflows(functions, secrets, views=views, routing=table.weights(), measured=table.measured)

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from importlib import resources
 
 from agents.loading import check_wakes
-from api.bootstrap import agent_modules, open_store, platform_texts, project_texts, read_text
+from api.bootstrap import agent_modules, open_store
 from api.settings import Settings
+from api.texts import platform_texts, project_texts, read_text
 from governance import controls
 from governance.people import ensure_principal, import_people
 from governance.peoplefile import read_people

@@ -41,6 +41,9 @@ class Bounds:
     resend_max_seconds: float = 600.0
     #: How long the process that sends again what is left may be silent before another does it.
     reconcile_lease_seconds: float = 4.0
+    #: How long rows of done work are kept, and how often the next page of them is looked through.
+    retention_seconds: float = 7 * 86_400.0
+    sweep_seconds: float = 60.0
     #: Tries of one commit that lost a race, before the work goes back to wait.
     race_tries_max: int = 5
     #: Open proposals on one target that conflict resolution looks at.

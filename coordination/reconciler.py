@@ -20,8 +20,9 @@ from kg.model import State
 from kg.store import GraphStore
 
 LEASE: Final = "reconciler"
-#: Later than any instant: rows are asked for soonest first, since a wall clock that went back must not hide them.
-EVER: Final = 2**53 - 1
+#: Later than any instant, before what was put aside: rows are asked for soonest first, since a wall clock that went back must
+#: not hide them.
+EVER: Final = works.ASIDE - 1
 #: Messages remembered that the broker did not take; beyond this the oldest are left to the rows.
 MISSED_MAX: Final = 10_000
 

@@ -28,6 +28,7 @@ from coordination.release import Release
 from coordination.routing import Router
 from coordination.runs.engine import Engine, Workflows
 from coordination.settling import Settling
+from coordination.sweeping import Sweeping
 from coordination.works import Work, micros
 from governance import budgets, controls
 from kg import tracing
@@ -36,7 +37,8 @@ from kg.model import Cause, Change, Direction, Entity, Op, Where
 from kg.ontology import Ontology
 from kg.store import PAGE_MAX, GraphStore
 
-#: Pages of work that one listing of failures looks through.
+#: Rows that are open or put aside among which failures are looked for; where there are more, all pages of work are looked through.
+FAILURE_ROWS_MAX: Final = 20_000
 FAILURE_PAGES_MAX: Final = 1_000
 #: Who may choose between proposals of the same weight, unless bootstrap says otherwise.
 CHOOSERS: Final[Mapping[str, int]] = {"manager": 1}
@@ -64,6 +66,7 @@ class Runtime:
     feed: Feed = field(init=False)
     dispatch: Dispatch = field(init=False)
     reconciler: Reconciler = field(init=False)
+    sweeping: Sweeping = field(init=False)
 
     def __post_init__(self) -> None:
         store, clock, bounds = self.store, self.clock, self.bounds
@@ -98,6 +101,7 @@ class Runtime:
             holder=self.holder,
         )
         self.reconciler = Reconciler(store, clock, bounds, self._send, self.holder)
+        self.sweeping = Sweeping(store, clock, bounds)
 
     def close(self) -> None:
         """End the child process of the workflows' expressions; a later call starts another."""
@@ -117,7 +121,10 @@ class Runtime:
         """Send again what is open and due, and end reservations whose holder is gone; how many messages that were."""
         budgets.sweep(self.store, self.clock)
         refusals.sweep(self.store, self.clock)
-        return self.reconciler.step()
+        sent = self.reconciler.step()
+        if self.reconciler.leading:
+            self.sweeping.step()
+        return sent
 
     def settle(self, proposal_id: str) -> None:
         """Ask for a proposal to be settled now, without waiting for the feed (for whoever answered it)."""
@@ -128,6 +135,10 @@ class Runtime:
 
     def failures(self, after: str = "", first: int = 100) -> list[Work]:
         """Work that was put aside for a person, with the reason, in order of id after `after`."""
+        due = self.store.scan(works.KIND, after=after, due=works.ASIDE, first=FAILURE_ROWS_MAX)
+        if len(due) < FAILURE_ROWS_MAX:
+            aside = (work for row in due if (work := works.of(row)).state == works.FAILED)
+            return sorted(aside, key=lambda work: work.id)[:first]
         found: list[Work] = []
         for _ in range(FAILURE_PAGES_MAX):
             rows = self.store.scan(works.KIND, after=after, first=PAGE_MAX)

@@ -34,6 +34,8 @@ MOVES: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
         DROPPED: frozenset(),
     }
 )
+#: Due time of what was put aside: later than any instant, so that it is found by it and never falls due.
+ASIDE: Final = 2**53 - 1
 _EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -102,7 +104,7 @@ class Work:
         """The row of new work, which must not be there yet; `until` may lie ahead, and one made as failed stays so."""
         due = max(now, self.until)
         fresh = replace(self, since=now, until=due, trace=self.trace or tracing.carried())
-        return StateWrite(KIND, self.id, fresh.form(), expect=ABSENT, due=due if self.state == READY else None)
+        return StateWrite(KIND, self.id, fresh.form(), expect=ABSENT, due=ASIDE if self.state == FAILED else due)
 
     def claim(self, now: int, lease_seconds: float, holder: str = "") -> "Work":
         """The work as this worker, of the process `holder`, holds it once `write` is committed."""
@@ -163,7 +165,7 @@ class Work:
     def write(self) -> StateWrite:
         """The row of this state; it must still be at the revision that was read."""
         # INVARIANT I7: the revision is the fencing token; a claim that was taken over raised it.
-        due = self.until if self.state in (READY, CLAIMED) else None
+        due = {READY: self.until, CLAIMED: self.until, FAILED: ASIDE}.get(self.state)
         return StateWrite(KIND, self.id, self.form(), expect=self.revision, due=due)
 
     def committed(self) -> "Work":

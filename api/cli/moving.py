@@ -11,10 +11,11 @@ from typing import Annotated
 
 import typer
 
-from api.bootstrap import DATABASE, make_store, platform_texts
+from api.bootstrap import DATABASE, make_store
 from api.cli.session import Session, session_of
 from api.cli.terminal import Json, Terminal
 from api.errors import SettingsError
+from api.texts import platform_texts
 from coordination import beats, leases
 from governance.configuring import permit
 from kg.clock import SystemClock

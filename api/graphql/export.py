@@ -9,9 +9,9 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from api.bootstrap import platform_texts
 from api.graphql.schema import build_schema
 from api.settings import Settings
+from api.texts import platform_texts
 from kg.errors import NoesisError
 from kg.ontology import load
 

@@ -5,9 +5,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from api.bootstrap import platform_texts
 from api.platform import Noesis
 from api.settings import Settings
+from api.texts import platform_texts
 from governance import apikeys
 from governance.people import ensure_principal
 from governance.principals import Principal

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from api.bootstrap import make_effectors
+from api.effectors import make_effectors
 from api.errors import SettingsError
 from api.settings import load_settings
 from coordination.effectors.effector import Effect, Effector

@@ -52,7 +52,7 @@ def exporter() -> Iterator[Any]:
 
 
 def words() -> Ontology:
-    from api.bootstrap import platform_texts
+    from api.texts import platform_texts
 
     keyed = TURTLE.replace("e:Product a owl:Class .", 'e:Product a owl:Class ; n:key "name" .')
     return load({**platform_texts(), "plant.ttl": keyed})

@@ -1,0 +1,100 @@
+"""Effectors: bootstrap's part that makes the outside effectors which the settings describe.
+
+Invariant: only what has a table, or a secret to sign with, is made; a secret reaches an effector by the name that its table gives.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from agents.loading import load_module
+from api.effect_settings import SqlTable
+from api.errors import SettingsError
+from api.settings import Settings
+from api.texts import read_text
+from coordination.effectors.effector import Effector
+from coordination.effectors.file import File
+from coordination.effectors.function import Function, Functions
+from coordination.effectors.http import Http, HttpSettings, Secret
+from coordination.effectors.http_call import Reach
+from coordination.effectors.openapi import OpenApi
+from coordination.effectors.smtp import Smtp, SmtpSettings
+from coordination.effectors.sql import Database, Sql
+from coordination.effectors.sql_postgres import PostgresOutbox
+from coordination.effectors.sql_sqlite import SqliteOutbox
+from coordination.effectors.webhook import Webhook, WebhookSettings
+from kg.clock import Clock
+from kg.store import GraphStore
+
+
+def make_effectors(settings: Settings, clock: Clock, store: GraphStore) -> Sequence[Effector]:
+    """The outside effectors of these settings: those that have a table, and webhooks where there is a secret to sign with."""
+    tables, made = settings.effectors, list[Effector]()
+    if settings.webhook_secret is not None:
+        secret = settings.webhook_secret.get_secret_value().encode()
+        made.append(Webhook(WebhookSettings(secret, settings.webhook_allow), clock))
+    if tables.http is not None:
+        reach = Reach(tables.http.allow, tables.http.deadline_seconds)
+        named = {name: Secret(_secret(settings, name), frozenset(hosts)) for name, hosts in tables.http.secrets.items()}
+        calls = HttpSettings(reach, tables.http.honours_key, named)
+        made.append(Http(calls))
+        made.append(OpenApi(calls, {name: _document(settings.path(file)) for name, file in tables.openapi.items()}))
+    elif tables.openapi:
+        raise SettingsError("effectors.openapi needs the table effectors.http, which says what calls may reach; add it")
+    if tables.sql:
+        made.append(Sql({name: _database(settings, name, table) for name, table in tables.sql.items()}))
+    if tables.smtp is not None:
+        mail = tables.smtp
+        password = _secret(settings, mail.secret) if mail.secret else ""
+        server = SmtpSettings(mail.host, mail.port, mail.sender, mail.tls, mail.user, password, mail.seconds)
+        made.append(Smtp(server, _property(store)))
+    if tables.file is not None:
+        made.append(File(settings.path(tables.file.root).absolute()))
+    if tables.python is not None:
+        made.append(Functions(_functions(settings.path(tables.python.module))))
+    return made
+
+
+def _secret(settings: Settings, name: str) -> str:
+    found = settings.secrets.get(name)
+    if found is None:
+        raise SettingsError(f"the settings name a secret {name!r} that is not there; give it in NOESIS_SECRETS")
+    return found.get_secret_value()
+
+
+def _database(settings: Settings, name: str, table: SqlTable) -> Database:
+    url = _secret(settings, table.secret) if table.secret else table.url
+    scheme, _, rest = url.partition("://")
+    if scheme == "sqlite" and rest.startswith("/"):
+        return Database(SqliteOutbox(settings.path(rest[1:]).absolute(), table.seconds), table.statements)
+    if scheme in ("postgresql", "postgres"):
+        return Database(PostgresOutbox(url, table.seconds), table.statements)
+    raise SettingsError(f"effectors.sql.{name} has no usable address; write sqlite:///FILE or postgresql://HOST/NAME")
+
+
+def _document(path: Path) -> Mapping[str, Any]:
+    try:
+        found = yaml.safe_load(read_text(path, "effectors.openapi"))
+    except yaml.YAMLError as error:
+        raise SettingsError(f"{path} is no YAML or JSON ({str(error).splitlines()[0]}); correct it") from None
+    if not isinstance(found, Mapping) or not isinstance(found.get("paths"), Mapping):
+        raise SettingsError(f"{path} describes no paths; name an OpenAPI document in effectors.openapi")
+    return found
+
+
+def _functions(path: Path) -> Mapping[str, Function]:
+    found = getattr(load_module(path), "EFFECTS", None)
+    if not isinstance(found, Mapping) or not all(isinstance(item, Function) for item in found.values()):
+        raise SettingsError(f"{path} has no EFFECTS; define a mapping of names to Function under that name")
+    return dict(found)
+
+
+def _property(store: GraphStore) -> Callable[[str, str], str | None]:
+    def find(id: str, name: str) -> str | None:
+        entity = store.get([id]).get(id)
+        value = entity.get(name) if entity is not None else None
+        return value if isinstance(value, str) else None
+
+    return find
