@@ -167,7 +167,8 @@ class ApproveCall:
             ).problem  # fmt: skip
             return {"problem": problem}
         decision = store.get([id])[id]
-        own = frozenset(map(str, decision.get("proposers", ())))
+        known = decision.get("proposers", ())
+        own = frozenset(map(str, known if isinstance(known, tuple) else ()))
         # INVARIANT I5: as the approvers are now, whatever they were when they answered.
         approved = [item for item in given(store, self.outward.clock, id) if not item.by.identities() & own]
         if all(satisfied(item, approved) for item in requirements(decision)):

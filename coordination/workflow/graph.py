@@ -140,7 +140,7 @@ def _call(task: Body, said: Json) -> str:
     if said == "http":
         endpoint = given["endpoint"]
         return f"{str(given['method']).upper()} {endpoint if isinstance(endpoint, str) else endpoint['uri']}"
-    return f"{said} {given.get('operationId') or given.get('method') or given.get('name') or ''}".strip()
+    return f"{said} {given.get('operationId') or given.get('method') or given.get('name') or given.get('agent') or ''}".strip()
 
 
 def _wait(_: Body, said: Json) -> str:
