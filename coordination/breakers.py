@@ -1,7 +1,7 @@
 """Circuit breakers: where too many of an agent's proposals fail, are denied, or cost too much within a while, it is paused.
 
-Invariants: I3 the tally of a batch and the cursor over the feed are one commit, so no proposal counts twice; what is tripped is on record
-with the figures (Trip), in the commit that pauses. A trip is never lifted by itself. Counts facts only: ended proposals.
+Invariants: I3 the tally of a batch and the cursor over the feed are one commit, so no proposal counts twice; what is tripped is on
+record with the figures (Trip), in the commit that pauses. A trip is never lifted by itself. Counts facts only: ended proposals.
 """
 
 from collections.abc import Mapping, Sequence

@@ -14,6 +14,7 @@ from coordination import beats, effects, lanes, learning, leases, refusals, work
 from coordination.acting import Acting
 from coordination.acts import Acts
 from coordination.bounds import Bounds
+from coordination.breakers import Breaker, Breakers
 from coordination.compensation import Compensations, compensate, ended
 from coordination.dispatch import Dispatch
 from coordination.effectors.effector import Effector
@@ -62,6 +63,8 @@ class Runtime:
     choosers: Mapping[str, int] = field(default_factory=lambda: CHOOSERS)
     holder: str = ""
     workflows: Workflows = field(default_factory=Workflows)
+    declared: Sequence[Breaker] = ()
+    breakers: Breakers = field(init=False)
     engine: Engine = field(init=False)
     feed: Feed = field(init=False)
     dispatch: Dispatch = field(init=False)
@@ -102,6 +105,7 @@ class Runtime:
         )
         self.reconciler = Reconciler(store, clock, bounds, self._send, self.holder)
         self.sweeping = Sweeping(store, clock, bounds)
+        self.breakers = Breakers(store, clock, self.declared)
 
     def close(self) -> None:
         """End the child process of the workflows' expressions; a later call starts another."""
@@ -124,6 +128,7 @@ class Runtime:
         sent = self.reconciler.step()
         if self.reconciler.leading:
             self.sweeping.step()
+            self.breakers.step()
         return sent
 
     def settle(self, proposal_id: str) -> None:

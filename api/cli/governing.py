@@ -5,8 +5,10 @@ from typing import Annotated
 
 import typer
 
+from api.cli.bulk import approve_all
 from api.cli.session import Session, session_of
 from api.cli.terminal import First, Json, Terminal, entity_form, shown
+from coordination.breakers import open_trips
 from coordination.effects import effect_id, key_of
 from coordination.proposals import Proposal
 from coordination.runs.parking import AWAITED
@@ -34,12 +36,16 @@ def inbox(context: typer.Context, first: First = 50, json: Json = False) -> None
         edges = reader.expand([p.id for p in found], "decidedBy", first=20)
         rows = [(proposal, _open_decision([edge.entity for edge in edges[proposal.id]])) for proposal in found]
         questions = _questions(platform.store, reader, first)
+        trips = list(reader.get([trip.id for trip in open_trips(platform.store)]).values())
     terminal = Terminal()
     if json:
         asked = [{**entity_form(d), "decision": entity_form(d)} for d in questions]
         proposed = [{**entity_form(p), "decision": entity_form(d) if d is not None else None} for p, d in rows]
-        terminal.document([*proposed, *asked])
+        paused = [{**entity_form(trip), "decision": None} for trip in trips]
+        terminal.document([*proposed, *asked, *paused])
         return
+    for trip in trips:
+        terminal.line(f"{trip['scope']} is paused for {trip.get('tells')}: {trip.get('reason')}", "bold")
     terminal.table(
         "",
         ["decision", "state", "operation", "amount", "needs", "agent", "why"],
@@ -115,12 +121,22 @@ def _answer(session: Session, decision: str, verdict: Answer, comment: str, json
 
 def approve(
     context: typer.Context,
-    decision: Annotated[str, typer.Argument(help="Id of the decision, from `noesis inbox`.")],
+    decision: Annotated[str | None, typer.Argument(help="Id of the decision, from `noesis inbox`.")] = None,
     comment: Comment = "",
+    all_of: Annotated[str | None, typer.Option("--all-of", help="Instead: all that wait with this operation.")] = None,
+    at_most: Annotated[
+        int, typer.Option("--at-most", min=1, max=500, help="Refuse where more would be approved.")
+    ] = 20,
+    yes: Annotated[bool, typer.Option("--yes", help="Ask for no confirmation.")] = False,
     json: Json = False,
 ) -> None:
     """Approve what a decision asks for; it is then decided again with the rules of that moment."""
-    _answer(session_of(context), decision, "approve", comment, json)
+    if (decision is None) == (all_of is None):
+        raise typer.BadParameter("name one decision, or an operation with --all-of")
+    if decision is not None:
+        _answer(session_of(context), decision, "approve", comment, json)
+    elif all_of is not None:
+        approve_all(session_of(context), all_of, at_most, comment, yes, json)
 
 
 def reject(

@@ -88,7 +88,9 @@ def test_two_processes_count_each_proposal_once() -> None:
     assert [state for _, state, _ in row.value["ended"]] == ["denied", "applied", "applied"]
 
 
-@pytest.mark.parametrize("breaker", [Breaker("errors", Decimal("0.5"), 600, at_least=1), Breaker("cost", Decimal(1), 600)])
+@pytest.mark.parametrize(
+    "breaker", [Breaker("errors", Decimal("0.5"), 600, at_least=1), Breaker("cost", Decimal(1), 600)]
+)
 def test_another_measure_does_not_trip_on_denials(breaker: Breaker) -> None:
     p, breakers = made("gift", "gift", "gift", "gift")
     breakers.declared = [breaker]

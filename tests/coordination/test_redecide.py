@@ -1,4 +1,4 @@
-"""Decided again, never remembered: what changed between asking and acting, or between pause and resume, denies; and it is on record."""
+"""Decided again, never remembered: what changed between asking and acting, or between pause and resume, denies, on record."""
 
 from collections.abc import Callable
 from decimal import Decimal
