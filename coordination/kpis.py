@@ -1,7 +1,7 @@
 """KPIs: figures of workflows, computed from facts alone, each by the formula of docs/kpis.md. `agent_kpis` has those of agents.
 
-Invariants: what was only simulated counts nowhere; what there is none of is None, never zero. Reads runs, steps, proposals, decisions
-and approvals, and keeps nothing, so two readers of one graph get the same.
+Invariants: what was only simulated counts nowhere; what there is none of is None, never zero. It reads runs, steps, proposals,
+decisions and approvals, and keeps nothing, so two readers of one graph get the same.
 """
 
 import json

@@ -12,11 +12,13 @@ from typing import Any
 
 from coordination import learning
 from coordination.acting import Acting
+from coordination.errors import AnswerError, GiveUp, RetryLater
 from coordination.routing import Choice, Router, Task, routing_id
 from coordination.runs.calls import Answer, Begun, Call, Kind
 from coordination.workflow.durations import microseconds
 from coordination.workflow.faults import Fault, fault
 from coordination.works import micros
+from kg.errors import NoesisError
 from kg.model import StateWrite
 from kg.values import Json
 
@@ -36,7 +38,7 @@ class RoutedCall:
     def begin(self, call: Call) -> Begun | Answer:
         """Have the chosen agent begin; where it cannot, the next one."""
         if "capability" not in call.arguments:
-            return self.inner.begin(call)
+            return self._named(call)
         task = self._task(call)
         choice = self.router.choose(task, self.acting.agents().values())
         if not choice.chain:
@@ -51,9 +53,9 @@ class RoutedCall:
                 # Whatever an agent raises is its own trouble: the next one stands in.
                 failed[candidate.agent] = _words(error)
                 continue
-            return self._begun(call, task, choice, candidate.agent, failed, begun)
+            return self._begun(task, choice, candidate.agent, failed, begun)
         problem = fault("runtime", _every(task, failed), status=502, title="Escalated").problem
-        return self._begun(call, task, choice, "", failed, {"problem": {"instance": call.reference, **problem}})
+        return self._begun(task, choice, "", failed, {"problem": {"instance": call.reference, **problem}})
 
     def look(self, call: Call, handle: Mapping[str, Any]) -> Answer | None:
         """What the agent's call gives, or the time-out."""
@@ -77,6 +79,15 @@ class RoutedCall:
         rows = self.inner.withdraw(call, handle["inner"]) if handle["inner"] else ()
         return [*rows, learning.learn(handle["routing"], f"left:{call.number}").first(now)]
 
+    def _named(self, call: Call) -> Begun | Answer:
+        try:
+            return self.inner.begin(call)
+        except (Fault, NoesisError, RetryLater, GiveUp):
+            raise
+        except Exception as error:
+            # What an agent's own code raises is told apart from what the platform does.
+            raise AnswerError(f"agent {call.arguments.get('agent')} raised {_words(error)}") from error
+
     def _task(self, call: Call) -> Task:
         length = call.arguments.get("timeout")
         until = None if length is None else self.router.clock.now() + timedelta(microseconds=microseconds(length))
@@ -84,9 +95,7 @@ class RoutedCall:
         step = f"{call.strand} {call.reference}"
         return Task(call.key, call.text("capability"), str(department), call.run.id, step, until)
 
-    def _begun(
-        self, call: Call, task: Task, choice: Choice, agent: str, failed: Mapping[str, str], begun: Begun | Answer
-    ) -> Begun:
+    def _begun(self, task: Task, choice: Choice, agent: str, failed: Mapping[str, str], begun: Begun | Answer) -> Begun:
         put = self.router.record(task, choice, agent, failed)
         handle: dict[str, Json] = {"routing": routing_id(task.key), "agent": agent, "inner": None}
         if task.until is not None:

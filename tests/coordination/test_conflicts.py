@@ -98,7 +98,10 @@ def test_writes_that_do_not_contradict_become_one_new_proposal_that_is_decided_a
 
 
 def test_a_merged_proposal_needs_what_every_agent_behind_it_needs() -> None:
-    rule = '@id("two-asks") @requires("check") @approvers("managers:1") forbid(principal == Agent::"two", action == Action::"apply", resource);'
+    rule = (
+        '@id("two-asks") @requires("check") @approvers("managers:1") '
+        'forbid(principal == Agent::"two", action == Action::"apply", resource);'
+    )
     held = Draft("note.set", "c", (Put("c", "Customer", {"held": True}),))
     p = meeting({"one": note("a"), "two": held}, MERGE, [*RULES, rule])
     (new,) = (e for e in p.proposals() if e.get("merges"))

@@ -77,11 +77,16 @@ class Fault:
 
 
 def test_the_figures_of_a_workflow_that_ran() -> None:
-    """Three runs: one of 20 s, one approved after 200 s, one that faults after 30 s, is retried 70 s later and completes at once."""
+    """Three runs: of 20 s, approved after 200 s, and one that faults after 30 s, is retried 70 s later and completes at once."""
     fault = Fault()
     wait, long = {"wait": {"seconds": 20}}, {"wait": {"seconds": 30}}
+    cases = [
+        {"a": {"when": '${ .kind == "approved" }', "then": "ask"}},
+        {"b": {"when": '${ .kind == "faulty" }', "then": "slow"}},
+        {"c": {"then": "quick"}},
+    ]
     do = [
-        {"which": {"switch": [{"a": {"when": '${ .kind == "approved" }', "then": "ask"}}, {"b": {"when": '${ .kind == "faulty" }', "then": "slow"}}, {"c": {"then": "quick"}}]}},
+        {"which": {"switch": cases}},
         {"quick": {**wait, "then": "end"}},
         {"ask": {"call": "approve", "with": {"approvers": {"managers": 1}}, "then": "end"}},
         {"slow": {**long, "then": "break"}},
@@ -139,8 +144,11 @@ def answer(here: Works) -> None:
 
 
 def test_the_figures_of_an_agent() -> None:
-    """Four proposals: applied at once, approved after 60 s, rejected after 60 s, one that cannot be applied, repaired 60 s later."""
-    ask = '@id("ask") @requires("check") @approvers("managers:1") forbid(principal, action == Action::"apply", resource) when { context.operation == "ask" };'
+    """Applied at once, approved after 60 s, rejected after 60 s, and one that cannot be applied, repaired 60 s later."""
+    ask = (
+        '@id("ask") @requires("check") @approvers("managers:1") '
+        'forbid(principal, action == Action::"apply", resource) when { context.operation == "ask" };'
+    )
     drafts: dict[str, tuple[str, Any]] = {
         "a": ("note", "n"), "b": ("ask", "n"), "c": ("ask", "n"), "d": ("note", 5), "d2": ("note", "n"),
     }  # fmt: skip

@@ -181,7 +181,10 @@ def test_where_every_agent_fails_the_workflow_is_told_what_each_said() -> None:
 
 def test_a_time_out_goes_to_another_agent_on_the_next_try() -> None:
     declared = cards("alpha", "beta")
-    wait = '@id("ask") @requires("check") @approvers("managers:1") forbid(principal == Agent::"alpha", action == Action::"apply", resource);'
+    wait = (
+        '@id("ask") @requires("check") @approvers("managers:1") '
+        'forbid(principal == Agent::"alpha", action == Action::"apply", resource);'
+    )
     with works(cards=declared, acts={name: noting() for name in declared}, rules=[*RULES, wait]) as here:
         run = start(here, RETRIED)
         assert here.run(run).state == "waiting"
