@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmarks.bench_feed import ontology
-from coordination.acting import AgentCard, Answer, Assignment, ContextRecord
+from coordination.acting import Acting, AgentCard, Answer, Assignment, ContextRecord
 from coordination.brokers import carrier
 from coordination.proposals import Draft
 from coordination.runs.engine import Workflows
@@ -93,7 +93,7 @@ class Works:
 
 
 @contextmanager
-def works(store: GraphStore, clock: SystemClock, threads: int = 0) -> Iterator[Works]:
+def works(store: GraphStore, clock: SystemClock, threads: int = 0, acting: Acting | None = None) -> Iterator[Works]:
     """A runtime over a store; with `threads` a worker and the embedded carrier drive it, else `drain` does."""
     queue: deque[str] = deque()
     ending = threading.Event()
@@ -106,7 +106,9 @@ def works(store: GraphStore, clock: SystemClock, threads: int = 0) -> Iterator[W
         elif not ending.is_set():
             made.enqueue(work)
 
-    runtime = Runtime(committer, clock, ontology(), Nobody(), (), send, holder=clock.id(), workflows=workflows)
+    runtime = Runtime(
+        committer, clock, ontology(), acting or Nobody(), (), send, holder=clock.id(), workflows=workflows
+    )
     found = Works(committer, runtime, queue)
     if threads:
         made = carrier(runtime.handle, None, threads)
@@ -124,12 +126,12 @@ def works(store: GraphStore, clock: SystemClock, threads: int = 0) -> Iterator[W
 
 
 @contextmanager
-def works_on_file(folder: Path, threads: int = 0) -> Iterator[Works]:
+def works_on_file(folder: Path, threads: int = 0, acting: Acting | None = None) -> Iterator[Works]:
     """The same over a file with fsync."""
     clock = SystemClock()
     store = SqliteStore(folder / "graph.db", ontology(), clock)
     try:
-        with works(store, clock, threads) as made:
+        with works(store, clock, threads, acting) as made:
             yield made
     finally:
         store.close()
