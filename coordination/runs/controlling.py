@@ -49,6 +49,9 @@ class Controlling:
         """Let a suspended run go on; the ids of the work to send."""
 
         def resumed(run: Run, made: Parked) -> None:
+            if run.state != runs.SUSPENDED:
+                # A faulted run could move to running too, but nothing would drive it: that is `retry`.
+                raise StateError(f"run {id} is {run.state}, not suspended; resume what was paused, retry what faulted")
             made.writes.append(self._move(run, runs.RUNNING, reason))
             for strand in self._strands(run):
                 if not strand.ended:

@@ -1,7 +1,10 @@
 """What meets at one moment: a time-out with the end of a wait; and what comes before it is wanted: a signal kept for later."""
 
+import pytest
+
+from coordination.errors import StateError
 from coordination.testing import Environment
-from tests.runs.works import works
+from tests.runs.works import ANNA, works
 
 TIE = """
 document: {dsl: '1.0.3', namespace: test, name: tie, version: '1.0.0'}
@@ -45,3 +48,11 @@ def test_a_published_event_is_for_whoever_wants_it_when_it_comes() -> None:
         here.engine.publish(here.event("go", 7, subject="two"))
         here.drain()
         assert here.output(run) == [7]
+
+
+def test_only_what_was_paused_is_resumed() -> None:
+    with works() as here:
+        run = here.start("do: [{bad: {raise: {error: {type: 'https://example.com/errors/a', status: 400}}}}]", {})
+        with pytest.raises(StateError, match="is faulted, not suspended"):
+            here.engine.resume(run, ANNA)
+        assert here.run(run).state == "faulted"
