@@ -12,14 +12,26 @@ from benchmarks.crash.matrix import BOUNDARIES, Cell, verdict
 from tests.services.server import running
 
 
+LOST = "broker lost"
+
+
 @pytest.mark.slow
 def test_nothing_is_lost_and_nothing_happens_twice_on_sqlite(tmp_path: Path) -> None:
-    cells = matrix.embedded(tmp_path)
-    assert {(cell.effect, cell.boundary) for cell in cells} == {(e, b) for e in EFFECTS for b in BOUNDARIES}
+    boundaries = [boundary for boundary in BOUNDARIES if boundary != LOST]
+    cells = matrix.embedded(tmp_path, boundaries)
+    assert {(cell.effect, cell.boundary) for cell in cells} == {(e, b) for e in EFFECTS for b in boundaries}
     assert not wrong(cells), table(cells, {})
     assert all(cell.killed or cell.boundary == "lease expired while paused" for cell in cells)
     unsure = [cell for cell in cells if cell.effect == "webhook without key" and cell.boundary != "in commit"]
     assert all(cell.verdict == "in doubt" for cell in unsure), table(cells, {})
+
+
+@pytest.mark.slow
+def test_a_broker_that_is_lost_with_its_messages_and_the_worker_loses_nothing(tmp_path: Path) -> None:
+    running("redis")
+    cells = matrix.embedded(tmp_path, [LOST])
+    assert len(cells) == len(EFFECTS)
+    assert not wrong(cells), table(cells, {})
 
 
 @pytest.mark.slow
