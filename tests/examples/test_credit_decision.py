@@ -1,0 +1,115 @@
+"""Credit decision: two validated results or none, time-outs that ask again, and grants that rules hold back."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.examples.office import Office, filled, killed_often, spare
+
+HOUR = 3_600.0
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    return filled("credit_decision", tmp_path_factory.mktemp("credit"))
+
+
+@pytest.fixture
+def office(made: tuple[Path, Path], tmp_path: Path) -> Iterator[Office]:
+    with spare(made, tmp_path) as office:
+        yield office
+
+
+def reply(office: Office, run: str, rating: int, id: str = "reply") -> None:
+    office.engine.signal(run, {"id": id, "source": "bureau", "type": "bureau.replied", "data": {"rating": rating}})
+    office.settle()
+
+
+def application(office: Office, number: str) -> Any:
+    (found,) = office.all("Application", applicationNo=number)
+    return found
+
+
+def test_a_small_credit_with_a_good_score_is_granted(office: Office) -> None:
+    run = office.play({"application": "A-1"})
+    assert application(office, "A-1")["status"] == "received", "nothing is scored before both results are there"
+    reply(office, run, 2)
+    assert office.output(run)["status"] == "granted"
+    found = application(office, "A-1")
+    assert (found["status"], found["score"]) == ("granted", 817)
+    assert str(found["report"]).startswith("Score 817")
+
+
+def test_a_large_one_waits_for_an_officer(office: Office) -> None:
+    run = office.play({"application": "A-2"})
+    reply(office, run, 1)
+    assert application(office, "A-2")["status"] == "scored"
+    office.answer("olive")
+    assert office.output(run)["status"] == "granted"
+
+
+@pytest.mark.parametrize("silent", [True, False])
+def test_without_the_officers_yes_nothing_is_granted(office: Office, silent: bool) -> None:
+    run = office.play({"application": "A-2"})
+    reply(office, run, 1)
+    if silent:
+        for _ in range(8):
+            office.later(24 * HOUR)
+    else:
+        office.answer("olive", "reject", "too much")
+    assert office.state(run) == "faulted"
+    assert application(office, "A-2")["status"] == "scored"
+
+
+def test_a_bad_score_is_declined(office: Office) -> None:
+    run = office.play({"application": "A-3"})
+    reply(office, run, 2)
+    assert office.output(run)["status"] == "declined"
+    assert office.open() == []
+
+
+def test_a_form_without_an_income_is_never_scored(office: Office) -> None:
+    run = office.play({"application": "A-4"})
+    assert office.state(run) == "faulted"
+    assert "income" in str(office.engine.run(run).error)
+    assert "score" not in application(office, "A-4").properties
+
+
+def test_a_silent_bureau_is_asked_three_times_then_an_officer(office: Office) -> None:
+    run = office.play({"application": "A-1"})
+    for asked in (1, 2, 3):
+        assert len(office.all("BureauRequest")) == asked
+        office.later(1.01 * HOUR)
+        office.later(0.25 * HOUR)
+    assert "no usable answer" in str(office.open()[0]["reason"])
+    office.answer("olive")
+    assert application(office, "A-1")["score"] == 607
+    office.answer("olive")
+    assert office.output(run) == {"status": "granted", "score": 607}
+
+
+def test_an_answer_that_does_not_validate_counts_as_none(office: Office) -> None:
+    run = office.play({"application": "A-1"})
+    reply(office, run, 12, "strange")
+    assert application(office, "A-1")["status"] == "received"
+    office.later(0.1 * HOUR)
+    assert len(office.all("BureauRequest")) == 2
+    reply(office, run, 2, "right")
+    assert office.output(run)["status"] == "granted"
+
+
+def test_killed_after_any_commit_it_grants_once(made: tuple[Path, Path], tmp_path: Path) -> None:
+    def drive(office: Office) -> None:
+        run = office.play({"application": "A-2"}, id="a-2")
+        if not office.engine.run(run).ended:
+            reply(office, run, 1)
+        office.answer("olive")
+
+    def check(office: Office) -> None:
+        assert office.state("a-2") == "completed"
+        assert len(office.all("BureauRequest")) == 1
+        assert [e["operation"] for e in office.all("Effect", status="done")].count("credit.grant") == 1
+
+    killed_often(made, tmp_path, drive, check)
