@@ -31,7 +31,11 @@ __all__ = ["NO_PERMIT", "Approved", "Request", "Requirement", "Resource", "Verdi
 
 def decide(request: Request, rules: RuleBook, approvals: Sequence[Approved] = ()) -> Verdict:
     """The verdict on a request; one that acts on behalf of others gets the strictest verdict of the whole chain."""
-    verdicts = [_decide_one(link, request, rules, approvals) for link in request.principal.chain()]
+    return _together([_decide_one(link, request, rules, approvals) for link in request.principal.chain()])
+
+
+def _together(verdicts: Sequence[Verdict]) -> Verdict:
+    """The strictest verdict of a chain, with what any of its links says."""
     if len(verdicts) == 1:
         return verdicts[0]
     outcome = strictest([verdict.outcome for verdict in verdicts])
@@ -55,9 +59,13 @@ def decide_over(
     """
     verdict = decide(request, rules, approvals)
     for resource in touched:
-        other = decide(replace(request, resource=resource), rules, approvals)
+        one = replace(request, resource=resource)
+        links = [_decide_one(link, one, rules, approvals) for link in request.principal.chain()]
         # What is new needs no permit of its own: it comes to the target. What is there already is not changed in passing.
-        if other.outcome != "allow" and (isinstance(resource, Entity) or other.rules or other.errors):
+        # Silence is each link's own: that a rule permits it to one does not make another's silence a refusal.
+        counted = [link for link in links if isinstance(resource, Entity) or link.rules or link.errors]
+        other = _together(counted) if counted else None
+        if other is not None and other.outcome != "allow":
             verdict = _stricter(verdict, other)
     return verdict
 

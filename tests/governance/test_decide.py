@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from governance.decide import Approved, Request, Resource, decide
+from governance.decide import Approved, Request, Resource, decide, decide_over
 from governance.errors import PrincipalError
 from governance.principals import CHAIN_MAX
 from governance.verdict import Requirement
@@ -245,3 +245,14 @@ def test_the_amount_may_be_money_and_keeps_its_currency() -> None:
     euros = '@id("e") permit(principal, action, resource) when { context has currency && context.currency == "EUR" };'
     assert decide(apply(agent(), amount=Money(Decimal(5), "EUR")), book(euros)).outcome == "allow"
     assert decide(apply(agent(), amount=Money(Decimal(5), "USD")), book(euros)).outcome == "deny"
+
+
+def test_what_is_new_needs_no_permit_also_where_one_of_the_chain_has_it() -> None:
+    """A permit that one link has for what is new is no refusal of the other links' silence; a forbid still is one."""
+    boss = '@id("boss") permit(principal == User::"boss", action, resource);'
+    no_notes = '@id("no-notes") forbid(principal is Agent, action, resource is Customer);'
+    request, new = apply(agent(on_behalf_of=user("boss"))), Resource("Customer", "new")
+    assert decide_over(request, [new], book(PERMIT, boss)).outcome == "allow"
+    assert decide_over(request, [new], book(PERMIT, boss, no_notes)).outcome == "deny"
+    there = Entity("c1", "Customer", 1, {}, 1)
+    assert decide_over(request, [there], book(PERMIT, boss)).outcome == "deny"
