@@ -13,13 +13,13 @@ class RoutingTable(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    success: float = Field(0.5, ge=0, le=1_000)
-    cost: float = Field(0.15, ge=0, le=1_000)
-    latency: float = Field(0.1, ge=0, le=1_000)
-    load: float = Field(0.15, ge=0, le=1_000)
-    department: float = Field(0.1, ge=0, le=1_000)
-    cost_half: float = Field(1.0, gt=0)
-    latency_half: float = Field(10.0, gt=0)
+    success: float = Field(default=0.5, ge=0, le=1_000)
+    cost: float = Field(default=0.15, ge=0, le=1_000)
+    latency: float = Field(default=0.1, ge=0, le=1_000)
+    load: float = Field(default=0.15, ge=0, le=1_000)
+    department: float = Field(default=0.1, ge=0, le=1_000)
+    cost_half: float = Field(default=1.0, gt=0)
+    latency_half: float = Field(default=10.0, gt=0)
     explore: bool = False
     seed: int = 0
 

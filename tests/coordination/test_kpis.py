@@ -10,7 +10,7 @@ import pytest
 from coordination.acting import AgentCard
 from coordination.agent_kpis import agent_kpis
 from coordination.errors import MeasureError
-from coordination.kpis import Asked, Incident, Report, Transaction, figures, workflow_kpis, workflows
+from coordination.kpis import Asked, Figures, Incident, Report, Transaction, figures, workflow_kpis, workflows
 from coordination.measures import Measure, measure_of
 from coordination.proposals import Draft
 from coordination.runs.engine import Workflows
@@ -76,6 +76,10 @@ class Fault:
         return "ok"
 
 
+def triple(found: Figures, *names: str) -> Any:
+    return tuple(found[name] for name in names)
+
+
 def test_the_figures_of_a_workflow_that_ran() -> None:
     """Three runs: of 20 s, approved after 200 s, and one that faults after 30 s, is retried 70 s later and completes at once."""
     fault = Fault()
@@ -124,7 +128,7 @@ def test_the_figures_of_a_workflow_that_ran() -> None:
         assert (found["incidents"], found["incidents_open"]) == (1.0, 0.0)
         assert found["mttd_seconds"] == pytest.approx(0.0, abs=0.01)
         assert found["mttr_seconds"] == pytest.approx(70.0)
-        assert (found["escalations"], found["escalation_rate"], found["approval_rate"]) == (
+        assert triple(found, "escalations", "escalation_rate", "approval_rate") == (
             1.0,
             pytest.approx(1 / 3),
             1.0,
@@ -175,8 +179,8 @@ def test_the_figures_of_an_agent() -> None:
     assert found["completion_rate"] == pytest.approx(3 / 5)
     assert found["error_rate"] == pytest.approx(1 / 5)
     assert found["cycle_time_seconds"] == pytest.approx(60 / 3)
-    assert (found["escalations"], found["escalation_rate"], found["approval_rate"]) == (2.0, pytest.approx(2 / 5), 0.5)
-    assert (found["mttd_seconds"], found["mttr_seconds"]) == (0.0, pytest.approx(60.0))
+    assert triple(found, "escalations", "escalation_rate", "approval_rate") == (2.0, pytest.approx(2 / 5), 0.5)
+    assert triple(found, "mttd_seconds", "mttr_seconds") == (0.0, pytest.approx(60.0))
     assert (found["hours_saved"], found["sla_adherence"], report.met) == (None, None, None)
     assert agent_kpis(p.store, "nobody").transactions == 0
 
