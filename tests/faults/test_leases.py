@@ -9,7 +9,7 @@ import pytest
 
 from coordination import works
 from coordination.works import Work
-from tests.faults.crew import Crew, crew
+from tests.faults.crew import DONE_SECONDS_MAX, Crew, crew
 from tests.services.server import Server, running
 
 STORES = ["sqlite", "neo4j"]
@@ -55,7 +55,7 @@ def test_a_reconciler_stopped_beyond_its_lease_sends_nothing_more(tmp_path: Path
         # Work whose messages were lost with the process that made it.
         lost = made.start("lost", "after feed")
         made.add(products=2)
-        assert lost.wait(60) == -signal.SIGKILL
+        assert lost.wait(DONE_SECONDS_MAX) == -signal.SIGKILL
         made.start("stopped", "before reconcile", "SIGSTOP")
         made.until(lambda: made.stopped("stopped"), "it stops before it notes what it sends")
         made.start("heir")
