@@ -11,7 +11,6 @@ from benchmarks.crash.lives import EFFECTS
 from benchmarks.crash.matrix import BOUNDARIES, Cell, verdict
 from tests.services.server import running
 
-
 LOST = "broker lost"
 
 
