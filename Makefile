@@ -4,7 +4,7 @@ PY := .venv/bin/python
 ONLY ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup env demo demo-servers test check lint types layers docs serve bench soak crash-matrix conformance services services-stop lock clean
+.PHONY: leaks redteam help setup env demo demo-servers test check lint types layers docs serve bench soak crash-matrix conformance services services-stop lock clean
 
 help: ## what can be typed here
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -50,6 +50,12 @@ soak: setup ## changes under load with random kills (MINUTES=2, BROKER=redis or 
 
 crash-matrix: setup ## kill -9 at every boundary of an effect, on SQLite and Neo4j, beside LangGraph and DBOS
 	@$(PY) -m benchmarks.crash $(ARGS)
+
+leaks: setup ## random worlds, rules and questions: nobody is told what it may not see (CASES=100000)
+	@$(PY) -m tests.leaks.run --cases $(or $(CASES),100000)
+
+redteam: setup ## every attack we know, what holds it, and whether it held
+	@$(PY) -m tests.redteam
 
 conformance: setup ## every outside suite (ONLY=name for one)
 	@$(PY) -m tests.conformance $(ONLY)

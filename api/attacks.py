@@ -12,9 +12,11 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Final
 
-from api.bootstrap import build, make_effectors, make_store, platform_texts
+from api.bootstrap import build, make_store
+from api.effectors import make_effectors
 from api.platform import Noesis
 from api.settings import Settings
+from api.texts import platform_texts
 from coordination import beats, leases
 from coordination.bounds import Bounds
 from coordination.proposals import PROPOSAL, Proposal
@@ -110,9 +112,7 @@ def _on_rules(platform: Noesis) -> Iterator[Result]:
         grants = [cls for cls in ("Rule", "ApiKey", "Role") if may(stranger, "configure", Resource(cls, "x"))]
         yield _result("grants itself rights", name, grants, "may configure")
     for agent in platform.store.find("Agent", first=FIRST_MAX).items:
-        who = Principal(
-            "Agent", str(agent["name"]), frozenset({edge.entity["name"] for edge in _roles(platform, agent)})
-        )
+        who = Principal("Agent", str(agent["name"]), _roles(platform, agent))
         deeds = [
             action
             for action, thing, context in (
@@ -133,8 +133,9 @@ _EFFECT: Final[dict[str, Value]] = {
 }
 
 
-def _roles(platform: Noesis, agent: Entity) -> Sequence[object]:
-    return platform.store.expand([agent.id], "hasRole", first=FIRST_MAX)[agent.id]
+def _roles(platform: Noesis, agent: Entity) -> frozenset[str]:
+    edges = platform.store.expand([agent.id], "hasRole", first=FIRST_MAX)[agent.id]
+    return frozenset(str(edge.entity["name"]) for edge in edges)
 
 
 def _result(attack: str, against: str, found: Sequence[str], words: str) -> Result:
