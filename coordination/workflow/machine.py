@@ -187,7 +187,7 @@ class Machine:
         """Begin a task with its raw input."""
         strand, limits = self.strand, self.setting.limits
         if strand.count >= limits.history_max or len(strand.frames) >= limits.depth_max:
-            raise _beyond(strand, limits)
+            raise machine_plain.beyond(strand, limits)
         frame: Frame = {"k": "task", "p": task.reference, "n": strand.count, "name": task.name, "raw": raw}
         frame["at"] = self.now
         strand.count += 1
@@ -388,15 +388,3 @@ class Machine:
 def _pass_on(machine: Machine, frame: Frame, task: Task) -> None:
     del task
     machine.complete(frame, machine.strand.data)
-
-
-def _beyond(strand: Strand, limits: scopes.Limits) -> Fault:
-    if strand.count >= limits.history_max:
-        error = fault(
-            "runtime",
-            f"the run started {limits.history_max:,} tasks, the bound of one run; end the loop, or start a new run",
-        )
-        # A run beyond its bound may not catch that and go on for ever.
-        error.problem["final"] = True
-        return error
-    return fault("runtime", f"tasks stand more than {limits.depth_max} deep inside each other; flatten the workflow")

@@ -6,9 +6,9 @@ from coordination.workflow.durations import microseconds
 from coordination.workflow.expressions import program
 from coordination.workflow.faults import Fault, fault
 from coordination.workflow.plan import Task
-from coordination.workflow.scope import moment
+from coordination.workflow.scope import Limits, moment
 from coordination.workflow.source import pointer
-from coordination.workflow.strand import Frame
+from coordination.workflow.strand import Frame, Strand
 
 if TYPE_CHECKING:
     from coordination.workflow.machine import Machine
@@ -79,3 +79,16 @@ def wait(machine: "Machine", frame: Frame, task: Task) -> None:
     declared = task.definition["wait"]
     length = microseconds(machine.filled(frame, declared) if isinstance(declared, str) else declared)
     machine.wait_for(frame, "timer", until=machine.now + length, pass_on=True)
+
+
+def beyond(strand: Strand, limits: Limits) -> Fault:
+    """The fault of a strand that may start no further task."""
+    if strand.count >= limits.history_max:
+        error = fault(
+            "runtime",
+            f"the run started {limits.history_max:,} tasks, the bound of one run; end the loop, or start a new run",
+        )
+        # A run beyond its bound may not catch that and go on for ever.
+        error.problem["final"] = True
+        return error
+    return fault("runtime", f"tasks stand more than {limits.depth_max} deep inside each other; flatten the workflow")
