@@ -170,6 +170,23 @@ def test_a_stop_is_acknowledged_and_holds(noesis: Noesis, project: Path) -> None
     states = {c["properties"]["scope"]: c["properties"]["state"] for c in noesis("controls", "list", "--json")}
     assert states["agent:counter"] == "stop"
     noesis("controls", "resume", "counter")
+    for word in ("shadow", "pause"):
+        assert noesis("controls", word, "tool:graph", "--json")["state"] == word
+    assert noesis("controls", "set", "workflow:shop.flow", "throttle", "--per-minute", "5", "--json")["state"] == "throttle"
+    rates = {c["properties"]["scope"]: c["properties"].get("perMinute") for c in noesis("controls", "list", "--json")}
+    assert rates["workflow:shop.flow"] == 5
+    assert "goes with the state throttle" in noesis("controls", "throttle", code=1)
+    noesis("controls", "stop")
+    assert "resume it first" in noesis("controls", "pause", code=1)
+
+
+def test_a_boss_on_vacation_is_answered_for(noesis: Noesis, project: Path) -> None:
+    noesis("init")
+    made = noesis("delegations", "add", "bea", "bea2", "--role", "boss", "--days", "3", "-m", "vacation", "--json")
+    assert made["properties"]["roles"] == ["boss"]
+    assert "does not hold" in noesis("delegations", "add", "bea2", "bea", "--role", "boss", "-m", "back", code=1)
+    noesis("delegations", "end", made["id"])
+    assert [d["id"] for d in noesis("delegations", "list", "--json")] == [made["id"]]
 
 
 def test_keys_and_rules_come_and_go(noesis: Noesis, project: Path) -> None:
