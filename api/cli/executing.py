@@ -107,6 +107,7 @@ def show(
 
 
 def parsed(text: str) -> Any:
+    """The JSON in an argument, or in the file that it names with @; InputError where it cannot be read."""
     try:
         return jsons.loads(Path(text[1:]).read_text("utf-8") if text.startswith("@") else text)
     except OSError as error:
