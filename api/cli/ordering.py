@@ -20,6 +20,8 @@ from kg.errors import InputError, NoesisError
 from kg.model import Op, Where
 from kg.store import PAGE_MAX
 
+#: The group, with what is added to it here.
+__all__ = ["runs"]
 _One = Annotated[str, typer.Argument(help="Id of the run, from `noesis runs list`.")]
 _Run = Annotated[str | None, typer.Argument(help="Id of the run; or choose many with the options.")]
 _Workflow = Annotated[str | None, typer.Option("--workflow", help="All runs of NAMESPACE.NAME[:VERSION].")]

@@ -14,6 +14,8 @@ from api.cli.terminal import Terminal
 from api.cli.upgrading import workflow
 from coordination.runs.definitions import WORKFLOW
 
+#: The group, with what is added to it here.
+__all__ = ["workflow"]
 _Source = Annotated[
     str, typer.Argument(help="A document's file, or NAMESPACE.NAME[:VERSION] of a registered workflow.")
 ]

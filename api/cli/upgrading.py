@@ -25,6 +25,8 @@ from coordination.workflow.validation import load
 from governance.configuring import permit
 from kg.errors import InputError
 
+#: The group, with what is added to it here.
+__all__ = ["workflow"]
 RUNS_MAX: Final = 1_000
 _Map = Annotated[
     Path | None,

@@ -14,12 +14,13 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
 from coordination import proposals, works
-from coordination.codec import derive
+from coordination.codec import derive, form_of
 from coordination.effects import effect_id
 from coordination.labels import labels_of
 from coordination.proposals import GRAPH, Draft, Origin, Proposal
 from coordination.runs.calls import Answer, Begun, Call
 from coordination.runs.definitions import acts_as
+from coordination.runs.hiding import refuse
 from coordination.workflow.faults import Fault, fault
 from kg.clock import Clock
 from kg.errors import InputError
@@ -47,6 +48,7 @@ class Outward:
     store: GraphStore
     clock: Clock
     ontology: Ontology
+    secrets: Mapping[str, Json] = field(default_factory=dict)
 
     def propose(self, call: Call, draft: Draft) -> Begun:
         """The proposal of a call, to be committed with the wait for it."""
@@ -78,6 +80,10 @@ def proposed(outward: Outward, call: Call, drafts: Sequence[Draft], model: Mappi
     rows: list[StateWrite] = []
     follow: list[str] = []
     for index, draft in enumerate(drafts):
+        refuse(
+            [dict(draft.payload), draft.target, draft.rationale, [form_of(write) for write in draft.writes]],
+            outward.secrets,
+        )
         put = proposals.put(draft, origin, index, labels_of(outward.store, outward.ontology, draft))
         settle = works.settle(put.id)
         puts.append(put)
@@ -99,7 +105,7 @@ class HttpCall:
         """Propose the call."""
         method = str(call.arguments.get("method", "get")).lower()
         if self.effector == "http":
-            payload, operation = http_payload(call), f"http.{method}"
+            payload, operation = http_payload(call, self.outward.secrets), f"http.{method}"
         else:
             payload = openapi_payload(call)
             operation = f"openapi.{payload['operation']}"
@@ -123,7 +129,7 @@ class HttpCall:
         return ()
 
 
-def http_payload(call: Call) -> dict[str, Json]:
+def http_payload(call: Call, secrets: Mapping[str, Json] | None = None) -> dict[str, Json]:
     """The payload of the effector "http"."""
     endpoint = call.arguments.get("endpoint")
     uri = endpoint.get("uri") if isinstance(endpoint, Mapping) else endpoint
@@ -131,6 +137,7 @@ def http_payload(call: Call) -> dict[str, Json]:
         raise fault("configuration", "`call: http` needs `endpoint`, an address or an object with `uri`")
     headers = dict(call.arguments.get("headers") or {})
     if isinstance(endpoint, Mapping) and endpoint.get("authentication"):
+        refuse(endpoint["authentication"], secrets or {})
         headers["authorization"] = authorization(endpoint["authentication"])
     return {
         "method": str(call.arguments.get("method", "get")).upper(),

@@ -15,7 +15,8 @@ from coordination.runs import answers, rows, runs
 from coordination.runs.calls import Answer, Begun, Call, Calls
 from coordination.runs.definitions import Definitions, acts_as
 from coordination.runs.finishing import finish
-from coordination.runs.parking import park, tidy, timer_of
+from coordination.runs.hiding import hidden
+from coordination.runs.parking import park, tidy, timer_of, wanted_workflow
 from coordination.runs.recorded import Record
 from coordination.runs.runs import Run
 from coordination.runs.starting import work_of
@@ -206,9 +207,7 @@ class Driving:
                 kind = self.calls.kind(call.name)
                 if "handle" in wait:
                     return kind.look(call, wait["handle"])
-                if wait["n"] in turn.claim.answered:
-                    return turn.claim.answered[wait["n"]]
-                found = kind.begin(call)
+                found = turn.claim.answered.get(wait["n"]) or kind.begin(call)
             except Fault as error:
                 return {"problem": {"instance": call.reference, **error.problem}}
             if isinstance(found, Begun):
@@ -247,6 +246,9 @@ class Driving:
             if past is not None:
                 machine.passed(past, self.pace.tasks_a_commit)
                 continue
+            if wait is not None and wait["kind"] == "run" and (problem := self._unfit(turn, wait)) is not None:
+                machine.passed(problem, self.pace.tasks_a_commit)
+                continue
             if wait is None or wait["kind"] != "call":
                 return None
             call = self._call(turn, wait)
@@ -263,6 +265,14 @@ class Driving:
                 self._waits(machine, found)
                 return found
             machine.advance(found, self.pace.tasks_a_commit)
+        return None
+
+    def _unfit(self, turn: Turn, wait: Mapping[str, Any]) -> Answer | None:
+        """Why the workflow that the strand wants to run cannot be started."""
+        try:
+            wanted_workflow(self.definitions, turn, wait["workflow"])
+        except Fault as error:
+            return {"problem": {"instance": turn.strand.frames[-1]["p"], **error.problem}}
         return None
 
     def _waits(self, machine: Machine, begun: Begun) -> None:
@@ -292,7 +302,8 @@ class Driving:
         expects: dict[str, int] = {**turn.controls, run.id: run.version}
         state: list[StateWrite] = []
         for step in machine.steps:
-            put, kept = runs.step(strand, step)
+            shown = replace(step, output=hidden(step.output, self.secrets), problem=hidden(step.problem, self.secrets))
+            put, kept = runs.step(strand, shown if self.secrets else step)
             if not step.known and put.id not in expects:
                 # INVARIANT I3: a step is made once.
                 expects[put.id] = ABSENT

@@ -146,7 +146,9 @@ class Engine:
         at = recorded.cut(self.store, other, step)
         more: dict[str, Value] = {"forkedFrom": Ref(run), "forkedAt": at}
         input = runs.value(self.store, run, other.entity, "input")
-        order = Order(id or self.clock.id(), other.text("workflow"), input, by, sandbox=sandbox or other.sandbox, more=more)
+        order = Order(
+            id or self.clock.id(), other.text("workflow"), input, by, sandbox=sandbox or other.sandbox, more=more
+        )
         self.send(starting.start(self.store, self.clock, self.definitions, order))
         return order.run
 
@@ -190,7 +192,7 @@ class Engine:
         return [Work(f"run:{subject}:a{change.position}", "run", subject)]
 
     def _kinds(self) -> dict[str, Kind]:
-        outward = Outward(self.store, self.clock, self.ontology)
+        outward = Outward(self.store, self.clock, self.ontology, self.workflows.secrets)
         agent = AgentCall(outward, self.acting, self.held)
         router = Router(self.store, self.clock, self.held, self.workflows.routing)
         made: dict[str, Kind] = {

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from coordination.runs import answers, mailbox, rows, runs, scheduling
 from coordination.runs.definitions import Definitions
+from coordination.runs.hiding import hidden
 from coordination.runs.parking import AWAITED, Parked
 from coordination.runs.starting import work_of
 from coordination.workflow import machine_fork
@@ -48,11 +49,11 @@ def _whole(store: GraphStore, clock: Clock, definitions: Definitions, turn: "Tur
     strand, run, made = turn.strand, turn.run, Parked()
     properties: dict[str, Value] = {"ended": runs.instant(now)}
     if strand.state == COMPLETED:
-        held, kept = runs.kept(run.id, "output", strand.data)
+        held, kept = runs.kept(run.id, "output", hidden(strand.data, turn.setting.secrets))
         properties |= held
         made.rows += kept
     else:
-        properties["error"] = payloads.text_of(strand.problem)
+        properties["error"] = payloads.text_of(hidden(strand.problem, turn.setting.secrets))
     made.writes.append(run.move(runs.COMPLETED if strand.state == COMPLETED else runs.FAULTED, **properties))
     if strand.state == COMPLETED:
         made.rows.append(turn.rows.removed(strand))

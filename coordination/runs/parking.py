@@ -113,19 +113,24 @@ def child_id(run: str, strand: str, number: int) -> str:
     return derive("child", run, strand, number)
 
 
-def _start_child(
-    store: GraphStore, definitions: Definitions, turn: "Turn", made: Parked, wanted: Mapping[str, Any], number: int
-) -> str:
-    strand, run = turn.strand, turn.run
+def wanted_workflow(definitions: Definitions, turn: "Turn", wanted: Mapping[str, Any]) -> str:
+    """The id of the workflow that a step wants to run; Fault where there is none, or runs start each other too deep."""
     limit = turn.setting.limits.runs_deep_max
-    if run.depth + 1 > limit:
+    if turn.run.depth + 1 > limit:
         raise fault("runtime", f"workflows start each other more than {limit} deep; end the circle")
     try:
-        id = definitions.find(
+        return definitions.find(
             str(wanted.get("namespace")), str(wanted.get("name")), str(wanted.get("version") or "latest")
         )
     except StateError as error:
         raise fault("configuration", str(error)) from error
+
+
+def _start_child(
+    store: GraphStore, definitions: Definitions, turn: "Turn", made: Parked, wanted: Mapping[str, Any], number: int
+) -> str:
+    strand, run = turn.strand, turn.run
+    id = wanted_workflow(definitions, turn, wanted)
     child = child_id(strand.run, strand.id, number)
     order = Order(
         child,

@@ -17,8 +17,9 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[
     opened: list[Any] = []
 
     def make(clock: Any) -> GraphStore:
-        opened.append(STORES[request.param](tmp_path, ontology(), clock))
-        return opened[-1]
+        made = STORES[request.param](tmp_path, ontology(), clock)
+        opened.append(made)
+        return made
 
     yield make
     for one in opened:

@@ -36,7 +36,7 @@ def note(name: str) -> Any:
 @pytest.fixture
 def here(store: Any) -> Any:
     CALLED.clear()
-    functions = {"note": note, "broken": lambda: 1 / 0}
+    functions: dict[str, Any] = {"note": note, "broken": lambda: 1 / 0}
     rules = (*RULES, STARTERS_MAY, SIGNED)
     with works(Workflows(functions=functions), effectors=[Telling()], store=store, rules=rules) as made:
         yield made

@@ -10,7 +10,7 @@ from kg.errors import ConflictError
 from tests.coordination.plant import Telling
 from tests.runs.works import Works, works
 
-FUNCTIONS = {"inc": lambda x: {"x": x + 1}, "boom": lambda: 1 / 0}
+FUNCTIONS: dict[str, Any] = {"inc": lambda x: {"x": x + 1}, "boom": lambda: 1 / 0}
 
 
 @pytest.fixture

@@ -49,8 +49,9 @@ def begin(here: Works, text: str, by: str = ANNA, **more: Any) -> str:
 
 def asked(here: Works) -> Entity:
     """The one decision that waits for people."""
-    (found,) = [item for item in here.store.find("Decision").items if item["outcome"] == "needs_approval"]
-    return found
+    found: list[Entity] = [item for item in here.store.find("Decision").items if item["outcome"] == "needs_approval"]
+    (one,) = found
+    return one
 
 
 def answer(here: Works, who: str) -> None:
