@@ -106,7 +106,9 @@ def _check(agent: Agent, path: Path) -> None:
         )
     spare = [part for part, fits in _SPARE.items() if hasattr(agent, part) and not fits(getattr(agent, part))]
     if spare:
-        raise AgentError(f"{path}: {', '.join(spare)} of {agent.name!r} cannot be; see what an agent may declare besides")
+        raise AgentError(
+            f"{path}: {', '.join(spare)} of {agent.name!r} cannot be; see what an agent may declare besides"
+        )
     if not _NAME.match(agent.name):
         raise AgentError(f"{path}: {agent.name!r} is no agent name; use lower case letters, digits and hyphens")
 

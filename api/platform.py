@@ -22,7 +22,8 @@ class Noesis:
     """Everything the API calls. `rules()` is the current RuleBook and `view(principal)` the governed View made with it.
 
     `authenticate(key)` gives the principal of an API key or raises KeyRejectedError. `runtime` and `acting` are None in a process
-    without workers, `metrics` in one that nobody watches. `committed`, where the store can tell, registers a callback for new positions.
+    without workers, `metrics` in one that nobody watches. `committed`, where the store can tell, registers a
+    callback for new positions.
     """
 
     store: GraphStore

@@ -143,7 +143,7 @@ def sign(
     if witness is not None:
         note = cosign(note, witness, int(clock.now().timestamp()))
     encoded = base64.b64encode(head.root).decode()
-    values = {"origin": signer.name, "size": head.position, "root": encoded, "note": note}
+    values: dict[str, Value] = {"origin": signer.name, "size": head.position, "root": encoded, "note": note}
     id = clock.id()
     row = {"size": head.position, "at": int(clock.now().timestamp()), "id": id}
     # Of two processes that sign at once one is late and keeps nothing: expect makes them meet in this row.

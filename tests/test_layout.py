@@ -199,7 +199,13 @@ def test_only_bootstrap_chooses_adapters() -> None:
     for path in _CODE:
         # Effectors are bootstrap's own part for them. Indexing asks the shared index whether this process owns it; moving a
         # graph, and copying one to attack it, take whatever store bootstrap made.
-        if str(path) in {"api/bootstrap.py", "api/effectors.py", "api/indexing.py", "api/cli/moving.py", "api/attacks.py"}:
+        if str(path) in {
+            "api/bootstrap.py",
+            "api/effectors.py",
+            "api/indexing.py",
+            "api/cli/moving.py",
+            "api/attacks.py",
+        }:
             continue
         for node in ast.walk(tree(path)):
             names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []

@@ -21,6 +21,7 @@ from governance.errors import (
     DeniedError,
     KeyRejectedError,
     PrincipalError,
+    ReplayError,
     SelfApprovalError,
 )
 from kg.clock import Clock
@@ -51,6 +52,7 @@ _CODES: Sequence[tuple[type[Exception], ErrorCode]] = (
     (DeniedError, ErrorCode.FORBIDDEN),
     (SelfApprovalError, ErrorCode.FORBIDDEN),
     (PrincipalError, ErrorCode.FORBIDDEN),
+    (ReplayError, ErrorCode.CONFLICT),
     (AlreadyAnsweredError, ErrorCode.CONFLICT),
     (ApprovalError, ErrorCode.CONFLICT),
     (ControlError, ErrorCode.BAD_INPUT),

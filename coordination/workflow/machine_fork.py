@@ -67,7 +67,8 @@ def settled(value: Mapping[str, Any], compete: bool) -> bool:
 
 def decider(value: Mapping[str, Any], compete: bool) -> int | None:
     """Which branch decided it alone, None where all count."""
-    won, failed = value["won"], value["failed"]
+    won: int | None = value["won"]
+    failed: int | None = value["failed"]
     return won if compete and won is not None else failed
 
 

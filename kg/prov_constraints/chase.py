@@ -73,9 +73,10 @@ class Chase:
         if first.startswith("?") and second != ABSENT:
             self._parents[first] = second
             return True
-        key = (constraint, *sorted((first, second)))
+        least, most = sorted((first, second))
+        key = (constraint, least, most)
         if key not in self._noted:
-            self._noted.add((key[0], key[1], key[2]))
+            self._noted.add(key)
             self.note(constraint, f"{first} and {second} would have to be the same")
         return False
 

@@ -88,7 +88,7 @@ def _sealed(
     number, id, at, first, last, activity, agent, reason, on_behalf_of, attributes, salt, request, _, erased = row
     used = inputs(number)
     if erased is not None:
-        notes.take(CauseRow(*row[:13], used, erased), None, position)
+        notes.take(CauseRow(*[*row[:13], used, erased]), None, position)
         return seal(prior, at, json.loads(erased)["cause"], request, first, last)
     text = cause_text(id, activity, agent, reason, on_behalf_of, used, attributes)
     return seal(prior, at, commitment(salt, text), request, first, last)

@@ -77,14 +77,16 @@ def _version(node: Any) -> VersionRow:
 
 def _link(node: Any) -> RelationRow:
     names = ("position", "subject", "relation", "target", "until")
-    return RelationRow(*(node.get(n) for n in names), bytes(node["salt"]), node["props"], node.get("erased"))
+    row = [node.get(name) for name in names]
+    return RelationRow(*[*row, bytes(node["salt"]), node["props"], node.get("erased")])
 
 
 def _cause(node: Any) -> CauseRow:
     names = ("number", "id", "at", "first", "last", "activity", "agent", "reason", "on_behalf_of", "attributes")
     used = list(zip(node.get("input_ids") or (), node.get("input_versions") or (), strict=True))
     row = [node.get(name) for name in names]
-    return CauseRow(*row, bytes(node["salt"]), node["request"], bytes(node["seal"]), used, node.get("erased"))
+    rest = (bytes(node["salt"]), node["request"], bytes(node["seal"]), used, node.get("erased"))
+    return CauseRow(*[*row, *rest])
 
 
 def forget(

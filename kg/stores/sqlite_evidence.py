@@ -66,7 +66,7 @@ def openings(connection: sqlite3.Connection, positions: Sequence[int]) -> list[O
         change = ChangeRow(*row[:11])
         version = VersionRow(*row[11:23]) if row[11] is not None else None
         link = RelationRow(*row[23:31]) if row[23] is not None else None
-        cause = CauseRow(*row[31:44], used.get(row[31], []), row[44])
+        cause = CauseRow(*[*row[31:44], used.get(row[31], []), row[44]])
         found.append(opening(change, version, link, cause, row[45] if row[45] is not None else bytes(32)))
     return found
 
@@ -123,7 +123,7 @@ def _plan(connection: sqlite3.Connection, forgetting: Forgetting, entropy: Calla
     ):
         plan.relation(Stored(RelationRow(*row[2:]), row[0], row[1]))
     for row in connection.execute(f"SELECT {_CAUSE}, u.erased FROM cause u ORDER BY u.number"):
-        plan.cause(CauseRow(*row[:13], inputs.get(row[0], []), row[13]))
+        plan.cause(CauseRow(*[*row[:13], inputs.get(row[0], []), row[13]]))
     for row in connection.execute("SELECT kind, key, revision, due, value FROM state"):
         plan.state(StateRow(*row))
     return plan

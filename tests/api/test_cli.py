@@ -172,7 +172,10 @@ def test_a_stop_is_acknowledged_and_holds(noesis: Noesis, project: Path) -> None
     noesis("controls", "resume", "counter")
     for word in ("shadow", "pause"):
         assert noesis("controls", word, "tool:graph", "--json")["state"] == word
-    assert noesis("controls", "set", "workflow:shop.flow", "throttle", "--per-minute", "5", "--json")["state"] == "throttle"
+    assert (
+        noesis("controls", "set", "workflow:shop.flow", "throttle", "--per-minute", "5", "--json")["state"]
+        == "throttle"
+    )
     rates = {c["properties"]["scope"]: c["properties"].get("perMinute") for c in noesis("controls", "list", "--json")}
     assert rates["workflow:shop.flow"] == 5
     assert "goes with the state throttle" in noesis("controls", "throttle", code=1)
@@ -278,13 +281,13 @@ def test_a_decision_is_explained_replayed_and_a_draft_tried_on_it(noesis: Noesis
     decision = noesis("decisions", "--json")[0]
     assert noesis("replay", decision["id"], "--json")["same"] is True
     explained = noesis("explain", decision["id"], "--json")
-    assert decision["properties"]["principal"] in explained["paragraph"] and "was allowed" in explained["paragraph"]
+    assert decision["properties"]["principal"] in explained["paragraph"]
+    assert "was allowed" in explained["paragraph"]
     draft = project / "draft.cedar"
     draft.write_text('@id("nobody-configures") forbid(principal, action == Action::"configure", resource);')
     trial = noesis("rules", "try", str(draft), "--json")
-    assert (
-        trial["changes"] == [{"before": "allow", "after": "deny", "count": len(trial["changed"])}] and trial["changed"]
-    )
+    assert trial["changes"] == [{"before": "allow", "after": "deny", "count": len(trial["changed"])}]
+    assert trial["changed"]
     assert noesis("replay", decision["id"], "--today", "--json")["same"] is True, "a trial puts nothing in force"
     assert "no decision 'nothing'" in noesis("replay", "nothing", code=1)
     assert "neither a file nor a rule" in noesis("rules", "try", "nothing", code=1)

@@ -260,4 +260,3 @@ def test_every_seed_ends_and_no_write_is_under_anothers_claim(first: int) -> Non
 
 def _turns(world: World) -> list[Any]:
     return [version for version in world.store.history("sum") if number(version, "stock") > 0]
-

@@ -1,4 +1,4 @@
-"""What analysis finds: rules that never match, shadowed and redundant ones, departments without rules; and nothing where all is well."""
+"""What analysis finds: rules that never match, are shadowed or add nothing, departments without rules; else nothing."""
 
 import pytest
 

@@ -11,7 +11,10 @@ from kg.values import Money
 from tests.governance.world import agent, apply, book, product
 
 MAY = '@id("may") permit(principal, action == Action::"apply", resource is Product);'
-LOW = '@id("low") forbid(principal, action == Action::"apply", resource is Product) when { resource has stock && resource.stock > 10 };'
+LOW = (
+    '@id("low") forbid(principal, action == Action::"apply", resource is Product) '
+    "when { resource has stock && resource.stock > 10 };"
+)
 BIG = (
     '@id("big") forbid(principal, action == Action::"apply", resource is Product) '
     'when { context has amount && context.amount.greaterThan(decimal("500.0")) };'
@@ -25,20 +28,23 @@ BOTH = (
 def test_one_fact_and_the_nearest_value() -> None:
     request, rules = apply(agent(), product(stock=40)), book(MAY, LOW)
     found = turn(request, rules, decide(request, rules))
-    assert found is not None and found.verdict.outcome == "allow"
+    assert found is not None
+    assert found.verdict.outcome == "allow"
     assert [str(fact) for fact in found.facts] == ["resource.stock 10 instead of 40"]
 
 
 def test_an_amount_keeps_its_currency() -> None:
     request, rules = apply(agent(), product(stock=1), amount=Money(Decimal("900"), "EUR")), book(MAY, BIG)
     found = turn(request, rules, decide(request, rules))
-    assert found is not None and found.facts[0].wanted == Money(Decimal("500"), "EUR")
+    assert found is not None
+    assert found.facts[0].wanted == Money(Decimal("500"), "EUR")
 
 
 def test_two_facts_where_one_is_not_enough() -> None:
     request, rules = apply(agent(), product(stock=9), operation="gift"), book(BOTH)
     found = turn(request, rules, decide(request, rules))
-    assert found is not None and {fact.name for fact in found.facts} == {"stock", "operation"}
+    assert found is not None
+    assert {fact.name for fact in found.facts} == {"stock", "operation"}
 
 
 def test_what_the_reader_may_not_see_is_not_named() -> None:
@@ -63,4 +69,5 @@ def test_whatever_is_found_does_turn_it(stock: int, limit: int, amount: Decimal)
         if verdict.outcome == "deny":
             assert found.verdict.outcome == "allow"
     if verdict.outcome == "deny" and (stock <= limit or amount <= 500):
-        assert found is not None and len(found.facts) == 1, "one fact is wrong, so one fact turns it"
+        assert found is not None
+        assert len(found.facts) == 1, "one fact is wrong, so one fact turns it"

@@ -71,7 +71,9 @@ def test_a_rule_in_force_stays_while_its_successor_is_reviewed(life: Lifecycle) 
     with pytest.raises(SelfReviewError):
         life.activate("never", who(life, "ben"), "own")
     rule = life.activate("never", who(life, "anna"), "right")
-    assert "Order" in str(rule["text"]) and rule["author"] == 'User::"ben"' and rule.get("nextText") is None
+    assert "Order" in str(rule["text"])
+    assert rule["author"] == 'User::"ben"'
+    assert rule.get("nextText") is None
     assert outcome(life) == "allow"
 
 
@@ -130,7 +132,8 @@ def test_every_move_raises_the_version_of_the_book(life: Lifecycle) -> None:
         assert version == before + 1
         before = version
     rule = find_rule(life.store, "may-apply")
-    assert rule is not None and len(life.store.history(rule.id)) == 3
+    assert rule is not None
+    assert len(life.store.history(rule.id)) == 3
 
 
 @pytest.mark.parametrize("name", ["nobody", "x" * 500, ""])
