@@ -17,6 +17,7 @@ from coordination.errors import StateError
 from governance.errors import (
     AlreadyAnsweredError,
     ApprovalError,
+    BudgetError,
     ControlError,
     DeniedError,
     KeyRejectedError,
@@ -53,6 +54,7 @@ _CODES: Sequence[tuple[type[Exception], ErrorCode]] = (
     (SelfApprovalError, ErrorCode.FORBIDDEN),
     (PrincipalError, ErrorCode.FORBIDDEN),
     (ReplayError, ErrorCode.CONFLICT),
+    (BudgetError, ErrorCode.CONFLICT),
     (AlreadyAnsweredError, ErrorCode.CONFLICT),
     (ApprovalError, ErrorCode.CONFLICT),
     (ControlError, ErrorCode.BAD_INPUT),

@@ -76,7 +76,7 @@ class Schema(strawberry.Schema):
     ) -> ExecutionResult:
         """Run one query or mutation to its end, within its time."""
         operation: Operation = context_value.fresh(operation_name)
-        named = {"graphql.operation.name": (operation_name or "")[:NAME_MAX]}
+        named = {"graphql.operation.name": str(operation_name or "")[:NAME_MAX]}
         try:
             async with asyncio.timeout(self.seconds_max):
                 with tracing.span(tracing.OPERATION, operation.trace, **named):
