@@ -274,10 +274,11 @@ class Gate:
                     return behalf, refused
         return self._principal(agent, expects, behalf)
 
-    def _held_as_read(self, behalf: Principal | None, expects: dict[str, int]) -> None:
+    @staticmethod
+    def _held_as_read(behalf: Principal | None, expects: dict[str, int]) -> None:
+        # INVARIANT I4: the version read before the roles, so that a role taken meanwhile makes the commit fail.
         links = behalf.chain() if behalf is not None else ()
-        found = self.store.get([link.entity for link in links if link.entity is not None])
-        expects |= {id: entity.version for id, entity in found.items()}
+        expects |= {link.entity: link.version for link in links if link.entity is not None}
 
     def _principal(self, agent: str, expects: dict[str, int], behalf: Principal | None = None) -> tuple[Principal, str]:
         try:
@@ -285,7 +286,7 @@ class Gate:
         except PrincipalError as error:
             return Principal("Agent", agent), str(error)
         if principal.entity is not None:
-            expects[principal.entity] = self.store.get([principal.entity])[principal.entity].version
+            expects[principal.entity] = principal.version
         return principal, ""
 
     def _budgets(self, proposal: Proposal) -> list[Budget]:

@@ -4,6 +4,7 @@ Invariant: importing the same file again changes nothing (I3); for whoever the f
 those of the file; whoever it does not name stays as is. `governance.peoplefile` reads and checks the file.
 """
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -14,7 +15,7 @@ from kg.clock import Clock
 from kg.errors import ConflictError
 from kg.model import ABSENT, Cause, Commit, Link, Op, Put, StateWrite, Unlink, Where, Write
 from kg.store import GraphStore
-from kg.values import Value
+from kg.values import Value, canonical
 
 ATTEMPTS_MAX: Final = 5
 #: Machine rows that hold the one id of each name, so that two imports at once cannot make two of one; as ingest does.
@@ -71,6 +72,7 @@ class _Plan:
         self._store = store
         self._clock = clock
         self._ids: dict[tuple[str, str], str] = {}
+        self._there: set[tuple[str, str]] = set()
         self.expects: dict[str, int] = {}
         self.state: list[StateWrite] = []
 
@@ -91,6 +93,7 @@ class _Plan:
         if found:
             entity = found[0]
             self._ids[cls, name] = entity.id
+            self._there.add((cls, name))
             changed = {key: value for key, value in values.items() if entity.get(key) != value}
             gone = frozenset(_optional(cls)) & entity.properties.keys() - values.keys()
             if changed or gone:
@@ -106,12 +109,22 @@ class _Plan:
         yield Put(id, cls, {"name": name, **values})
 
     def _relations(self, person: Person) -> Iterator[Write]:
-        id = self._ids[person.kind, person.name]
+        id, changed = self._ids[person.kind, person.name], False
         for relation, attribute, cls in _RELATIONS:
             wanted = {self._ids[cls, name] for name in getattr(person, attribute)}
             current = {edge.entity.id for edge in self._store.expand([id], relation, first=GROUPS_MAX)[id]}
             yield from (Link(id, relation, target) for target in sorted(wanted - current))
             yield from (Unlink(id, relation, target) for target in sorted(current - wanted))
+            changed = changed or wanted != current
+        if changed and (person.kind, person.name) in self._there:
+            # INVARIANT I4: relations bump no version, and what was decided on roles expects the version of whoever has them.
+            yield Put(id, person.kind, {"groups": _groups(person)})
+
+
+def _groups(person: Person) -> str:
+    """A digest of the roles and departments of a principal."""
+    text = canonical([sorted(person.roles), sorted(person.departments)])
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _optional(cls: str) -> tuple[str, ...]:

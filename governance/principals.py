@@ -7,7 +7,7 @@ another carries that one along, so that the right is the intersection. Knows not
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from governance.errors import PrincipalError
@@ -30,6 +30,7 @@ class Principal:
 
     `person` names the natural person behind an identity, where one person has several; two identities with the same
     `person` count as one wherever approvers are counted. `purpose` says what it reads for now, by its own word; rules may ask.
+    `version` is the entity's, read before the roles and rising when they change: who expects it acts on what was read.
     """
 
     kind: str
@@ -40,6 +41,7 @@ class Principal:
     person: str | None = None
     entity: str | None = None
     purpose: str = ""
+    version: int = field(default=0, compare=False)
 
     @property
     def uid(self) -> str:
@@ -114,6 +116,7 @@ def load_principal(store: GraphStore, uid: str, *, on_behalf_of: Principal | Non
         on_behalf_of,
         str(person) if person is not None else None,
         entity.id,
+        version=entity.version,
     )
 
 

@@ -9,6 +9,8 @@ import pytest
 from coordination.runs.engine import Workflows
 from governance.budgeting import define
 from governance.controls import change
+from governance.people import import_people
+from governance.peoplefile import read_people
 from governance.principals import load_principal
 from governance.rules import add, retire
 from kg.model import Cause, Entity, Put, Unlink
@@ -152,3 +154,25 @@ def test_a_workflow_stopped_while_its_call_waits_for_the_gate_sends_nothing() ->
         (proposal,) = here.store.find("Proposal").items
         assert (proposal["state"], target.told) == ("denied", [])
         assert here.run(run).state == "faulted"
+
+
+def test_a_role_taken_between_the_decision_and_its_commit_denies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The roles were read, the rules said yes, and only then the role went: the commit that begins expects who was asked about."""
+    p = plant()
+    p.product("p", stock=50)
+    p.run()
+    commit, taken = p.store.commit, []
+
+    def late(writes: Any, *more: Any, **named: Any) -> Any:
+        if not taken and any(isinstance(write, Put) and write.cls == "Effect" for write in writes):
+            taken.append(True)
+            bare = "agents:\n  - {name: buyer}\n"
+            assert import_people(p.store, p.clock, read_people(bare, "people.yaml"), AUTHOR).changes == 2
+        return commit(writes, *more, **named)
+
+    monkeypatch.setattr(p.store, "commit", late)
+    p.product("p", stock=1)
+    p.run()
+    assert taken
+    assert p.one()["state"] == "denied"
+    assert p.store.find("Effect").items == ()

@@ -30,7 +30,9 @@ def test_importing_again_changes_nothing_and_a_changed_file_only_what_changed(
     assert people.head().position == head
     moved = PEOPLE.replace("name: dora, roles: [clerk]", "name: dora, roles: [admin]").replace("label: Anna, ", "")
     # One role ended, one begun, one label gone.
-    assert import_people(people, clock, read_people(moved), root).changes == 3
+    assert import_people(people, clock, read_people(moved), root).changes == 4, (
+        "the role, two relations and the version of whoever has it"
+    )
     assert load_principal(people, 'User::"dora"').roles == {"admin"}
     assert "label" not in people.find("User", [Where("name", Op.EQ, "anna")]).items[0].properties
     import_people(people, clock, read_people("users: []"), root)
