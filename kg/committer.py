@@ -6,6 +6,7 @@ thrown into callers never reach a transaction. It decides nothing about content;
 
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -39,6 +40,11 @@ GROUP_WRITES_MAX: Final = 5_000
 QUEUE_MAX: Final = 1_024
 #: Seconds a caller waits for room before it hears that the store is busy.
 ROOM_SECONDS: Final = 30.0
+#: Where a transaction takes long, callers that just heard of one come again within moments: for that share of its time, and no
+#: longer than that, the next one waits for them. Without it they split into two halves that take turns.
+GATHER_SHARE: Final = 0.2
+GATHER_SECONDS_MAX: Final = 0.005
+SLOW_SECONDS: Final = 0.002
 _log = logging.getLogger(__name__)
 
 
@@ -73,6 +79,8 @@ class Committer:
         self._waiting: deque[_Ticket] = deque()
         self._changed = threading.Condition()
         self._closing = False
+        #: How many callers the next group waits for; 0 where it waits for nobody.
+        self._awaited = 0
         self._callbacks: list[Callable[[int], None]] = []
         self._thread = threading.Thread(target=self._run, name="committer", daemon=True)
         self._thread.start()
@@ -114,26 +122,40 @@ class Committer:
             if not room:
                 raise StoreBusyError("more commits wait than the store can take; try again, or send fewer at once")
             self._waiting.append(ticket)
-            if len(self._waiting) == 1:
+            if len(self._waiting) == 1 or len(self._waiting) == self._awaited:
                 self._changed.notify_all()
         ticket.done.acquire()
         return ticket.outcomes
 
     def _run(self) -> None:
+        callers, seconds = 0, 0.0
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._waiting or self._closing)
                 if not self._waiting:
                     return
+                self._gather(callers, seconds)
                 full = len(self._waiting) >= QUEUE_MAX
                 group = self._take()
                 if full:
                     self._changed.notify_all()
+            began = time.monotonic()
             last = self._serve(group)
+            callers, seconds = len(group) + len(self._waiting), time.monotonic() - began
             for ticket in group:
                 ticket.done.release()
             if last:
                 self._tell(last)
+
+    def _gather(self, callers: int, seconds: float) -> None:
+        """Wait a moment for the callers there were when the last transaction ended, where that took long."""
+        awaited = min(callers, GROUP_REQUESTS_MAX)
+        if seconds < SLOW_SECONDS or len(self._waiting) >= awaited:
+            return
+        self._awaited = awaited
+        wait = min(GATHER_SHARE * seconds, GATHER_SECONDS_MAX)
+        self._changed.wait_for(lambda: len(self._waiting) >= awaited or self._closing, wait)
+        self._awaited = 0
 
     def _take(self) -> list[_Ticket]:
         group = [self._waiting.popleft()]
