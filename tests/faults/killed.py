@@ -18,7 +18,13 @@ from tests.coordination.plant import Scripted, card, low, ontology, reorder
 from tests.services.graph import open_store
 from tests.services.server import Server
 
-BOUNDS = Bounds(work_lease_seconds=0.3, feed_lease_seconds=0.3, backoff_seconds=0.05, resend_seconds=0.05)
+BOUNDS = Bounds(
+    work_lease_seconds=0.3,
+    feed_lease_seconds=0.3,
+    reconcile_lease_seconds=0.3,
+    backoff_seconds=0.05,
+    resend_seconds=0.05,
+)
 CARDS = (
     card("buyer", Wake("Product", properties=("stock",), condition=low)),
     card("teller", Wake("Ticket", on=frozenset({"created"}))),

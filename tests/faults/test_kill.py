@@ -55,8 +55,8 @@ def test_killed_again_and_again_everything_happens_once(tmp_path: Path, place: s
         store.commit([Put(f"t{n}", "Ticket", {})], Cause(clock.id(), "ingest", 'Service::"ingest"'))
     lives = 0
     for lives in range(LIVES_MAX):
-        # Always a little further than a claim needs, at a point that differs from life to life.
-        if live(tmp_path, server, 3 + lives * 2 % 7):
+        # At a point that differs from life to life, before the leases are taken and up to well into the work.
+        if live(tmp_path, server, 3 + lives * 4 % 17):
             break
     else:
         raise AssertionError("it never finished")
