@@ -103,7 +103,10 @@ class Worker:
                     if self._ending.is_set() or not self.runtime.pump():
                         break
                 if monotonic() >= look_again:
-                    self.runtime.reconcile()
+                    for _ in range(BATCHES_MAX):
+                        # A whole batch was sent: more may be due behind it.
+                        if self.runtime.reconcile() < self.runtime.bounds.reconcile_batch:
+                            break
                     look_again = monotonic() + self._rest()
             except Exception as error:
                 # The store may be busy or full for a while, or a part may be at fault: nothing is lost by looking again later,
