@@ -141,7 +141,9 @@ def check(text: str, words: Vocabulary) -> str:
     if problems:
         raise RuleError(f"rule {name}: {problems[0]}{_hint(problems[0], words)}")
     # The widened form is what is evaluated, so it must be valid too, for every subclass.
-    widened = widen(statement, words.ontology.subclasses)
+    # A label, a role or a department is a type of Cedar and no class: it has nothing below it.
+    classes = words.ontology.classes
+    widened = widen(statement, lambda cls: words.ontology.subclasses(cls) if cls in classes else (cls,))
     for problem in cedar.validate(widened, words.handle) if widened != statement else ():
         raise RuleError(f"rule {name}: for a subclass, {problem}")
     return name

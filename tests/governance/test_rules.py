@@ -2,7 +2,7 @@
 
 import pytest
 
-from governance.decide import decide
+from governance.decide import Request, Resource, decide
 from governance.errors import RuleError
 from governance.principals import Principal
 from governance.rules import BOOK, TRANSITIONS, add, find_rule, list_rules, load_rules, retire, set_status
@@ -10,7 +10,7 @@ from governance.schema import check, vocabulary
 from governance.statement import ANNOTATIONS
 from kg.model import Cause, Put
 from kg.store import GraphStore
-from tests.governance.world import agent, apply, ontology
+from tests.governance.world import agent, apply, ontology, product
 from tests.parts import ManualClock
 
 PERMIT = '@id("may-apply") permit(principal, action == Action::"apply", resource is Product);'
@@ -156,3 +156,14 @@ def test_what_a_class_allows_its_subclasses_must_allow_too() -> None:
     words = vocabulary(ontology())
     guarded = '@id("a") permit(principal, action, resource is Order) when { resource has open && resource.open };'
     assert check(guarded, words) == "a"
+
+
+def test_a_rule_may_ask_whether_something_is_a_label_or_a_role(
+    store: GraphStore, clock: ManualClock, root: Principal
+) -> None:
+    text = '@id("no-labels") permit(principal, action == Action::"read", resource) when { !(resource is Label) };'
+    assert add(store, clock, ontology(), text, root, "rows only")["status"] == "active"
+    request = Request(agent(), "read", product(stock=1))
+    book = load_rules(store, ontology())
+    assert decide(request, book).allowed
+    assert not decide(Request(agent(), "read", Resource("Label", "pii"), {"class": "Customer"}), book).allowed
