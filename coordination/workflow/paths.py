@@ -39,7 +39,7 @@ _KEYWORDS: Final = frozenset(
 
 
 class PathError(Exception):
-    """The place cannot be: something on the way is neither an object nor null."""
+    """Something on the way is neither an object nor null, or what is there is for jq to write; jq answers instead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,4 +90,7 @@ def _copied(value: Json) -> Json:
         return {name: _copied(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
         return [_copied(item) for item in value]
+    if isinstance(value, float):
+        # jq writes numbers in a way of its own: -0.0 comes back as 0.
+        raise PathError
     return value

@@ -163,7 +163,8 @@ def test_a_real_broker_says_its_version_and_refuses_a_wrong_password(name: str, 
     assert found.product == product
     assert re.match(r"\d+\.\d+", found.version)
     with pytest.raises(BrokerError, match="refuses the user or password"):
-        ask(running.url.replace(running.password, "wrong"))
+        # RabbitMQ answers a wrong password late on purpose.
+        ask(running.url.replace(running.password, "wrong"), 20.0)
 
 
 def test_metrics_count_and_time_what_happens(platform: Noesis) -> None:

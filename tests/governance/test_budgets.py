@@ -24,6 +24,7 @@ from tests.coordination.plant import ontology
 from tests.oracles.graph import DictStore
 from tests.parts import ManualClock
 from tests.services.graph import fresh, open_store
+from tests.services.server import Server, running
 
 ADMIN = Principal("User", "root")
 D = Decimal
@@ -219,8 +220,9 @@ def test_threads_at_once_never_overspend(tmp_path: Path, opening: Open) -> None:
     store.close()
 
 
-def _process(folder: Path, opening: Open, n: int, results: Any) -> None:
-    store = again(opening, folder)
+def _process(folder: Path, server: Server | None, n: int, results: Any) -> None:
+    # A process of its own would start a server of its own: it is told which one is meant.
+    store = open_store(ontology(), SystemClock(), server) if server is not None else sqlite(folder)
     clock = SystemClock()
     won = 0
     for i in range(20):
@@ -240,13 +242,14 @@ def test_processes_at_once_never_overspend(tmp_path: Path, opening: Open) -> Non
     clock = SystemClock()
     store = opening(tmp_path)
     define(store, clock, ADMIN, "agent:a", "calls", D(30))
+    server = running("neo4j") if opening is neo4j else None
     context = multiprocessing.get_context("spawn")
     results = context.Queue()
-    running = [context.Process(target=_process, args=(tmp_path, opening, n, results)) for n in range(3)]
-    for process in running:
+    processes = [context.Process(target=_process, args=(tmp_path, server, n, results)) for n in range(3)]
+    for process in processes:
         process.start()
-    assert sum(results.get(timeout=60) for _ in running) == 30
-    for process in running:
+    assert sum(results.get(timeout=60) for _ in processes) == 30
+    for process in processes:
         process.join()
     assert budgets.sweep(store, clock) == 30, "nobody settled: the sweep ends what is left"
     assert used(store, clock) == 30
