@@ -2,15 +2,14 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from statistics import median
 from typing import cast
 
 from agents.context import Context
+from agents.reasoners.called import Called
 from coordination.proposals import Draft
-from coordination.wakes import Wake
-from kg.model import Change, Entity, Link, Op, Put, Where
+from kg.model import Entity, Link, Op, Put, Where
 from kg.values import Money
 
 ENTRIES_MAX = 1_000
@@ -18,23 +17,16 @@ ENTRIES_MAX = 1_000
 OUTLIER = 10
 
 
-@dataclass(frozen=True, slots=True)
-class Specialist:
-    """An agent that only acts when a workflow calls it: it wakes on nothing."""
+def looking(
+    think: Callable[[Entity, Sequence[Entity], Context], Iterator[Draft]],
+) -> Callable[[Entity, Context], Iterator[Draft]]:
+    """A look at a period together with its entries."""
 
-    name: str
-    capabilities: tuple[str, ...]
-    think: Callable[[Entity, Sequence[Entity], Context], Iterator[Draft]]
-    version: str = "1.0"
-    department: str = "finance"
-    priority: int = 10
-    wakes: tuple[Wake, ...] = ()
+    def look(period: Entity, context: Context) -> Iterator[Draft]:
+        where = [Where("period", Op.EQ, period["period"])]
+        return think(period, context.find("LedgerEntry", where, first=ENTRIES_MAX), context)
 
-    def act(self, change: Change, entity: Entity, context: Context) -> Sequence[Draft]:
-        """Think about the entries of a period."""
-        del change
-        period = [Where("period", Op.EQ, entity["period"])]
-        return tuple(self.think(entity, context.find("LedgerEntry", period, first=ENTRIES_MAX), context))
+    return look
 
 
 def collect(period: Entity, entries: Sequence[Entity], context: Context) -> Iterator[Draft]:
@@ -112,8 +104,8 @@ def _same(entry: Entity) -> object:
 
 
 AGENTS = (
-    Specialist("collector", ("period.collect",), collect),
-    Specialist("summary", ("period.summarise",), summarise),
-    Specialist("anomaly-detector", ("finding.raise",), detect),
-    Specialist("compliance-checker", ("finding.raise",), comply),
+    Called("collector", "finance", ("period.collect",), looking(collect)),
+    Called("summary", "finance", ("period.summarise",), looking(summarise)),
+    Called("anomaly-detector", "finance", ("finding.raise",), looking(detect)),
+    Called("compliance-checker", "finance", ("finding.raise",), looking(comply)),
 )

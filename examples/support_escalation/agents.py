@@ -1,13 +1,12 @@
 """The desk's three agents: what a ticket is about, what is known about it, and the answer where an article has one."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import cast
 
 from agents.context import Context
+from agents.reasoners.called import Called
 from coordination.proposals import Draft
-from coordination.wakes import Wake
-from kg.model import Change, Direction, Entity, Op, Put, Where
+from kg.model import Direction, Entity, Op, Put, Where
 from kg.values import Money, Value
 
 WORDS = {
@@ -15,24 +14,6 @@ WORDS = {
     "login": ("password", "log in", "locked"),
     "outage": ("down", "outage", "nothing works"),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Specialist:
-    """An agent that only acts when a workflow calls it: it wakes on nothing."""
-
-    name: str
-    capabilities: tuple[str, ...]
-    think: Callable[[Entity, Context], Iterator[Draft]]
-    version: str = "1.0"
-    department: str = "support"
-    priority: int = 10
-    wakes: tuple[Wake, ...] = ()
-
-    def act(self, change: Change, entity: Entity, context: Context) -> Sequence[Draft]:
-        """Think about a ticket."""
-        del change
-        return tuple(self.think(entity, context))
 
 
 def classify(ticket: Entity, context: Context) -> Iterator[Draft]:
@@ -71,7 +52,7 @@ def _said(
 
 
 AGENTS = (
-    Specialist("classifier", ("ticket.classify",), classify),
-    Specialist("context", ("ticket.inform",), inform),
-    Specialist("resolver", ("ticket.resolve",), resolve),
+    Called("classifier", "support", ("ticket.classify",), classify),
+    Called("context", "support", ("ticket.inform",), inform),
+    Called("resolver", "support", ("ticket.resolve",), resolve),
 )

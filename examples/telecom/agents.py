@@ -1,15 +1,14 @@
 """Two agents over one graph: billing sees the network's outage, fraud sees support, behaviour and transactions together."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from datetime import date, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import cast
 
 from agents.context import Context
+from agents.reasoners.called import Called
 from coordination.proposals import Draft
-from coordination.wakes import Wake
-from kg.model import Change, Direction, Entity, Put
+from kg.model import Direction, Entity, Put
 from kg.values import Money
 
 #: A transaction counts as caused by a swapped SIM when it follows it within so many days.
@@ -17,24 +16,6 @@ DAYS = timedelta(days=3)
 #: Times the usual minutes abroad.
 UNUSUAL = 10
 MONTH = 30
-
-
-@dataclass(frozen=True, slots=True)
-class Specialist:
-    """An agent that only acts when a workflow calls it: it wakes on nothing."""
-
-    name: str
-    capabilities: tuple[str, ...]
-    think: Callable[[Entity, Context], Iterator[Draft]]
-    version: str = "1.0"
-    department: str = "billing"
-    priority: int = 10
-    wakes: tuple[Wake, ...] = ()
-
-    def act(self, change: Change, entity: Entity, context: Context) -> Sequence[Draft]:
-        """Think about a subscriber."""
-        del change
-        return tuple(self.think(entity, context))
 
 
 def fraud(subscriber: Entity, context: Context) -> Iterator[Draft]:
@@ -80,4 +61,4 @@ def _follows(case: Entity, booked: Entity) -> bool:
     return swapped <= day <= swapped + DAYS
 
 
-AGENTS = (Specialist("fraud", ("line.hold",), fraud), Specialist("billing", ("bill.credit",), billing))
+AGENTS = (Called("fraud", "billing", ("line.hold",), fraud), Called("billing", "billing", ("bill.credit",), billing))
