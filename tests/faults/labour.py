@@ -1,7 +1,7 @@
 """A worker process of the broker and lease tests: `python -m tests.faults.labour JSON`; it ends when its standard input closes.
 
 `deed` says what befalls it: at a named commit it kills (SIGKILL) or stops (SIGSTOP) itself, once in its life, never while another
-of its commits is under way, so that the turn to write is not what is tested.
+of its commits is under way, so that the turn to write is not what is tested. Told to (SIGUSR1), it stops in the same way.
 """
 
 import json
@@ -128,6 +128,11 @@ class Fated:
             self._meet(f"after {name}")
         return made
 
+    def pause(self) -> None:
+        """Stop this process once no commit of it is under way: one stopped with the turn to write would hold up everybody."""
+        with self._one_at_a_time:
+            os.kill(os.getpid(), signal.SIGSTOP)
+
     def _meet(self, point: str) -> None:
         if point == self._point:
             self._point = ""
@@ -159,6 +164,7 @@ def main(job: Job) -> None:
     clock = SystemClock()
     committer = Committer(store_of(job, clock))
     store: Any = Fated(committer, job.point, job.deed)
+    signal.signal(signal.SIGUSR1, lambda *_: store.pause())
     acting = Scripted(store, CARDS, {"buyer": reorder, "teller": tell})
     every = lanes.every(CARDS.values())
 

@@ -80,7 +80,8 @@ def test_of_two_reconcilers_at_once_one_sends_each_message(tmp_path: Path, store
             made.start(name)
         made.until(lambda: len(sent(made)) == count, "each was sent")
         leader = "one" if "sent left0" in made.lines["one"] else "two"
-        os.kill(made.processes[leader].pid, signal.SIGSTOP)
+        os.kill(made.processes[leader].pid, signal.SIGUSR1)
+        made.until(lambda: made.stopped(leader), "the leader stops")
         made.until(lambda: min(sent(made).values()) >= 2, "the other sends them again in its time")
         os.kill(made.processes[leader].pid, signal.SIGCONT)
         for name in ("one", "two"):

@@ -1,5 +1,7 @@
 """Free ports, and waiting for what listens on them."""
 
+import atexit
+import contextlib
 import socket
 import subprocess
 import time
@@ -7,8 +9,17 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 READY_SECONDS_MAX = 90
+REAP_SECONDS_MAX = 10
 #: The servers that this process started, by process id.
 STARTED: "dict[int, subprocess.Popen[bytes]]" = {}
+
+
+@atexit.register
+def _reap() -> None:
+    """Take leave of every server: registered before any is started, so it runs after all were told to stop."""
+    for process in STARTED.values():
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(REAP_SECONDS_MAX)
 
 
 def launch(
