@@ -29,7 +29,7 @@ from kg.model import Cause, Change, Entity, Input, Link, Put, Write
 from kg.ontology import Ontology, load
 from kg.store import GraphStore
 from kg.values import Money, Value
-from tests.oracles.graph import DictStore
+from tests import place
 from tests.parts import ManualClock
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -243,7 +243,7 @@ def plant(
 ) -> Plant:
     """A plant with these agents; `acts` defaults to reordering."""
     clock = ManualClock(seed=seed)
-    store = store(clock) if store else DictStore(words or ontology(), clock)
+    store = store(clock) if store else place.make(words or ontology(), clock)
     populate(store, clock, [c.name for c in cards], rules, words)
     queue: deque[str] = deque()
     acting = Scripted(store, {c.name: c for c in cards}, acts or {c.name: reorder for c in cards})

@@ -120,6 +120,7 @@ def test_an_outside_effect_settles_what_it_reserved(fault: Exception | None, sta
         assert used(p, "agent:teller", "calls") == 0
 
 
+@pytest.mark.usefixtures("on_both")
 def test_a_budget_set_between_decision_and_commit_holds() -> None:
     p = plant()
     p.product("p", stock=1)

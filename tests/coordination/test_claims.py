@@ -16,6 +16,7 @@ from kg.committer import Committer
 from kg.errors import ConflictError
 from kg.model import Cause, Put
 from kg.stores.sqlite import SqliteStore
+from tests import place
 from tests.coordination.plant import number, ontology, plant
 from tests.oracles.graph import DictStore
 from tests.parts import ManualClock
@@ -23,9 +24,9 @@ from tests.parts import ManualClock
 WHO = 'Service::"coordination"'
 
 
-def parts() -> tuple[DictStore, ManualClock]:
+def parts() -> tuple[Any, ManualClock]:
     clock = ManualClock()
-    return DictStore(ontology(), clock), clock
+    return place.make(ontology(), clock), clock
 
 
 def test_one_holder_at_a_time_and_all_or_none() -> None:
@@ -41,6 +42,7 @@ def test_one_holder_at_a_time_and_all_or_none() -> None:
     claim(store, clock, "run-2", ["c", "b"], 60, WHO)
 
 
+@pytest.mark.usefixtures("on_both")
 def test_a_holder_whose_claim_ended_and_went_on_writes_nothing() -> None:
     """I7: the claim's version is the fencing token."""
     store, clock = parts()

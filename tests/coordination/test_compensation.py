@@ -136,6 +136,7 @@ def test_a_rule_that_forbids_the_undo_holds_it_back() -> None:
     assert statuses(p, ids) == ["done"]
 
 
+@pytest.mark.usefixtures("on_both")
 def test_two_compensations_of_one_effect_undo_it_once() -> None:
     telling = Telling()
     p = telling_plant(telling)

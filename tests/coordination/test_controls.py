@@ -212,6 +212,7 @@ class Late:
         return self._store.commit(writes, cause, expects, state)
 
 
+@pytest.mark.usefixtures("on_both")
 @pytest.mark.parametrize("at", [1, 2, 3])
 def test_i11_a_step_under_way_when_the_workflow_is_stopped_is_not_committed(at: int) -> None:
     with works(Workflows(functions={"one": lambda: 1})) as here:

@@ -160,6 +160,7 @@ def test_after_a_crash_without_key_nobody_repeats(when: str) -> None:
     assert "nobody knows" in str(p.one()["reason"])
 
 
+@pytest.mark.usefixtures("on_both")
 def test_two_workers_at_one_effect_write_one_receipt() -> None:
     """I7: the worker whose claim was taken over while it acted writes nothing."""
     telling = Telling()

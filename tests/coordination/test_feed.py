@@ -194,6 +194,7 @@ def test_a_batch_that_makes_too_much_work_is_halved() -> None:
     assert len(woken(p)) == 8
 
 
+@pytest.mark.usefixtures("on_both")
 def test_reading_the_log_again_doubles_nothing() -> None:
     """I3: a cursor that is set back makes no work twice."""
     p = quiet(Wake("Product"))

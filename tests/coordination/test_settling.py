@@ -173,6 +173,7 @@ def test_an_erring_rule_sends_it_to_a_person_and_repair_lets_it_go_on() -> None:
     assert p.one()["state"] == "applied"
 
 
+@pytest.mark.usefixtures("on_both")
 def test_rules_that_change_between_decision_and_commit_are_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """I4: the commit expects the rule book, so a forbid that came in between is obeyed."""
     p = plant()
@@ -192,6 +193,7 @@ def test_rules_that_change_between_decision_and_commit_are_asked_again(monkeypat
     assert not p.store.find("PurchaseOrder").items
 
 
+@pytest.mark.usefixtures("on_both")
 def test_after_a_stop_nothing_begins_and_nothing_is_lost() -> None:
     """I11: the proposal waits, whatever happens, until the control is set to run."""
     p = plant()
@@ -208,6 +210,7 @@ def test_after_a_stop_nothing_begins_and_nothing_is_lost() -> None:
     assert p.one()["state"] == "applied", "released at once, not at the end of the wait"
 
 
+@pytest.mark.usefixtures("on_both")
 def test_a_stop_between_decision_and_commit_holds(monkeypatch: pytest.MonkeyPatch) -> None:
     p = plant()
     fall(p)

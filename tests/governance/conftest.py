@@ -7,9 +7,8 @@ from governance.people import import_people
 from governance.peoplefile import read_people
 from governance.principals import Principal
 from kg.store import GraphStore
-from kg.stores.sqlite import SqliteStore
+from tests.contracts.stores import STORES
 from tests.governance.world import ontology
-from tests.oracles.graph import DictStore
 from tests.parts import ManualClock
 
 PEOPLE = """
@@ -39,13 +38,13 @@ def _root() -> Principal:
     return Principal("Service", "setup")
 
 
+#: For a test that proves an invariant: the server too.
+EVERY_STORE = pytest.mark.parametrize("store", ["sqlite", "oracle", "neo4j"], indirect=True)
+
+
 @pytest.fixture(name="store", params=["sqlite", "oracle"])
 def _store(request: pytest.FixtureRequest, tmp_path: Path, clock: ManualClock) -> Iterator[GraphStore]:
-    store: GraphStore
-    if request.param == "sqlite":
-        store = SqliteStore(tmp_path / "graph.db", ontology(), clock, durable=False)
-    else:
-        store = DictStore(ontology(), clock)
+    store = STORES[request.param](tmp_path, ontology(), clock)
     yield store
     store.close()
 

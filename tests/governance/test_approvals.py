@@ -29,7 +29,7 @@ from kg.errors import ConflictError
 from kg.model import Cause, Entity, Input, Op, Put, Unlink, Where
 from kg.store import GraphStore
 from kg.stores.sqlite import SqliteStore
-from tests.governance.conftest import PEOPLE
+from tests.governance.conftest import EVERY_STORE, PEOPLE
 from tests.governance.world import apply, book, ontology, user
 from tests.parts import ManualClock
 
@@ -100,6 +100,7 @@ def test_each_answer_is_decided_and_the_decision_is_on_record(
     assert not given(people, clock, "nothing")
 
 
+@EVERY_STORE
 @pytest.mark.parametrize(
     ("proposer", "approver"),
     [("anna", "anna"), ("anna-work", "anna-private"), ("anna-private", "anna-work")],
@@ -115,6 +116,7 @@ def test_i5_nobody_approves_an_own_proposal(
     assert [d["reason"] for d in refused] == ["a proposer never approves its own proposal"]
 
 
+@EVERY_STORE
 def test_i5_holds_for_whom_an_agent_acts(people: GraphStore, clock: ManualClock, rules: RuleBook) -> None:
     anna = who(people, "anna")
     proposer = load_principal(people, 'Agent::"replenishment"', on_behalf_of=anna)
@@ -123,6 +125,7 @@ def test_i5_holds_for_whom_an_agent_acts(people: GraphStore, clock: ManualClock,
         approve(people, clock, rules, decision, anna, "approve")
 
 
+@EVERY_STORE
 def test_the_same_person_twice_counts_once(people: GraphStore, clock: ManualClock, rules: RuleBook) -> None:
     decision = waiting(people, clock, rules, who(people, "replenishment", "Agent"))
     first = approve(people, clock, rules, decision, who(people, "anna-work"), "approve")
@@ -146,6 +149,7 @@ def test_a_rejection_stands_against_any_number_of_approvals(
     assert not approve(people, clock, rules, decision, who(people, "ben"), "approve").met
 
 
+@EVERY_STORE
 def test_expiry_ends_answering_and_counting(people: GraphStore, clock: ManualClock, rules: RuleBook) -> None:
     decision = waiting(people, clock, rules, who(people, "replenishment", "Agent"), within=timedelta(hours=1))
     approve(people, clock, rules, decision, who(people, "anna"), "approve")

@@ -14,6 +14,7 @@ from kg.errors import ConflictError
 from kg.model import Cause, Entity, Kind, Op, Put, Where
 from kg.store import GraphStore
 from kg.stores.sqlite import SqliteStore
+from tests.governance.conftest import EVERY_STORE
 from tests.governance.world import book, ontology, user
 from tests.parts import ManualClock
 
@@ -50,6 +51,7 @@ def test_a_stop_reaches_only_its_scope(store: GraphStore, clock: ManualClock, ro
     assert expects(store)[0] is False
 
 
+@EVERY_STORE
 def test_the_acknowledgement_lists_what_is_in_flight(store: GraphStore, clock: ManualClock, root: Principal) -> None:
     intent(store, "e1", "a")
     intent(store, "e2", "b", "purchasing")
@@ -158,6 +160,7 @@ def test_a_wrong_scope_is_refused(store: GraphStore, clock: ManualClock, root: P
         stop(store, clock, root, "global", " ")
 
 
+@EVERY_STORE
 def test_with_rules_who_may_stop_is_decided_and_recorded(people: GraphStore, clock: ManualClock) -> None:
     rules = book('@id("ops") permit(principal in Role::"admin", action == Action::"control", resource is Control);')
     with pytest.raises(DeniedError, match="may not set control global to stop"):

@@ -15,6 +15,7 @@ from governance.rulebook import RuleBook
 from governance.statement import parse_rule
 from kg.model import Cause, Entity, Put, Unlink
 from kg.store import GraphStore
+from tests.governance.conftest import EVERY_STORE
 from tests.governance.world import apply, book, user
 from tests.parts import ManualClock
 
@@ -104,6 +105,7 @@ def test_a_delegation_that_ended_or_whose_giver_lost_the_role_counts_no_more(
         )
 
 
+@EVERY_STORE
 def test_i5_one_voice_is_not_counted_twice(people: GraphStore, clock: ManualClock, rules: RuleBook) -> None:
     agent = who(people, "replenishment", "Agent")
     waiting(people, clock, rules, agent)

@@ -64,6 +64,7 @@ def say(here: Works, who: str) -> None:
     here.drain()
 
 
+@pytest.mark.usefixtures("on_both")
 @pytest.mark.parametrize("text", [CALL, ASK])
 @pytest.mark.parametrize("who", [ANNA, OTHER])
 def test_no_identity_of_the_starter_approves(here: Works, text: str, who: str) -> None:

@@ -14,8 +14,8 @@ from coordination.runtime import Runtime
 from coordination.workflow.document import Document, parse
 from kg.model import Entity, Op, Where
 from kg.store import GraphStore
+from tests import place
 from tests.coordination.plant import AUTHOR, RULES, Scripted, ontology, populate
-from tests.oracles.graph import DictStore
 from tests.parts import ManualClock
 
 ANNA = 'User::"anna"'
@@ -100,7 +100,7 @@ def works(
 ) -> Iterator[Works]:  # fmt: skip
     """A runtime that is closed at the end."""
     clock = ManualClock(seed=seed)
-    made: Any = store(clock) if store is not None else DictStore(ontology(), clock)
+    made: Any = store(clock) if store is not None else place.make(ontology(), clock)
     populate(made, clock, list(cards or {}), rules)
     queue: deque[str] = deque()
     acting = Scripted(made, dict(cards or {}), dict(acts or {}))
