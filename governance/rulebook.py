@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from governance import attributes, cedar
+from governance import alike, attributes, cedar
 from governance.cedar import Uid
 from governance.masks import most_open
 from governance.principals import KINDS, Principal
@@ -28,13 +28,17 @@ _Key = tuple[str, str | None, frozenset[tuple[str, str]], str, str]
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """The statements that may match one kind of request. `attributes` None means that all of the resource may be read."""
+    """The statements that may match one kind of request. `attributes` None means that all of the resource may be read.
+
+    `marks` says of each attribute which of its values they tell apart.
+    """
 
     policies: cedar.PolicySet
     size: int
     permits: int
     attributes: frozenset[str] | None
     identity: bool
+    marks: Mapping[str, alike.Marks]
 
 
 @dataclass(slots=True, eq=False)
@@ -122,6 +126,7 @@ class RuleBook:
             sum(s.effect == "permit" for s in chosen),
             None if everything else frozenset(name for s in chosen for name in s.reads.resource),
             any(s.reads.identity or s.reads.everything for s in chosen),
+            alike.together(s.marks for s in chosen),
         )
 
     @staticmethod

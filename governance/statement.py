@@ -8,10 +8,10 @@ is in ``context.satisfied``.
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
-from governance import cedar
+from governance import alike, cedar
 from governance.errors import RuleError
 from governance.masks import FORMS
 from governance.quorum import PLACES_MAX
@@ -51,6 +51,7 @@ class Statement:
     principal: Scope = ANYTHING
     resource: Scope = ANYTHING
     reads: Reads = NOTHING
+    marks: Mapping[str, alike.Marks] = field(default_factory=dict)
     requirement: Requirement | None = None
     advice: str | None = None
     mask: str | None = None
@@ -179,6 +180,7 @@ def compile_rule(id: str, version: int, text: str, subclasses: Subclasses) -> St
         principal_scope(statement),
         resource,
         reads(statement),
+        alike.marks(statement),
         needed,
         statement.get("annotations", {}).get("advice"),
         statement.get("annotations", {}).get("mask"),

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from governance.alike import PRESENCE, Marks, together, token
 from governance.attributes import currency_attribute
 from governance.decide import decide
 from governance.masks import masked, strictest
@@ -17,7 +18,7 @@ from governance.rulebook import LABEL, RuleBook
 from governance.verdict import Request, Resource
 from kg.model import Entity
 from kg.ontology import Class, Ontology
-from kg.values import Value
+from kg.values import Money, Value
 
 #: Row decisions remembered a class; beyond this they are made anew.
 DECISIONS_MAX: Final = 10_000
@@ -29,9 +30,9 @@ REPEATING: Final = {"Proposal": frozenset({"writes", "payload", "rationale", "al
 
 @dataclass(slots=True)
 class _Plan:
-    """How rows of one class are decided. `reads` None: each row for itself."""
+    """How rows of one class are decided. `reads` None: each row for itself; else properties, with what is told apart of each."""
 
-    reads: tuple[str, ...] | None
+    reads: tuple[tuple[str, Marks, Marks | None], ...] | None
     visible: frozenset[str]
     masked: frozenset[str]
     forms: Mapping[str, str]
@@ -106,8 +107,9 @@ class GovernedView:
             key = (entity.id, entity.version, entity.since)
         else:
             properties = entity.properties
-            # With the type, since Python takes True, 1 and Decimal(1) for the same.
-            key = tuple([_typed(properties[name]) if name in properties else None for name in plan.reads])
+            key = tuple(
+                [_token(properties[name], own, unit) if name in properties else None for name, own, unit in plan.reads]
+            )
         allowed = plan.decided.get(key)
         if allowed is None:
             if len(plan.decided) >= DECISIONS_MAX:
@@ -149,16 +151,23 @@ class GovernedView:
         forms = [form for form in links if form is not None]
         return strictest(forms) if forms else None
 
-    def _reads(self, cls: Class) -> tuple[str, ...] | None:
-        """The properties on which decisions about rows of the class depend."""
+    def _reads(self, cls: Class) -> tuple[tuple[str, Marks, Marks | None], ...] | None:
+        """The properties on which decisions about rows of the class depend, with the marks of each and of its currency."""
         slices = [self._rules.slice(link, "read", cls.name) for link in self._principal.chain()]
         if any(piece.identity or piece.attributes is None for piece in slices):
             return None
         read = frozenset(name for piece in slices for name in piece.attributes or ())
-        return tuple(name for name in cls.properties if name in read or currency_attribute(name) in read)
+        told = together(piece.marks for piece in slices)
+        units = {name: currency_attribute(name) for name in cls.properties}
+        return tuple(
+            (name, told.get(name, PRESENCE), told.get(unit, PRESENCE) if unit in read else None)
+            for name, unit in units.items()
+            if name in read or unit in read
+        )
 
 
-def _typed(value: object) -> object:
-    if isinstance(value, tuple):
-        return (tuple, tuple([(type(item), item) for item in value]))
-    return (type(value), value)
+def _token(value: Value, own: Marks, unit: Marks | None) -> object:
+    """What stands for a property's value among those that decide alike; money has a currency that rules may read too."""
+    if unit is None or not isinstance(value, Money):
+        return token(value, own)
+    return (token(value, own), token(value.currency, unit))
