@@ -72,6 +72,23 @@ class PythonTable(_Table):
     """Python file that exposes EFFECTS, a mapping of name to Function."""
 
 
+class ProcessTable(_Table):
+    """Shell commands and scripts of workflows, each shut in."""
+
+    unconfined: bool = False
+    """Whether a machine without namespaces may run them with limits alone: they then see its files and its network."""
+    seconds: float = Field(30.0, gt=0, le=600)
+    """Seconds that one may take; a task's own time-out may be shorter."""
+    memory_mb: int = Field(512, ge=32, le=65_536)
+    """Megabytes that each of its processes may have."""
+    processes: int = Field(64, ge=2, le=1_000)
+    """Processes and threads that it may have at once."""
+    folder_mb: int = Field(64, ge=1, le=10_000)
+    """Megabytes that it may write into its folder, which ends with it."""
+    node: str = ""
+    """Program for scripts in JavaScript; empty: node where it is installed."""
+
+
 class EffectorTables(_Table):
     """Which outside effectors there are; one without a table does not exist."""
 
@@ -83,3 +100,4 @@ class EffectorTables(_Table):
     smtp: SmtpTable | None = None
     file: FileTable | None = None
     python: PythonTable | None = None
+    process: ProcessTable | None = None

@@ -3,6 +3,8 @@
 Invariant: only what has a table, or a secret to sign with, is made; a secret reaches an effector by the name that its table gives.
 """
 
+import math
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,16 +12,18 @@ from typing import Any
 import yaml
 
 from agents.loading import load_module
-from api.effect_settings import SqlTable
+from api.effect_settings import ProcessTable, SqlTable
 from api.errors import SettingsError
 from api.settings import Settings
 from api.texts import read_text
+from coordination.effectors.confining import Bounds
 from coordination.effectors.effector import Effector
 from coordination.effectors.file import File
 from coordination.effectors.function import Function, Functions
 from coordination.effectors.http import Http, HttpSettings, Secret
 from coordination.effectors.http_call import Reach
 from coordination.effectors.openapi import OpenApi
+from coordination.effectors.process import Process, ProcessSettings
 from coordination.effectors.smtp import Smtp, SmtpSettings
 from coordination.effectors.sql import Database, Sql
 from coordination.effectors.sql_postgres import PostgresOutbox
@@ -27,6 +31,9 @@ from coordination.effectors.sql_sqlite import SqliteOutbox
 from coordination.effectors.webhook import Webhook, WebhookSettings
 from kg.clock import Clock
 from kg.store import GraphStore
+
+#: Where programs are looked for: no process is steered by our own environment.
+PROGRAMS = "/usr/local/bin:/usr/bin:/bin"
 
 
 def make_effectors(settings: Settings, clock: Clock, store: GraphStore) -> Sequence[Effector]:
@@ -54,7 +61,23 @@ def make_effectors(settings: Settings, clock: Clock, store: GraphStore) -> Seque
         made.append(File(settings.path(tables.file.root).absolute()))
     if tables.python is not None:
         made.append(Functions(_functions(settings.path(tables.python.module))))
+    if tables.process is not None:
+        made.append(Process(_process(tables.process)))
     return made
+
+
+def _process(table: ProcessTable) -> ProcessSettings:
+    bounds = Bounds(
+        table.seconds,
+        table.memory_mb * 1_000_000,
+        math.ceil(table.seconds),
+        table.processes,
+        table.folder_mb * 1_000_000,
+    )
+    node = table.node or shutil.which("node", path=PROGRAMS) or ""
+    if table.node and not Path(table.node).is_file():
+        raise SettingsError(f"effectors.process.node names {table.node}, which is not there; give the path of node")
+    return ProcessSettings(bounds, table.unconfined, node)
 
 
 def _secret(settings: Settings, name: str) -> str:

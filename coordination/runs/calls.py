@@ -20,6 +20,9 @@ Answer = Mapping[str, Any]
 #: Protocols of the specification that this installation may not serve.
 PROTOCOLS: Final = frozenset({"http", "openapi", "grpc", "asyncapi", "a2a", "mcp"})
 
+#: Processes that it runs where the settings switch them on.
+PROCESSES: Final = frozenset({"run.shell", "run.script"})
+
 
 @dataclass(frozen=True, slots=True)
 class Call:
@@ -128,9 +131,10 @@ class Calls:
             return found
         if name in PROTOCOLS or name.startswith("run."):
             what = f"`call: {name}`" if name in PROTOCOLS else f"`run: {name.removeprefix('run.')}`"
+            remedy = "add the table [effectors.process]" if name in PROCESSES else "configure it, or use another call"
             raise fault(
                 "runtime",
-                f"{what} is not served here; configure it, or use another call",
+                f"{what} is not served here; {remedy}",
                 status=501,
                 title="Not Served",
             )

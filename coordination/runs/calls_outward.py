@@ -54,11 +54,16 @@ class Outward:
         """The proposal of a call, to be committed with the wait for it."""
         return proposed(self, call, [draft])
 
-    def settled(self, handle: Mapping[str, Any]) -> tuple[Proposal, Mapping[str, Any]] | None:
-        """The proposal with its receipt once it ended; raises the specification's error where it did not happen."""
+    def settled(
+        self, handle: Mapping[str, Any], failed: str = "communication"
+    ) -> tuple[Proposal, Mapping[str, Any]] | None:
+        """The proposal with its receipt once it ended; raises the specification's error where it did not happen (`failed`: its
+        type where the effector gave up).
+        """
         proposal = Proposal(self.store.get([handle["proposals"][0]])[handle["proposals"][0]])
         if proposal.state in PROBLEMS:
             kind, status, title = PROBLEMS[proposal.state]
+            kind = failed if proposal.state == "failed" else kind
             reason = proposal.text("reason") or f"the proposal was {proposal.state}"
             found = _STATUS.search(reason)
             raise fault(kind, reason, status=int(found.group(1)) if found else status, title=title)

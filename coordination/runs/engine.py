@@ -16,6 +16,7 @@ from coordination.runs.calls import Calls, Function, Functions, Kind
 from coordination.runs.calls_allocating import AllocateCall
 from coordination.runs.calls_governed import AgentCall, ApproveCall, Held, QueryCall, free
 from coordination.runs.calls_outward import EffectCall, HttpCall, Outward
+from coordination.runs.calls_process import ProcessCall
 from coordination.runs.calls_routed import RoutedCall
 from coordination.runs.calls_undoing import CompensateCall
 from coordination.runs.controlling import Controlling
@@ -205,4 +206,6 @@ class Engine:
         if self.workflows.views is not None:
             made["query"] = QueryCall(outward, self.workflows.views)
         made |= {name: HttpCall(outward, name) for name in ("http", "openapi") if name in self.effectors}
+        if "process" in self.effectors:
+            made |= {f"run.{name}": ProcessCall(outward, name) for name in ("shell", "script")}
         return {**made, **self.workflows.kinds}

@@ -52,6 +52,7 @@ CHILD_ENDED: Mapping[str, Perform] = {
 #: What a task does with the answer to what it waited for.
 ANSWERED: Mapping[str, Callable[["Machine", Frame, Task, Mapping[str, Any]], None]] = {
     "listen": machine_listen.answered,
+    "run": machine_calls.answered,
     "try": machine_try.answered,
 }
 

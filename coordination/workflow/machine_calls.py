@@ -63,6 +63,12 @@ def run(machine: "Machine", frame: Frame, task: Task) -> None:
     machine.wait_for(frame, "call", call=f"run.{kind}", arguments=arguments, inline=True)
 
 
+def answered(machine: "Machine", frame: Frame, task: Task, answer: Mapping[str, Any]) -> None:
+    """Take what a workflow or process gave; one that is not awaited gives the task's own input."""
+    awaited = task.definition["run"].get("await", True)
+    machine.complete(frame, answer.get("output") if awaited else frame["in"])
+
+
 def _placed(key: str, value: Json, data: Json) -> Json:
     """An address with its {name} parts replaced by top-level values of the data, as URI templates (RFC 6570, simple) are."""
     if isinstance(value, str) and key in _ADDRESSES:

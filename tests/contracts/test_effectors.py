@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
-from coordination.effectors.effector import Effector, Receipt, Undo
+from coordination.effectors.effector import Effect, Effector, Receipt, Undo
 from coordination.effectors.file import File
 from coordination.effectors.function import Function, Functions
 from coordination.effectors.http import Http, HttpSettings
 from coordination.effectors.http_call import Reach
 from coordination.effectors.openapi import OpenApi
+from coordination.effectors.process import Process
 from coordination.effectors.smtp import Smtp, SmtpSettings
 from coordination.effectors.sql import Database, Sql
 from coordination.effectors.sql_sqlite import SqliteOutbox
@@ -96,8 +97,21 @@ def sql(folder: Path) -> Iterator[Target]:
     yield Target(made, payload, lambda: len(ask("SELECT id FROM invoice")))
 
 
+@contextmanager
+def process(_: Path) -> Iterator[Target]:
+    calls: list[str] = []
+
+    class Counted(Process):
+        def act(self, effect: Effect) -> Receipt:
+            receipt = super().act(effect)
+            calls.append(str(receipt.detail["stdout"]))
+            return receipt
+
+    yield Target(Counted(), {"run": "shell", "command": "echo once"}, lambda: len(calls))
+
+
 @pytest.fixture(
-    name="target", params=[webhook, http, openapi, file, function, smtp, sql], ids=lambda made: made.__name__
+    name="target", params=[webhook, http, openapi, file, function, smtp, sql, process], ids=lambda made: made.__name__
 )
 def _target(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Target]:
     with request.param(tmp_path) as target:
