@@ -4,6 +4,7 @@ Invariant: a process of Noesis is built by `build` and ended by `Noesis.close`; 
 or a model. What a lower layer needs from above (Views for agents, acting for coordination) is handed down here.
 """
 
+import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -271,6 +272,15 @@ def _worker(settings: Settings, store: Committer, clock: Clock, ontology: Ontolo
     return worker
 
 
+def _opened(secret: str) -> Json:
+    """A secret as workflows see it: the members of one that is a JSON object can be named, and are hidden each by itself."""
+    try:
+        found = json.loads(secret)
+    except ValueError:
+        return secret
+    return found if isinstance(found, dict) else secret
+
+
 def _workflows(settings: Settings, store: GraphStore, clock: Clock, ontology: Ontology) -> Workflows:
     """What workflows of this installation may call: the project's functions, and what their agents may see."""
     functions = _callables(settings.path(settings.functions)) if settings.functions is not None else {}
@@ -280,6 +290,6 @@ def _workflows(settings: Settings, store: GraphStore, clock: Clock, ontology: On
             load_principal(store, Principal("Agent", name).uid), load_rules(store, ontology, clock.now()), ontology
         )
 
-    secrets = {name: secret.get_secret_value() for name, secret in settings.secrets.items()}
+    secrets = {name: _opened(secret.get_secret_value()) for name, secret in settings.secrets.items()}
     table = settings.workflows
     return Workflows(functions, secrets, views=views, routing=table.weights(), measured=table.measured)

@@ -20,10 +20,11 @@ from coordination.effectors.confining import Bounds
 from coordination.effectors.effector import Effector
 from coordination.effectors.file import File
 from coordination.effectors.function import Function, Functions
-from coordination.effectors.http import Http, HttpSettings, Secret
+from coordination.effectors.http import Http, HttpSettings
 from coordination.effectors.http_call import Reach
 from coordination.effectors.openapi import OpenApi
 from coordination.effectors.process import Process, ProcessSettings
+from coordination.effectors.secrets import Secret
 from coordination.effectors.smtp import Smtp, SmtpSettings
 from coordination.effectors.sql import Database, Sql
 from coordination.effectors.sql_postgres import PostgresOutbox

@@ -1,5 +1,7 @@
 """HTTP: an effect as one call of any method. The payload names `method`, `url`, `query`, `headers` and `body` (JSON) or `text`.
 
+`authentication` says as whom, as `authenticating` takes it.
+
 Invariants: a header value may be ``{"secret": NAME}``, which is filled in here, for the hosts that the settings allow to hear it,
 and stands in no fact; the key travels as Idempotency-Key. PUT, DELETE and reads are repeatable by what HTTP says of them, others
 where the settings say that the targets honour the key.
@@ -13,9 +15,12 @@ from typing import Final
 from urllib.parse import urlencode
 
 from coordination.effectors.addresses import Resolve, resolve
+from coordination.effectors.authenticating import Means, authenticated, scheme_of
 from coordination.effectors.declared import undo_of
 from coordination.effectors.effector import Effect, Receipt, Undo
 from coordination.effectors.http_call import REQUEST_MAX, RESPONSE_MAX, Reach, Response, Target, send, target_of
+from coordination.effectors.secrets import Secret, reveal
+from coordination.effectors.tokens import Tokens
 from coordination.errors import EffectorError, GiveUp, RetryLater
 from kg.values import Json, canonical
 
@@ -31,23 +36,13 @@ _KEPT: Final = ("content-type", "location", "etag")
 
 
 @dataclass(frozen=True, slots=True)
-class Secret:
-    """A secret value and the hosts, with or without port, that may hear it."""
-
-    value: str
-    hosts: frozenset[str] = frozenset()
-
-    def __repr__(self) -> str:
-        return "Secret(…)"
-
-
-@dataclass(frozen=True, slots=True)
 class HttpSettings:
     """`reach` bounds where calls go; `honours_key`: whether a POST or PATCH may be repeated with its key."""
 
     reach: Reach = field(default_factory=Reach)
     honours_key: bool = False
     secrets: Mapping[str, Secret] = field(default_factory=dict)
+    tokens: Tokens = field(default_factory=Tokens)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +53,7 @@ class Request:
     target: Target
     headers: Mapping[str, str]
     body: bytes | None
+    authentication: Json = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,12 +110,23 @@ def request_of(effect: Effect, payload: Mapping[str, Json], settings: HttpSettin
         raise GiveUp(f"the body of {effect.operation} has {len(body):,} bytes; keep to {REQUEST_MAX:,}")
     ours = {"user-agent": "noesis-http/1", "idempotency-key": effect.key, "accept": "application/json, */*;q=0.5"}
     given = _headers(payload.get("headers") or {}, target, settings.secrets)
-    return Request(method, target, {**ours, **({"content-type": kind} if kind else {}), **given}, body)
+    declared = payload.get("authentication")
+    if declared is not None:
+        scheme_of(declared)
+    return Request(method, target, {**ours, **({"content-type": kind} if kind else {}), **given}, body, declared)
 
 
 def perform(request: Request, settings: HttpSettings, resolving: Resolve) -> Receipt:
     """Make a call and read its answer."""
-    return _receipt(send(request.method, request.target, request.headers, request.body, settings.reach, resolving))
+
+    def make(more: Mapping[str, str], taking: frozenset[int]) -> Response:
+        headers = {**request.headers, **more}
+        return send(request.method, request.target, headers, request.body, settings.reach, resolving, taking)
+
+    if request.authentication is None:
+        return _receipt(make({}, frozenset()))
+    means = Means(settings.secrets, settings.reach, resolving, settings.tokens)
+    return _receipt(authenticated(request.authentication, request.target, request.method, request.body, make, means))
 
 
 def simulated(request: Request) -> Receipt:
@@ -175,18 +182,6 @@ def _headers(given: Json, target: Target, secrets: Mapping[str, Secret]) -> dict
             raise GiveUp(f"the header {lower!r} holds a control character; correct it")
         made[lower] = text
     return made
-
-
-def reveal(value: Mapping[str, Json], target: Target, secrets: Mapping[str, Secret]) -> str:
-    """The value of ``{"secret": NAME, "prefix": …}``; GiveUp where there is none or the host may not hear it."""
-    name = str(value.get("secret", ""))
-    secret = secrets.get(name)
-    if secret is None:
-        raise GiveUp(f"there is no secret {name[:80]!r}; set it, or correct the payload")
-    # A payload comes from an agent: it may name a secret, but not choose who hears it.
-    if not {target.host, f"{target.host}:{target.port}"} & secret.hosts:
-        raise GiveUp(f"secret {name!r} is not for {target.host}; list the host with the secret if that is meant")
-    return f"{value.get('prefix', '')}{secret.value}"
 
 
 def _receipt(response: Response) -> Receipt:

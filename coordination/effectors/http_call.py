@@ -83,9 +83,13 @@ def target_of(url: object, allowed: Sequence[str], kind: str) -> Target:
 
 
 def send(
-    method: str, target: Target, headers: Mapping[str, str], body: bytes | None, reach: Reach, resolving: Resolve
-) -> Response:
-    """Make one call; RetryLater where it surely did not arrive, EffectorError where nobody knows."""
+    method: str, target: Target, headers: Mapping[str, str], body: bytes | None, reach: Reach, resolving: Resolve,
+    taking: frozenset[int] = frozenset(),
+) -> Response:  # fmt: skip
+    """Make one call; RetryLater where it surely did not arrive, EffectorError where nobody knows.
+
+    `taking`: statuses of refusals that are given back, for who has an answer to them.
+    """
     import httpx
 
     address = checked(target.host, target.port, reach.allowed, resolving)
@@ -104,7 +108,8 @@ def send(
                 extensions={"sni_hostname": _sni(target.host), "trace": deadline.watch},
             ) as response,
         ):
-            _unless_refused(target, response)
+            if response.status_code not in taking:
+                _unless_refused(target, response)
             return Response(response.status_code, dict(response.headers), _body(response))
     except (httpx.ConnectError, httpx.ConnectTimeout) as error:
         raise RetryLater(f"{target.host} cannot be reached: {error or type(error).__name__}") from error

@@ -118,7 +118,9 @@ def called(document: Mapping[str, Any], operation: Operation, payload: Mapping[s
             raise GiveUp(f"the parameter {name!r} stands in {place!r}, which is not supported; leave it out")
     if given:
         raise GiveUp(f"the operation takes no parameter {sorted(given)[0][:80]!r}; leave it out")
-    made = {"method": operation.method, "url": url, "query": query, "headers": headers}
+    made: dict[str, Json] = {"method": operation.method, "url": url, "query": query, "headers": headers}
+    if payload.get("authentication") is not None:
+        made["authentication"] = payload["authentication"]
     return {**made, **_body(document, operation, payload.get("body"))}
 
 

@@ -15,12 +15,13 @@ from typing import Any, Final
 
 from coordination import proposals, works
 from coordination.codec import derive, form_of
+from coordination.effectors.authenticating import SCHEMES
 from coordination.effects import effect_id
 from coordination.labels import labels_of
 from coordination.proposals import GRAPH, Draft, Origin, Proposal
 from coordination.runs.calls import Answer, Begun, Call
 from coordination.runs.definitions import acts_as
-from coordination.runs.hiding import refuse
+from coordination.runs.hiding import named, refuse
 from coordination.workflow.faults import Fault, fault
 from kg.clock import Clock
 from kg.errors import InputError
@@ -112,7 +113,7 @@ class HttpCall:
         if self.effector == "http":
             payload, operation = http_payload(call, self.outward.secrets), f"http.{method}"
         else:
-            payload = openapi_payload(call)
+            payload = openapi_payload(call, self.outward.secrets)
             operation = f"openapi.{payload['operation']}"
         draft = Draft(operation, call.step, effector=self.effector, payload=payload, rationale=_why(call))
         return self.outward.propose(call, draft)
@@ -141,20 +142,19 @@ def http_payload(call: Call, secrets: Mapping[str, Json] | None = None) -> dict[
     if not isinstance(uri, str) or not uri:
         raise fault("configuration", "`call: http` needs `endpoint`, an address or an object with `uri`")
     headers = dict(call.arguments.get("headers") or {})
-    if isinstance(endpoint, Mapping) and endpoint.get("authentication"):
-        refuse(endpoint["authentication"], secrets or {})
-        headers["authorization"] = authorization(endpoint["authentication"])
+    declared = endpoint.get("authentication") if isinstance(endpoint, Mapping) else None
     return {
         "method": str(call.arguments.get("method", "get")).upper(),
         "url": uri,
         "once": True,
         "output": call.arguments.get("output", "content"),
         **({"headers": headers} if headers else {}),
+        **_as_whom(declared or call.arguments.get("authentication"), secrets or {}),
         **{name: call.arguments[name] for name in ("query", "body", "undo") if call.arguments.get(name) is not None},
     }
 
 
-def openapi_payload(call: Call) -> dict[str, Json]:
+def openapi_payload(call: Call, secrets: Mapping[str, Json] | None = None) -> dict[str, Json]:
     """The payload of the effector "openapi"; the document is one that the installation knows under its address or name."""
     document = call.arguments.get("document")
     endpoint = document.get("endpoint") if isinstance(document, Mapping) else document
@@ -167,24 +167,17 @@ def openapi_payload(call: Call) -> dict[str, Json]:
         "parameters": parameters,
         "output": call.arguments.get("output", "content"),
         **({"body": body} if body is not None else {}),
+        **_as_whom(call.arguments.get("authentication"), secrets or {}),
     }
 
 
-def authorization(declared: Mapping[str, Any]) -> Json:
-    """The header value of an authentication; a secret is named, and filled in only where the call leaves."""
-    basic, bearer = declared.get("basic"), declared.get("bearer")
-    for scheme, found in (("Basic", basic), ("Bearer", bearer)):
-        if isinstance(found, Mapping) and "use" in found:
-            return {"secret": found["use"], "prefix": f"{scheme} "}
-    if isinstance(basic, Mapping):
-        pair = f"{basic.get('username', '')}:{basic.get('password', '')}"
-        return "Basic " + base64.b64encode(pair.encode()).decode()
-    if isinstance(bearer, Mapping) and bearer.get("token"):
-        return f"Bearer {bearer['token']}"
-    scheme = next(iter(declared), "none")
-    raise fault(
-        "authentication", f"the authentication {scheme!r} is not served; use basic, bearer or a secret", status=401
-    )
+def _as_whom(declared: Json, secrets: Mapping[str, Json]) -> dict[str, Json]:
+    """The authentication of a call, its secrets named; they are filled in only where the call leaves."""
+    if not declared:
+        return {}
+    if not isinstance(declared, Mapping) or not any(isinstance(declared.get(name), Mapping) for name in SCHEMES):
+        raise fault("authentication", f"the authentication is not served; use one of {', '.join(SCHEMES)}", status=401)
+    return {"authentication": named(declared, secrets)}
 
 
 def _response(payload: Mapping[str, Json], detail: Mapping[str, Any]) -> Json:

@@ -43,6 +43,33 @@ def refuse(value: Json, secrets: Mapping[str, Json]) -> None:
             )
 
 
+def named(value: Json, secrets: Mapping[str, Json]) -> Json:
+    """The value with ``{"secret": NAME, "at": [KEY …]}`` wherever a text is the whole value of a secret, or of a part of it."""
+    if isinstance(value, Mapping):
+        return {name: item if name == "use" else named(item, secrets) for name, item in value.items()}
+    if isinstance(value, list):
+        return [named(item, secrets) for item in value]
+    if not isinstance(value, str) or not value:
+        return value
+    for name, secret in secrets.items():
+        path = _path(secret, value)
+        if path is not None:
+            return {"secret": name, **({"at": path} if path else {})}
+    return value
+
+
+def _path(secret: Json, value: str) -> list[str] | None:
+    """Where in a secret a text stands: no step where it is the secret itself, None where it is not there."""
+    if secret == value:
+        return []
+    if isinstance(secret, Mapping):
+        for name, item in secret.items():
+            inner = _path(item, value)
+            if inner is not None:
+                return [str(name), *inner]
+    return None
+
+
 def _marks(secrets: Mapping[str, Json]) -> dict[str, str]:
     """What is looked for in JSON text, with the secret's name; the longest first, since one may be part of another."""
     found: dict[str, str] = {}

@@ -1,13 +1,18 @@
 """What is wrong ends in one clear error and harms no other run: endless loops, fan-outs, poisoned data, deep nesting, secrets."""
 
+import json
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from coordination.effectors.http import Http, HttpSettings
+from coordination.effectors.http_call import Reach
+from coordination.effectors.secrets import Secret
 from coordination.errors import StateError
 from coordination.runs.engine import Workflows
 from tests.coordination.plant import Telling
+from tests.coordination.server import reply, serving
 from tests.runs.works import Works, works
 
 SECRET = "s3cret-value"
@@ -98,3 +103,49 @@ def test_a_secret_stands_in_no_fact(here: Works) -> None:
     assert [step["output"] for step in here.steps(run) if step["task"] == "s"] == ['{"t":"Bearer [secret token]"}']
     for cls in ("Run", "Step", "Proposal"):
         assert SECRET not in repr(here.store.find(cls, first=100).items)
+
+
+@pytest.mark.parametrize(
+    "scheme",
+    [
+        "basic: {username: anna, password: '${ $secrets.token }'}",
+        "digest: {username: anna, password: '${ $secrets.token }'}",
+        "bearer: {use: token}",
+        "bearer: {token: '${ $secrets.deep.key }'}",
+        "oauth2: {authority: 'http://HOST', grant: client_credentials, client: {id: me, secret: '${ $secrets.token }'}}",
+    ],
+)
+def test_a_secret_authenticates_a_call_and_stands_in_no_fact(scheme: str) -> None:
+    made = Workflows(secrets={"token": SECRET, "deep": {"key": SECRET + "-2"}})
+    with serving() as server:
+        heard = frozenset({server.host})
+        values = {"token": Secret(SECRET, heard), "deep": Secret(json.dumps({"key": SECRET + "-2"}), heard)}
+        answers = b'{"access_token": "acc3ss", "ok": true}'
+        server.answer = lambda handler: reply(handler, 200, answers, content_type="application/json")
+        reach = HttpSettings(Reach((server.host,), 2.0), secrets=values)
+        with works(made, effectors=[Http(reach)]) as here:
+            text = (
+                f"use: {{secrets: [token, deep], authentications: {{me: {{{scheme.replace('HOST', server.host)}}}}}}}\n"
+                f"do: [{{h: {{call: http, with: {{method: get, endpoint: {{uri: 'http://{server.host}/x', "
+                "authentication: {use: me}}}, output: {as: .ok}}}]"
+            )
+            assert here.output(here.start(text)) is True
+            facts = " ".join(repr(entity) for cls in ("Run", "Step", "Proposal", "Effect", "Decision")
+                             for entity in here.store.find(cls, [], first=100).items)  # fmt: skip
+    assert SECRET not in facts
+    said = [got.headers.get("authorization", "").split(" ")[0] for got in server.got]
+    assert (
+        said
+        == {"basic": ["Basic"], "digest": [""], "bearer": ["Bearer"], "oauth2": ["", "Bearer"]}[
+            scheme.split(":", maxsplit=1)[0]
+        ]
+    )
+
+
+def test_a_secret_within_other_words_of_an_authentication_is_refused(here: Works) -> None:
+    run = here.start(
+        "use: {secrets: [token]}\n"
+        "do: [{h: {call: http, with: {method: get, endpoint: {uri: 'https://x.test', "
+        "authentication: {bearer: {token: 'x-${ $secrets.token }'}}}}}}]"
+    )
+    assert "would stand in a fact" in here.run(run).error["detail"]

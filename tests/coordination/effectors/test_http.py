@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from coordination.effectors.effector import repeatable
-from coordination.effectors.http import Http, HttpSettings, Secret
+from coordination.effectors.http import Http, HttpSettings
 from coordination.effectors.http_call import Reach
 from coordination.effectors.openapi import OpenApi
+from coordination.effectors.secrets import Secret
 from coordination.effects import RECEIPT_MAX, receipt_text
 from coordination.errors import EffectorError, GiveUp, RetryLater
 from tests.coordination.effectors.parts import effect
