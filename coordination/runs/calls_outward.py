@@ -15,7 +15,6 @@ from typing import Any, Final
 
 from coordination import proposals, works
 from coordination.codec import derive, form_of
-from coordination.effectors.authenticating import SCHEMES
 from coordination.effects import effect_id
 from coordination.labels import labels_of
 from coordination.proposals import GRAPH, Draft, Origin, Proposal
@@ -32,6 +31,8 @@ from kg.store import GraphStore
 from kg.values import Json, Money, decode
 
 _STATUS: Final = re.compile(r"(?:answered|refused with) (\d{3})")
+#: The authentications of the specification.
+SCHEMES: Final = ("basic", "bearer", "digest", "oauth2", "oidc")
 #: What an ended proposal is to the workflow: kind of error and usual status.
 PROBLEMS: Final[Mapping[str, tuple[str, int, str]]] = {
     "denied": ("authorization", 403, "Denied"),
