@@ -147,22 +147,28 @@ class Neo4jStore:
         for _ in range(TRIES_MAX):
             try:
                 self._server.write(work)
-            except UnsureError:
-                if not self._received():
+            except UnsureError as unsure:
+                if not self._received(unsure):
                     continue
             results, position, self._frontier = last[0]
             self._settled = max(self._settled, position)
             return results
         raise UnsureError
 
-    def _received(self) -> bool:
-        """Whether the last commit of this store was done, asked under the lock, so that none is still under way."""
+    def _received(self, unsure: UnsureError) -> bool:
+        """Whether the last commit of this store was done, asked under the lock, so that none is still under way.
+
+        Raises the error given where the server cannot say either.
+        """
 
         def ask(tx: "ManagedTransaction") -> list[list[Any]]:
             fetch(tx, query("lock"), {"token": 0})
             return fetch(tx, query("received"), {"writer": self._writer})
 
-        return self._server.write(ask) == [[self._token]]
+        try:
+            return self._server.write(ask) == [[self._token]]
+        except StoreError as error:
+            raise unsure from error
 
     def _ensure_labels(self) -> None:
         if not self._labelled:

@@ -77,14 +77,22 @@ _CODES: Final[tuple[tuple[str, type[NoesisError], str], ...]] = (
         "the graph server ran out of memory; commit less at once",
     ),
     ("Neo.TransientError", StoreBusyError, "the graph server is busy; try again"),
+    (
+        "Neo.DatabaseError.Transaction.TransactionStartFailed",
+        StoreFullError,
+        "the graph server stopped its database after a fault of its own, most often a full disk; look into its log, "
+        "make room and restart it",
+    ),
     ("Neo.DatabaseError.General.IndexCorruption", StoreCorruptError, "an index of the graph is damaged; make it anew"),
 )
+#: A full disk fails a commit after it was written to the server's own log, from which a restart does it all the same.
+_UNSURE: Final = "Neo.DatabaseError.Transaction.TransactionCommitFailed"
 _CLOSED: Final = "the store is closed; open it again"
 _AWAY: Final = "the graph server cannot be reached; check that it runs and that store_url is right"
 
 
 class UnsureError(StoreError):
-    """The connection broke while the commit was confirmed, so whether it was done is unknown; retry with the same cause."""
+    """Nobody confirmed the commit, so whether it was done is unknown; see to the server, then retry with the same cause."""
 
 
 def meaning(error: Exception) -> NoesisError:
@@ -92,6 +100,8 @@ def meaning(error: Exception) -> NoesisError:
     from neo4j import exceptions as vendor
 
     if isinstance(error, vendor.Neo4jError):
+        if (error.code or "").startswith(_UNSURE):
+            return UnsureError()
         return _refused(error.code or "", error.message or "")
     if isinstance(error, vendor.IncompleteCommit):
         return UnsureError()

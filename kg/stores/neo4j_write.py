@@ -5,7 +5,9 @@ commit, and are free of gaps. What a commit means is decided in `plan`, not here
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache, partial
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from kg import ledger
@@ -27,6 +29,14 @@ if TYPE_CHECKING:
 
 Frontier = tuple[int, dict[int, bytes]]
 _HASH_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class There:
+    """What of a batch the graph holds already: its Entity nodes by id (a target awaited is one too) and its machine rows."""
+
+    nodes: frozenset[str]
+    state: frozenset[Pair]
 
 
 def head_row(tx: "ManagedTransaction | Transaction | Asking") -> HeadRow:
@@ -59,7 +69,7 @@ def write(
     """
     # INVARIANT I2: writing to the head first locks it until this transaction is done.
     ((position, at, causes, sealed),) = fetch(tx, query("turn"), receipt)
-    loaded = load(tx, batch, HeadRow(position, at, causes, bytes(sealed)))
+    loaded, there = load(tx, batch, HeadRow(position, at, causes, bytes(sealed)))
     start = loaded.head.position
     plan = Plan(schema, clock, loaded)
     results: list[Commit | Exception] = []
@@ -73,18 +83,19 @@ def write(
         pending = dict(known[1]) if known is not None and known[0] == start else frontier(tx, start)
         nodes = ledger.append(pending, start, [change.leaf for change in plan.changes])
         known = plan.head.position, pending
-    save(tx, plan, nodes, schema)
+    save(tx, plan, nodes, schema, there)
     return results, plan.head.position, known
 
 
-def load(tx: "ManagedTransaction", batch: Sequence[Prepared], head: HeadRow) -> Loaded:
+def load(tx: "ManagedTransaction", batch: Sequence[Prepared], head: HeadRow) -> tuple[Loaded, There]:
     """Read what the batch touches, a few queries for all of it."""
     ids = {id for prepared in batch for id in prepared.ids}
     pairs = {pair for prepared in batch for pair in prepared.pairs}
     triples = {triple for prepared in batch for triple in prepared.triples if triple[:2] not in pairs}
     keys = {(row.kind, row.key) for prepared in batch for row in prepared.request.state}
     causes = {prepared.cause.id for prepared in batch if prepared.cause is not None}
-    latest = {row[1]: version_row(row) for row in _asked(tx, "latest", "ids", ids)}
+    nodes = _asked(tx, "latest", "ids", ids)
+    latest = {id: version_row(row) for *row, id in nodes if row[0] is not None}
     links: dict[Pair, dict[str, RelationRow]] = {}
     for name, wanted in (("links_of_pairs", pairs), ("links_of_triples", triples)):
         for row in _asked(tx, name, "keys", map(list, wanted)):
@@ -98,7 +109,9 @@ def load(tx: "ManagedTransaction", batch: Sequence[Prepared], head: HeadRow) -> 
     for id, at, first, last, salt, request in _asked(tx, "seen", "ids", causes):
         made = dict(fetch(tx, query("made"), {"first": first, "last": last}))
         seen[id] = Seen(bytes(salt or b""), request, Commit(id, first, last, at_time(at), made, repeated=True))
-    return Loaded(head, latest, links, state, seen)
+    # Planning adds to what was loaded; what the graph holds stays as it was read.
+    there = There(frozenset(row[-1] for row in nodes), frozenset(state))
+    return Loaded(head, latest, links, state, seen), there
 
 
 def _asked(tx: "ManagedTransaction", name: str, parameter: str, wanted: Iterable[Any]) -> list[list[Any]]:
@@ -112,8 +125,14 @@ def version_row(row: Sequence[Any]) -> VersionRow:
     return VersionRow(since, id, version, cls, until, int(closed), valid_from, valid_to, bytes(salts), *texts)
 
 
-def save(tx: "ManagedTransaction", plan: Plan | Batch, nodes: Sequence[ledger.Node], schema: Schema) -> None:
-    """Write the plan's rows."""
+def save(
+    tx: "ManagedTransaction",
+    plan: Plan | Batch,
+    nodes: Sequence[ledger.Node],
+    schema: Schema,
+    there: There | None = None,
+) -> None:
+    """Write the plan's rows; without `there` every node is looked for before it is made."""
 
     def run(name: str, rows: Sequence[Any], parameter: str = "rows") -> None:
         if rows:
@@ -127,21 +146,21 @@ def save(tx: "ManagedTransaction", plan: Plan | Batch, nodes: Sequence[ledger.No
         ended = {(c.subject, c.relation, c.target): c for c in plan.changes if c.position in set(older.values())}
         since_of = {until: since for since, until in older.items()}
         run("cut_relationships", [[since_of[c.position], c.subject, c.target] for c in ended.values()])
-    _save_versions(run, plan, _subtrees(nodes), schema)
+    _save_versions(run, plan, _subtrees(nodes), schema, there)
     run("save_inputs", [[c.number, id, version] for c in plan.causes for id, version in c.inputs])
     if plan.causes:
         head = plan.head
         values = {"position": head.position, "at": head.at, "causes": head.causes, "seal": head.seal}
         tx.run(query("save_head"), values).consume()
     run("delete_state", [list(key) for key, row in plan.state.items() if row is None], "keys")
-    run(
-        "save_state",
-        [
-            {"kind": row.kind, "key": row.key, "revision": row.revision, "due": row.due, "value": row.value}
-            for row in plan.state.values()
-            if row is not None
-        ],
-    )
+    states = [
+        {"kind": row.kind, "key": row.key, "revision": row.revision, "due": row.due, "value": row.value}
+        for row in plan.state.values()
+        if row is not None
+    ]
+    known = frozenset((row["kind"], row["key"]) for row in states) if there is None else there.state
+    run("save_new_state", [row for row in states if (row["kind"], row["key"]) not in known])
+    run("save_state", [row for row in states if (row["kind"], row["key"]) in known])
 
 
 def _subtrees(nodes: Sequence[ledger.Node]) -> dict[int, bytes]:
@@ -197,25 +216,24 @@ def texts(schema: Schema, cls: str) -> tuple[str, ...]:
         return ()
 
 
-def _save_versions(run: Any, plan: Plan | Batch, subtrees: Mapping[int, bytes], schema: Schema) -> None:
-    current, past, closed, links, shown, ends = [], [], [], [], [], []
+def _save_versions(
+    run: Any, plan: Plan | Batch, subtrees: Mapping[int, bytes], schema: Schema, there: There | None
+) -> None:
+    fresh: list[dict[str, Any]] = []
+    current: list[dict[str, Any]] = []
+    past, closed, links, shown, ends = [], [], [], [], []
     labels = cache(partial(show.labels, schema))
     for change in plan.changes:
         node = change_node(change, subtrees)
         if (row := plan.versions.get(change.position)) is not None:
             until = plan.ended.get(row.since)
-            values = properties(row.props, row.personal)
-            parts = {
-                "until": until, "closed": row.closed == 1, "valid_from": row.valid_from, "valid_to": row.valid_to,
-                "salts": row.salts, "props": row.props, "personal": row.personal, "erased": row.erased,
-            }  # fmt: skip
-            node |= show.keys(values)
-            # An absent property and one that is null are the same to Neo4j; what is absent need not travel.
-            node |= {name: value for name, value in parts.items() if value is not None}
+            node |= _version(row, until)
             entry: dict[str, Any] = {"node": node, "id": row.id, "labels": labels(row.cls)}
             if until is None and not row.closed:
-                node["text"] = text_of(schema, row.cls, values)
-                current.append(entry | {"shown": show.entity(row)})
+                node["text"] = text_of(schema, row.cls, properties(row.props, row.personal))
+                entry["shown"] = show.entity(row)
+                new = there is not None and row.version == 1 and row.id not in there.nodes
+                (fresh if new else current).append(entry)
                 continue
             past.append(entry)
             if until is None:
@@ -223,21 +241,44 @@ def _save_versions(run: Any, plan: Plan | Batch, subtrees: Mapping[int, bytes], 
         elif (link := plan.relations.get(change.position)) is not None:
             until = plan.cut.get(link.since)
             node |= {"until": until, "salt": link.salt, "props": link.props, "erased": link.erased}
-            links.append({"node": node, "labels": ["CurrentLink"] if until is None else []})
             if until is None:
-                kind, seen = show.relationship(link.name), show.relation(link)
-                shown.append({"source": link.source, "target": link.target, "type": kind, "shown": seen})
+                shown.append({"node": node, "type": show.relationship(link.name), "shown": show.relation(link)})
+            else:
+                links.append({"node": node})
         else:
             ends.append(node)
-    for name, rows in (
-        ("save_past", past), ("save_current", current), ("show_closed", closed), ("save_links", links),
-        ("save_relationships", shown), ("save_ends", ends),
-    ):  # fmt: skip
-        run(name, rows)
-    classes = sorted({entry["node"]["cls"] for entry in current})
+    run("save_past", past)
+    run("save_new", _by_cause(fresh))
+    run("save_current", current)
+    run("show_closed", closed)
+    made = {row.id for row in plan.versions.values()} | (there.nodes if there is not None else frozenset())
+    targets = {str(link.target) for link in plan.relations.values()}
+    run("await_targets", sorted(targets - made), "ids")
+    run("save_links", links)
+    run("save_current_links", _by_cause(shown))
+    run("save_ends", ends)
+    classes = sorted({entry["node"]["cls"] for entry in (*fresh, *current)})
     run("note_classes", [[cls, "\n".join(texts(schema, cls)), labels(cls)] for cls in classes])
     run("save_revisions", [[row.id, row.version] for row in plan.versions.values() if row.version > 1])
     run("save_endings", [[since, until] for since, until in plan.cut.items()])
+
+
+def _version(row: VersionRow, until: int | None) -> dict[str, Any]:
+    """The properties that a Version node has beside those of its change."""
+    parts = {
+        "until": until, "closed": row.closed == 1, "valid_from": row.valid_from, "valid_to": row.valid_to,
+        "salts": row.salts, "props": row.props, "personal": row.personal, "erased": row.erased,
+    }  # fmt: skip
+    # An absent property and one that is null are the same to Neo4j; what is absent need not travel.
+    return show.keys(properties(row.props, row.personal)) | {
+        name: value for name, value in parts.items() if value is not None
+    }
+
+
+def _by_cause(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Rows by their cause, so that the server looks for each cause once."""
+    grouped = groupby(rows, key=lambda row: row["node"]["cause"])
+    return [{"cause": cause, "rows": list(some)} for cause, some in grouped]
 
 
 def indexed(schema: Schema, batch: Sequence[Prepared]) -> set[str]:

@@ -150,7 +150,7 @@ class Cut:
             commit(transaction)
 
         def running_(transaction: ManagedTransaction, text: str, *values: object, **more: object) -> object:
-            if text == query("save_state"):
+            if text == query("save_new_state"):
                 transaction.saved = True
                 if moment == "before" and self.left:
                     cut()

@@ -31,11 +31,12 @@ def jars() -> Path:
     return folder
 
 
-def launch(folder: Path, port: int) -> "subprocess.Popen[bytes]":
-    """Start the server on a folder that may hold a graph already."""
+def launch(folder: Path, port: int, log_mebibytes: int = 256) -> "subprocess.Popen[bytes]":
+    """Start the server on a folder that may hold a graph already; a log of transactions takes its whole size at once."""
     folder.mkdir(parents=True, exist_ok=True)
     memory = ["-Xms512m", "-Xmx1g", "-XX:+UseSerialGC"]
     command = ["java", *memory, *_OPENS, "-cp", f"{jars()}/*", str(HERE / "Neo4jServer.java"), str(folder), str(port)]
+    command.append(str(log_mebibytes))
     return ports.launch(command, folder / "server.log")
 
 
@@ -57,13 +58,13 @@ def wait(folder: Path, process: "subprocess.Popen[bytes] | None", port: int, use
     ports.until(ready, process, folder / "server.log")
 
 
-def start(folder: Path) -> Server:
+def start(folder: Path, log_mebibytes: int = 256) -> Server:
     """A new server with a password of its own."""
     from neo4j import GraphDatabase
     from neo4j.exceptions import DriverError, Neo4jError
 
     port, password = ports.free(), secrets.token_urlsafe(18)
-    process = launch(folder, port)
+    process = launch(folder, port, log_mebibytes)
 
     def ready() -> bool:
         if not ports.listens(port):

@@ -20,9 +20,9 @@ MATCH (w:Writer {id: $writer}) DELETE w
 // name: latest
 UNWIND $ids AS id
 MATCH (e:Entity {id: id})
-MATCH (v:Change {position: e.since})
+OPTIONAL MATCH (v:Change {position: e.since})
 RETURN v.position, v.subject, v.version, v.cls, v.until, v.closed, v.valid_from, v.valid_to, v.salts, v.props,
-       v.personal, v.erased
+       v.personal, v.erased, e.id
 
 // name: links_of_pairs
 UNWIND $keys AS key
@@ -78,6 +78,14 @@ UNWIND $rows AS row
 MATCH (:Entity {id: row[1]})-[r {since: row[0]}]->(:Entity {id: row[2]})
 DELETE r
 
+// name: save_new
+UNWIND $rows AS made
+MATCH (u:Cause {number: made.cause})
+UNWIND made.rows AS row
+CREATE (e:Entity:$(row.labels)) SET e = row.shown
+CREATE (v:Change:Version:Current) SET v = row.node
+CREATE (v)-[:VERSION_OF]->(e) CREATE (v)-[:CAUSED_BY]->(u)
+
 // name: save_current
 UNWIND $rows AS row
 MATCH (u:Cause {number: row.node.cause})
@@ -109,18 +117,26 @@ MATCH (l:Change {position: row[0]})
 MATCH (c:Change {position: row[1]})
 CREATE (c)-[:ENDS]->(l)
 
+// name: await_targets
+UNWIND $ids AS id
+MERGE (:Entity {id: id})
+
 // name: save_links
 UNWIND $rows AS row
 MATCH (u:Cause {number: row.node.cause})
 MATCH (s:Entity {id: row.node.subject})
-MERGE (t:Entity {id: row.node.target})
-CREATE (l:Change:Link) SET l = row.node SET l:$(row.labels)
+MATCH (t:Entity {id: row.node.target})
+CREATE (l:Change:Link) SET l = row.node
 CREATE (l)-[:SOURCE]->(s) CREATE (l)-[:TARGET]->(t) CREATE (l)-[:CAUSED_BY]->(u)
 
-// name: save_relationships
-UNWIND $rows AS row
-MATCH (s:Entity {id: row.source})
-MATCH (t:Entity {id: row.target})
+// name: save_current_links
+UNWIND $rows AS made
+MATCH (u:Cause {number: made.cause})
+UNWIND made.rows AS row
+MATCH (s:Entity {id: row.node.subject})
+MATCH (t:Entity {id: row.node.target})
+CREATE (l:Change:Link:CurrentLink) SET l = row.node
+CREATE (l)-[:SOURCE]->(s) CREATE (l)-[:TARGET]->(t) CREATE (l)-[:CAUSED_BY]->(u)
 CREATE (s)-[r:$(row.type)]->(t) SET r = row.shown
 
 // name: save_ends
@@ -137,6 +153,10 @@ SET h.settled = h.position, h.position = $position, h.at = $at, h.causes = $caus
 UNWIND $keys AS key
 MATCH (s:State {kind: key[0], key: key[1]})
 DELETE s
+
+// name: save_new_state
+UNWIND $rows AS row
+CREATE (s:State) SET s = row
 
 // name: save_state
 UNWIND $rows AS row
