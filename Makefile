@@ -2,6 +2,7 @@
 SHELL := /bin/bash
 PY := .venv/bin/python
 ONLY ?=
+PROCESSES ?=
 
 .DEFAULT_GOAL := help
 .PHONY: leaks redteam help setup env demo demo-servers test check lint types layers docs serve bench soak crash-matrix conformance services services-stop lock clean
@@ -21,8 +22,8 @@ demo: setup ## the main job, end to end, on a made-up distributor; exit code 0 o
 demo-servers: setup ## the same story with the graph in Neo4j and the messages in RabbitMQ, real servers that it starts
 	@$(PY) -m tests.services run neo4j rabbitmq -- $(PY) -m api.cli.main demo --servers --folder .noesis/demo-servers
 
-test: setup ## every test
-	@$(PY) -m pytest
+test: setup ## every test (PROCESSES=2: two files at a time, each with servers of its own)
+	@$(PY) -m pytest $(if $(PROCESSES),-n $(PROCESSES) --dist loadfile,)
 
 lint: setup ## ruff
 	@$(PY) -m ruff check .

@@ -14,6 +14,8 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cache as once
 from pathlib import Path
@@ -46,6 +48,14 @@ def cache() -> Path:
     return folder
 
 
+@contextmanager
+def alone() -> Iterator[None]:
+    """One process at a time fetches, installs and looks for free ports, whichever test run it belongs to."""
+    with (cache() / "starting.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def install(package: str) -> None:
     """Install a Debian package, where this is allowed; raises RuntimeError where it is not."""
     if os.getuid() != 0 or shutil.which("apt-get") is None:
@@ -62,8 +72,9 @@ def start(name: str) -> Server:
     """Start a new server in a temporary folder that other users may enter."""
     folder = Path(tempfile.mkdtemp(prefix=f"noesis-{name}-"))
     folder.chmod(0o755)
-    made: Server = importlib.import_module(f"tests.services.{name}").start(folder)
-    return made
+    with alone():
+        server: Server = importlib.import_module(f"tests.services.{name}").start(folder)
+    return server
 
 
 def stop(server: Server) -> None:
