@@ -18,7 +18,7 @@ from agents.loading import load_agents, load_module
 from agents.masking import Destination, leaving
 from agents.models.model import Model
 from agents.models.openai import TOKENS_MAX, OpenAIModel
-from api.effectors import make_effectors
+from api.effectors import make_effectors, make_sink
 from api.errors import SettingsError
 from api.metering import ModelMeter
 from api.metrics import Metrics
@@ -292,4 +292,5 @@ def _workflows(settings: Settings, store: GraphStore, clock: Clock, ontology: On
 
     secrets = {name: _opened(secret.get_secret_value()) for name, secret in settings.secrets.items()}
     table = settings.workflows
-    return Workflows(functions, secrets, views=views, routing=table.weights(), measured=table.measured)
+    sink = make_sink(settings)
+    return Workflows(functions, secrets, views=views, routing=table.weights(), measured=table.measured, sink=sink)

@@ -16,6 +16,7 @@ from api.effect_settings import ProcessTable, SqlTable
 from api.errors import SettingsError
 from api.settings import Settings
 from api.texts import read_text
+from coordination.effectors.announcing import HttpSink
 from coordination.effectors.confining import Bounds
 from coordination.effectors.effector import Effector
 from coordination.effectors.file import File
@@ -65,6 +66,18 @@ def make_effectors(settings: Settings, clock: Clock, store: GraphStore) -> Seque
     if tables.process is not None:
         made.append(Process(_process(tables.process)))
     return made
+
+
+def make_sink(settings: Settings) -> HttpSink | None:
+    """Who is told of the lifecycle of runs, where the settings name an address."""
+    table = settings.workflows
+    if not table.events:
+        return None
+    if not table.events.startswith(("https://", "http://")):
+        raise SettingsError(f"workflows.events is no address ({table.events[:80]}); write https://host/path")
+    return HttpSink(
+        table.events, _secret(settings, table.events_secret) if table.events_secret else "", Reach(table.events_allow)
+    )
 
 
 def _process(table: ProcessTable) -> ProcessSettings:

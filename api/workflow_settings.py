@@ -31,6 +31,12 @@ class WorkflowTable(BaseModel):
 
     measured: bool = False
     """Whether a schedule is activated only where the workflow declares by what its success is measured."""
+    events: str = ""
+    """Address that gets the lifecycle events of runs and tasks as CloudEvents, by POST; empty: nobody."""
+    events_secret: str = ""
+    """The secret that holds the bearer token for it."""
+    events_allow: tuple[str, ...] = ()
+    """Hosts and networks of it that may be private or without encryption."""
     routing: RoutingTable = RoutingTable()
     """The weights of routing."""
 

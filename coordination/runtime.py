@@ -27,6 +27,7 @@ from coordination.proposals import PROPOSAL
 from coordination.reconciler import Reconciler
 from coordination.release import Release
 from coordination.routing import Router
+from coordination.runs import announcing, runs
 from coordination.runs.engine import Engine, Workflows
 from coordination.settling import Settling
 from coordination.sweeping import Sweeping
@@ -87,6 +88,8 @@ class Runtime:
             "Proposal": self._settled,
             "Compensation": self.engine.compensated,
         }
+        if self.workflows.sink is not None:
+            reactions |= {runs.RUN: announcing.reaction, runs.STEP: announcing.reaction}
         self.feed = Feed(store, clock, self.ontology, self.acting, bounds, reactions, self.holder, router)
         self.dispatch = Dispatch(
             store,

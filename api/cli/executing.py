@@ -16,7 +16,9 @@ from api.cli.terminal import Json, Terminal
 from api.cli.workflows import text_of, workflow
 from api.platform import Noesis
 from coordination.errors import StateError
+from coordination.runs import lifecycles
 from coordination.runs import runs as records
+from coordination.runs.lifecycle import PREFIX
 from coordination.workflow.validation import load
 from governance.principals import Principal
 from kg.errors import InputError
@@ -104,6 +106,26 @@ def show(
             raise StateError(f"there is no run {run[:80]!r}; list the runs to see which there are")
         told = _told(platform, Reader(platform.store, platform.view(session.principal(platform)), at), run)
     _print(told, json)
+
+
+@runs.command("events")
+def events(context: typer.Context, run: _Run, json: Json = False) -> None:
+    """Show the lifecycle events of a run and its tasks, as CloudEvents of the workflow specification.
+
+    They are derived from the record of the run: asked again they are the same, under the same ids.
+    """
+    session = session_of(context)
+    with session.platform() as platform:
+        found = lifecycles.events(platform.store, platform.view(session.principal(platform)), run)
+    terminal = Terminal()
+    if json:
+        terminal.document(found)
+        return
+    rows = [
+        (event["time"], event["type"].removeprefix(PREFIX).removesuffix(".v1"), event["data"].get("task", ""))
+        for event in found
+    ]
+    terminal.table(f"Events of run {run}", ("time", "event", "task"), rows, "No events.")
 
 
 def parsed(text: str) -> Any:

@@ -11,7 +11,8 @@ from coordination.acting import Acting
 from coordination.dispatch import Task
 from coordination.proposals import OPEN
 from coordination.routing import Router, Weights
-from coordination.runs import delivering, recorded, runs, scheduling, starting
+from coordination.runs import announcing, delivering, recorded, runs, scheduling, starting
+from coordination.runs.announcing import Announcing, Sink
 from coordination.runs.calls import Calls, Function, Functions, Kind
 from coordination.runs.calls_allocating import AllocateCall
 from coordination.runs.calls_governed import AgentCall, ApproveCall, Held, QueryCall, free
@@ -56,6 +57,8 @@ class Workflows:
     routing: Weights = field(default_factory=Weights)
     #: Whether a schedule is activated only where its workflow declares by what its success is measured.
     measured: bool = False
+    #: Who is told of the lifecycle of runs and tasks; none: nobody, and nothing is made ready for it.
+    sink: Sink | None = None
 
 
 @dataclass(slots=True)
@@ -85,7 +88,9 @@ class Engine:
 
     def tasks(self) -> dict[str, Task]:
         """The kinds of work that drive runs."""
+        told = {} if self.workflows.sink is None else {announcing.TASK: Announcing(self.store, self.workflows.sink)}
         return {
+            **told,
             "run": self.driving,
             "cancel": self.controlling,
             "deliver": Delivering(self.store, self.clock, self.definitions),

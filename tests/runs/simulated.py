@@ -18,6 +18,7 @@ from kg.model import Op, Where
 from tests.coordination.plant import AUTHOR, Scripted, ontology, populate
 from tests.oracles.graph import DictStore
 from tests.parts import ManualClock
+from tests.runs.lifecycles import legal
 from tests.runs.works import ANNA, STARTERS_MAY, document
 from tests.simulation.world import Outside
 
@@ -186,6 +187,7 @@ class Lives:
         """Every run did everything once."""
         runtime = self._runtime(None)
         for run in RUNS:
+            legal(self.store, run)
             found = runtime.engine.run(run)
             assert found.state == "completed", (found.state, found.error)
             output = runtime.engine.output(run)

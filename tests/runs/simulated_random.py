@@ -21,6 +21,7 @@ from kg.errors import ConflictError
 from kg.model import Kind
 from tests.coordination.plant import AUTHOR, populate
 from tests.parts import ManualClock
+from tests.runs.lifecycles import legal
 from tests.runs.simulated import PACE, RULES, Lives
 from tests.runs.works import ANNA
 from tests.simulation.world import Outside, Watched
@@ -137,6 +138,7 @@ class RandomLives(Lives):
         """What must hold, whatever the workflow does and whatever happened to its workers."""
         runtime = self._runtime(None)
         for run in RUNS:
+            legal(self.store, run)
             found = runtime.engine.run(run)
             assert found.state in ("completed", "faulted"), f"run {run} is {found.state}: it is lost"
             assert len([v for v in self.store.history(run) if v["state"] in ("completed", "faulted")]) == 1, (
