@@ -17,8 +17,9 @@ from api.graphql.entities import Node, property_named
 from api.graphql.ids import entity_id
 from api.graphql.lineage import Why, explain
 from api.graphql.operations import Operation
-from api.graphql.scalars import DateTimeText, Position
+from api.graphql.scalars import JSON, DateTimeText, Position
 from api.graphql.searching import SearchAnswer, find_text
+from coordination.runs import lifecycles
 from kg.ontology.classes import Class
 
 #: Changes in one answer, and ids in one `nodes`.
@@ -88,6 +89,16 @@ async def _head(info: Info[Operation, None]) -> LedgerHead:
     return LedgerHead(position=Position(head.position), at=at, root=head.root.hex())
 
 
+async def _run_events(info: Info[Operation, None], run: strawberry.ID, after: str = "", first: int = 100) -> list[JSON]:
+    if not 1 <= first <= CHANGES_MAX:
+        raise BadRequestError(f"first: {first} is outside 1 to {CHANGES_MAX}; ask for a number within")
+    operation, id = info.context, entity_id(run)
+    if await operation.row_of(id) is None:
+        return []
+    found = await operation.call(lifecycles.events, operation.platform.store, operation.view, id, operation.at)
+    return [JSON(event) for event in found if str(event["sequence"]) > after][:first]
+
+
 def _viewer(info: Info[Operation, None]) -> Viewer:
     principal = info.context.principal
     return Viewer(
@@ -112,11 +123,15 @@ class PlatformQuery:
     why = strawberry.field(
         resolver=_why, description="Why an entity or one property of it is so; null: not to be seen."
     )
+    run_events = strawberry.field(
+        resolver=_run_events,
+        description="The lifecycle events of a run as CloudEvents, after one of them by its `sequence`; none: not to be seen.",
+    )
     head = strawberry.field(resolver=_head, description="The end of the change log and of the ledger.")
     viewer = strawberry.field(resolver=_viewer, description="Who asks, with the roles of this moment.")
 
 
-PLATFORM_ROOTS = ("node", "nodes", "search", "changes", "why", "head", "viewer")
+PLATFORM_ROOTS = ("node", "nodes", "search", "changes", "why", "runEvents", "head", "viewer")
 
 
 def _single(types: ClassTypes, cls: Class) -> Any:

@@ -20,9 +20,9 @@ from kg.view import View
 STEPS_MAX: Final = 100_000
 
 
-def events(store: GraphStore, view: View, run: str) -> list[dict[str, Json]]:
-    """The events of a run; StateError where there is none that may be seen."""
-    reader = Reader(store, view)
+def events(store: GraphStore, view: View, run: str, at: int | None = None) -> list[dict[str, Json]]:
+    """The events of a run, up to a position; StateError where there is none that may be seen."""
+    reader = Reader(store, view, at)
     entity = reader.get([run]).get(run)
     if entity is None or entity.cls != runs.RUN:
         raise StateError(f"there is no run {run[:80]!r}; list the runs to see which there are")

@@ -100,3 +100,22 @@ def test_what_may_not_be_is_refused_and_nothing_starts(client: Client, platform:
     nobody = client.data(SIGNAL, run="nobody")["signalRun"]
     assert "there is no run" in nobody["errors"][0]["message"]
     assert client.data("{ runs { nodes { id } } }")["runs"]["nodes"] == []
+
+
+def test_lifecycle_events_are_told_in_pages_and_as_of_a_position(client: Client, platform: Noesis) -> None:
+    registered(platform)
+    client.data(START, w="shop.restock", **{"in": {"item": "nut"}, "id": "r-3"})
+    started = platform.store.head().position
+    drive(platform)
+    asked = (
+        """query($after: String! = "", $first: Int! = 100) { runEvents(run: "r-3", after: $after, first: $first) }"""
+    )
+    found = client.data(asked)["runEvents"]
+    names = [event["type"].removeprefix("io.serverlessworkflow.").removesuffix(".v1") for event in found]
+    assert names[0] == "workflow.started"
+    assert "workflow.correlation-started" in names
+    assert client.data(asked, first=1)["runEvents"] == found[:1]
+    assert client.data(asked, after=found[0]["sequence"])["runEvents"] == found[1:]
+    then = client.data(asked.replace("100) {", f"100) @asOf(position: {started}) {{"))["runEvents"]
+    assert then == found[:1]
+    assert client.data(asked.replace('"r-3"', '"nobody"'))["runEvents"] == []

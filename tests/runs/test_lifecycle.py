@@ -179,3 +179,16 @@ def test_events_arrive_over_http_as_the_binding_says() -> None:
             sink(wanted[0])
     with pytest.raises(GiveUp, match="without encryption"):
         HttpSink("http://169.254.169.254/")(wanted[0])
+
+
+def test_what_a_reader_may_not_see_gives_no_event(here: Works) -> None:
+    run = here.start("do: [{a: {raise: {error: {type: 'u:x', status: 400, title: told, detail: the reason}}}}]")
+    whole = legal(here.store, run)
+    steps = events(here.store, RuleView(hidden_classes=frozenset({"Step"})), run)
+    assert steps == [event for event in whole if named(event)[0] == "workflow"]
+    masked = events(here.store, RuleView(mask={"Run": frozenset({"error"}), "Step": frozenset({"error"})}), run)
+    assert "the reason" in json.dumps(whole)
+    assert "the reason" not in json.dumps(masked)
+    assert [event["id"] for event in masked] == [event["id"] for event in whole]
+    with pytest.raises(StateError):
+        events(here.store, RuleView(hidden_classes=frozenset({"Run"})), run)
