@@ -17,7 +17,7 @@ from coordination.starters import starter
 from governance import approvals as answering
 from governance import budgets, throttles
 from governance.budgets import Budget, Plan
-from governance.controls import Standing
+from governance.controls import Standing, workflow_of
 from governance.decide import decide_over
 from governance.decisions import record, requirements
 from governance.errors import PrincipalError
@@ -139,7 +139,7 @@ class Gate:
             refused=refused or platform,
             gone=gone,
             held=switches.words(agent, standing.held) if standing.held else "",
-            budgets=self._budgets(proposal) if budgets.BOOK in there else (),
+            budgets=self._budgets(proposal, there.get(run)) if budgets.BOOK in there else (),
             claimed=claims.blocking(known, own, self.clock.now()),
             standing=standing,
         )
@@ -289,8 +289,9 @@ class Gate:
             expects[principal.entity] = principal.version
         return principal, ""
 
-    def _budgets(self, proposal: Proposal) -> list[Budget]:
-        lying = budgets.scopes(proposal.text("agent"), proposal.text("department"), proposal.text("run"))
+    def _budgets(self, proposal: Proposal, run: Entity | None) -> list[Budget]:
+        agent, department, tool = (proposal.text(name) for name in ("agent", "department", "effector"))
+        lying = budgets.scopes(agent, department, proposal.text("run"), workflow_of(run), tool)
         return budgets.over(self.store, lying, _wants(proposal))
 
     def _touched(self, proposal: Proposal) -> tuple[list[Entity | Resource], dict[str, Entity | None], str]:

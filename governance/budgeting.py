@@ -18,7 +18,7 @@ from kg.model import Cause, Cursor, Put
 from kg.store import PAGE_MAX, GraphStore
 from kg.values import DECIMAL_MAX, Value
 
-_SCOPE: Final = re.compile(r"global\Z|(?:agent|department|run):[^\x00-\x1f\x7f]{1,200}\Z")
+_SCOPE: Final = re.compile(r"global\Z|(?:agent|department|run|workflow|tool):[^\x00-\x1f\x7f]{1,200}\Z")
 _UNIT: Final = re.compile(r"(?:calls|tokens|seconds|money:[A-Z]{3})\Z")
 WINDOWS: Final = ("none", "minute", "hour", "day", "month")
 WHEN_OUT: Final = ("wait", "degrade", "ask")
@@ -75,7 +75,9 @@ def budgets(store: GraphStore) -> list[Budget]:
 
 def _check(scope: str, unit: str, limit: Decimal, window: str, when_out: str) -> None:
     if not _SCOPE.match(scope):
-        raise BudgetError(f"{scope[:80]!r} is no scope; use global, agent:NAME, department:NAME or run:ID")
+        raise BudgetError(
+            f"{scope[:80]!r} is no scope; use global or agent:, department:, workflow:, tool: or run:NAME"
+        )
     if not _UNIT.match(unit):
         raise BudgetError(f"{unit[:80]!r} is no unit; use calls, tokens, seconds or money:EUR")
     if not limit.is_finite() or not 0 <= limit <= DECIMAL_MAX or limit != round(limit, 4):

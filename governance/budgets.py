@@ -97,9 +97,9 @@ def budget_id(scope: str, unit: str) -> str:
     return "budget-" + hashlib.sha256(f"{scope}\x1f{unit}".encode()).hexdigest()[:26]
 
 
-def scopes(agent: str = "", department: str = "", run: str = "") -> tuple[str, ...]:
-    """The scopes whose budgets lie over something that an agent does in a run."""
-    named = (("agent", agent), ("department", department), ("run", run))
+def scopes(agent: str = "", department: str = "", run: str = "", workflow: str = "", tool: str = "") -> tuple[str, ...]:
+    """The scopes whose budgets lie over something that an agent does in a run of a workflow by a tool (the effector's kind)."""
+    named = (("agent", agent), ("department", department), ("run", run), ("workflow", workflow), ("tool", tool))
     return ("global", *(f"{kind}:{name}" for kind, name in named if name))
 
 

@@ -25,6 +25,12 @@ DOCUMENTS = [
     path for path in files() if path.suffix == ".md" and path.parts[0] in {"README.md", "CONTRIBUTING.md", "docs"}
 ]
 EXAMPLES = [path for path in files() if path.suffix == ".md" and path.parts[0] == "examples"]
+#: The examples that bring their own data; the others are run by tests/flows.
+OFFICES = [
+    path
+    for path in EXAMPLES
+    if (ROOT / path).parent.joinpath("generate.py").exists() and "distributor" not in path.parts
+]
 _RUN = {"console", "python"}
 _DATA = {"json", "toml", "turtle", "yaml", "cedar", "graphql"}
 _PICTURES = {"text", "mermaid"}
@@ -97,7 +103,9 @@ def test_each_block_has_a_known_language(path: Path) -> None:
     assert not [where for where, block in zip(unknown, blocks(path), strict=True) if block.language not in known]
 
 
-@pytest.mark.parametrize("path", [path for path in DOCUMENTS if any(b.language in _RUN for b in blocks(path))], ids=str)
+@pytest.mark.parametrize(
+    "path", [path for path in DOCUMENTS + OFFICES if any(b.language in _RUN for b in blocks(path))], ids=str
+)
 def test_what_a_document_shows_runs(path: Path, tmp_path: Path) -> None:
     environment = home(tmp_path)
     for block in blocks(path):

@@ -5,20 +5,17 @@ from typing import Annotated
 
 import typer
 
-from api.cli.bulk import approve_all
+from api.cli.bulk import approve_all, asker, questions
 from api.cli.session import Session, session_of
 from api.cli.terminal import First, Json, Terminal, entity_form, shown
 from coordination.breakers import open_trips
 from coordination.effects import effect_id, key_of
 from coordination.proposals import Proposal
-from coordination.runs.parking import AWAITED
 from governance import apikeys
 from governance.approvals import Answer
 from governance.approvals import approve as answer
 from governance.configuring import permit
 from kg.model import Entity, Op, Order, Where
-from kg.reader import Reader
-from kg.store import PAGE_MAX, GraphStore
 
 WAITING = ("waiting_approval", "conflicted", "in_doubt")
 Comment = Annotated[str, typer.Option("--comment", "-m", help="Why, for the record.")]
@@ -35,11 +32,11 @@ def inbox(context: typer.Context, first: First = 50, json: Json = False) -> None
         found = reader.find("Proposal", [Where("state", Op.IN, WAITING)], None, None, first).items
         edges = reader.expand([p.id for p in found], "decidedBy", first=20)
         rows = [(proposal, _open_decision([edge.entity for edge in edges[proposal.id]])) for proposal in found]
-        questions = _questions(platform.store, reader, first)
+        asking = questions(platform.store, reader, first)
         trips = list(reader.get([trip.id for trip in open_trips(platform.store)]).values())
     terminal = Terminal()
     if json:
-        asked = [{**entity_form(d), "decision": entity_form(d)} for d in questions]
+        asked = [{**entity_form(d), "decision": entity_form(d)} for d in asking]
         proposed = [{**entity_form(p), "decision": entity_form(d) if d is not None else None} for p, d in rows]
         paused = [{**entity_form(trip), "decision": None} for trip in trips]
         terminal.document([*proposed, *asked, *paused])
@@ -68,20 +65,13 @@ def inbox(context: typer.Context, first: First = 50, json: Json = False) -> None
                 d["operation"],
                 "",
                 ", ".join(map(str, shown(d.get("required") or ()))),
-                str(d["principal"]).removeprefix('Agent::"').removesuffix('"'),
+                asker(d),
                 str(d.get("reason") or "")[:160],
             )
-            for d in questions
+            for d in asking
         ],
         "Nothing waits for a person.",
     )
-
-
-def _questions(store: GraphStore, reader: Reader, first: int) -> list[Entity]:
-    """The decisions that steps of workflows wait for, as the reader may see them."""
-    awaited = [row.key for row in store.scan(AWAITED, first=PAGE_MAX)]
-    found = [entity for entity in reader.get(awaited).values() if entity.cls == "Decision"]
-    return sorted(found, key=lambda decision: decision.since)[:first]
 
 
 def _why(proposal: Entity) -> str:

@@ -23,7 +23,9 @@ from kg.store import GraphStore
 budgets = typer.Typer(
     no_args_is_help=True, help="Limits on calls, tokens, seconds and money, that are never overspent."
 )
-Scope = Annotated[str, typer.Argument(help="global, agent:NAME, department:NAME or run:ID.")]
+Scope = Annotated[
+    str, typer.Argument(help="global, agent:NAME, department:NAME, workflow:NAME, tool:EFFECTOR or run:ID.")
+]
 Unit = Annotated[str, typer.Argument(help="calls, tokens, seconds or money:EUR.")]
 
 

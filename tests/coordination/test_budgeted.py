@@ -14,7 +14,7 @@ from governance.budgeting import define
 from governance.principals import Principal
 from kg.model import Change, Entity, Put
 from kg.store import GraphStore
-from tests.coordination.plant import Plant, Telling, card, plant
+from tests.coordination.plant import Plant, Telling, card, low, plant, reorder
 
 ADMIN = Principal("User", "root")
 
@@ -93,6 +93,20 @@ def test_what_is_out_asks_and_a_person_grants_just_that() -> None:
     assert budgets.usage(p.store, p.clock.now(), budget) == (2, 1)
     falls(p, "c")
     assert states(p) == ["applied", "applied", "waiting_approval"], "it was granted once"
+
+
+def test_a_tool_has_a_budget_of_its_own() -> None:
+    """So many messages, whoever sends them; what needs no such tool counts for nothing."""
+    cards = [card("teller", Wake("Ticket", on=frozenset({"created"}))), card("buyer", Wake("Product", condition=low))]
+    p = plant(cards, {"teller": tell, "buyer": reorder}, effectors=[Telling()])
+    limit(p, "tool:telling", "calls", 1)
+    falls(p, "a", "b")
+    for id in ("t1", "t2"):
+        p.put(Put(id, "Ticket", {}))
+    p.run()
+    assert [str(x["operation"]) for x in p.proposals("proposed")] == ["notice.send"]
+    assert used(p, "tool:telling", "calls") == 1
+    assert len(p.proposals("applied")) == 3
 
 
 def tell(change: Change, entity: Entity, store: GraphStore, at: int) -> Sequence[Draft]:

@@ -117,6 +117,15 @@ def filled(name: str, folder: Path) -> tuple[Path, Path]:
     return project, home
 
 
+def rewritten(made: tuple[Path, Path], folder: Path, name: str, change: Callable[[str], str]) -> tuple[Path, Path]:
+    """The same home with a copy of the project in which one file is another."""
+    project = folder / f"with-{name}"
+    shutil.copytree(made[0], project)
+    file = project / name
+    file.write_text(change(file.read_text("utf-8")), "utf-8")
+    return project, made[1]
+
+
 @contextmanager
 def opened(project: Path, home: Path, clock: ManualClock | None = None) -> Iterator[Office]:
     """The project in its home, closed at the end."""

@@ -77,7 +77,8 @@ def test_every_scope_counts_and_one_that_is_out_takes_from_none() -> None:
     store = DictStore(ontology(), clock)
     for scope, limit in (("global", 10), ("department:sales", 3), ("agent:a", 5), ("run:r", 9)):
         define(store, clock, ADMIN, scope, "calls", D(limit))
-    lying = budgets.scopes("a", "sales", "r")
+    lying = budgets.scopes("a", "sales", "r", "w.flow", "smtp")[:4]
+    assert budgets.scopes("a", "sales", "r", "w.flow", "smtp")[4:] == ("workflow:w.flow", "tool:smtp")
     for n in range(3):
         budgets.reserve(store, clock, f"r{n}", lying, {"calls": D(1)})
     with pytest.raises(BudgetError, match="department:sales"):
