@@ -134,6 +134,8 @@ def parsed(text: str) -> Any:
         return jsons.loads(Path(text[1:]).read_text("utf-8") if text.startswith("@") else text)
     except OSError as error:
         raise InputError(f"{text[1:]} cannot be read ({error.strerror}); name a file with JSON") from None
+    except RecursionError:
+        raise InputError("the JSON is nested deeper than can be read; send a flatter one") from None
     except ValueError as error:
         raise InputError(f"the JSON cannot be read: {error}; put it in quotes, or name a file with @") from None
 

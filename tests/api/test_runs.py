@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 
 from api import orders
+from api.cli.executing import parsed
 from api.platform import Noesis
 from coordination.runtime import Runtime
 from coordination.workflow.document import parse
+from kg.errors import InputError
 from tests.api.client import Client
 from tests.api.parts import SYSTEM, key
 from tests.coordination.plant import Scripted
@@ -119,3 +121,13 @@ def test_lifecycle_events_are_told_in_pages_and_as_of_a_position(client: Client,
     then = client.data(asked.replace("100) {", f"100) @asOf(position: {started}) {{"))["runEvents"]
     assert then == found[:1]
     assert client.data(asked.replace('"r-3"', '"nobody"'))["runEvents"] == []
+
+
+def test_json_of_an_argument_that_cannot_be_read_is_one_sentence() -> None:
+    for text, said in (
+        ("[" * 100_000, "nested deeper"),
+        ("{bad", "cannot be read"),
+        ("@nowhere.json", "cannot be read"),
+    ):
+        with pytest.raises(InputError, match=said):
+            parsed(text)
