@@ -106,10 +106,10 @@ class Context:
         asked = {"gen_ai.operation.name": tracing.ASK, "gen_ai.request.model": self.model.name}
         with tracing.span(f"{tracing.ASK} {self.model.name}", **asked) as span:
             model = self.model
-        if self.meter is not None:
-            answer = self.meter.ask(self.agent, lambda: model.ask(question))
-        else:
-            answer = model.ask(question)
+            if self.meter is not None:
+                answer = self.meter.ask(self.agent, lambda: model.ask(question))
+            else:
+                answer = model.ask(question)
             span.set("gen_ai.response.model", answer.model)
             span.set("gen_ai.usage.input_tokens", answer.tokens_in)
             span.set("gen_ai.usage.output_tokens", answer.tokens_out)

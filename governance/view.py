@@ -5,7 +5,7 @@ shows exactly what the detail path shows (I10); a property whose label the princ
 (or shown in it) and named, whether or not the row has it. Reads no store.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -69,6 +69,19 @@ class GovernedView:
         chain = tuple(self._principal.chain())
         known = (name for name in names if name in self._rules.departments)
         return [name for name in known if all(self._rules.slice(link, "read", name).permits for link in chain)]
+
+    def permits(self, cls: str, names: Iterable[str]) -> frozenset[str]:
+        """The rules, as id@version, by which this principal may read the labels of these properties of a class."""
+        known = self._ontology.classes[cls].properties if cls in self._ontology.classes else {}
+        labels = {known[name].sensitivity for name in names if name in known} - {None}
+        found: set[str] = set()
+        for label in labels:
+            verdict = decide(self._label_request(str(label), cls), self._rules)
+            found.update(f"{rule}@{version}" for rule, version in verdict.rules)
+        return frozenset(found)
+
+    def _label_request(self, label: str, cls: str) -> Request:
+        return Request(self._principal, "read", Resource(LABEL, label), {**self._context, "class": cls})
 
     def _see(self, entity: Entity) -> Entity | None:
         plan = self._plans.get(entity.cls) if entity.cls in self._plans else self._planned(entity.cls)
@@ -144,7 +157,7 @@ class GovernedView:
         # INVARIANT: a secret is shown to nobody, whatever the rules say.
         if label in NEVER_SHOWN:
             return "redact"
-        request = Request(self._principal, "read", Resource(LABEL, label), {**self._context, "class": cls})
+        request = self._label_request(label, cls)
         if not decide(request, self._rules).allowed:
             return "redact"
         links = [self._rules.mask(self._rules.evaluate(link, request, ()).reasons) for link in self._principal.chain()]

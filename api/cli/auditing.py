@@ -8,8 +8,10 @@ import typer
 
 from api.cli.proving import write
 from api.cli.session import session_of
-from api.cli.terminal import Json, Terminal
+from api.cli.terminal import First, Json, Terminal, entity_form
+from governance.readings import readings_of
 from kg.errors import InputError
+from kg.values import Value
 
 audit = typer.Typer(no_args_is_help=True, help="The auditor's dossier: eleven answers, signed and provable offline.")
 
@@ -52,6 +54,34 @@ def report(
     terminal.line(
         f"Check it anywhere: cd {out} && python noesis_verify.py dossier.dsse.json --key '{made.key}' --files ."
     )
+
+
+@audit.command("reads")
+def reads(
+    context: typer.Context,
+    id: Annotated[str, typer.Argument(help="Id of an entity: a customer, a person.")],
+    first: First = 50,
+    json: Json = False,
+) -> None:
+    """Who was told personal or labelled values of an entity, when, what for and by which rules, newest first."""
+    session = session_of(context)
+    with session.platform() as platform:
+        reader = session.reader(platform)
+        found = readings_of(reader, id, first)
+        times = {one.id: platform.store.changes(one.since - 1, 1)[0].at for one in found}
+    terminal = Terminal()
+    names: tuple[str, ...] = ("principal", "onBehalfOf", "purpose", "channel", "told", "rules")
+    if json:
+        told = [{"at": times[one.id], **entity_form(one)} for one in found]
+        terminal.document({"entity": id, "readings": told})
+        return
+    rows = [(times[one.id].isoformat(timespec="seconds"), *(_words(one.get(name)) for name in names)) for one in found]
+    columns = ["when", "who", "for whom", "purpose", "through", "was told", "by rules"]
+    terminal.table("", columns, rows, "No reading of it that you may see.")
+
+
+def _words(value: Value | None) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value or "")
 
 
 def _time(text: str) -> datetime:

@@ -104,7 +104,7 @@ def show(
     with session.platform() as platform:
         if not session.reader(platform).get([run]):
             raise StateError(f"there is no run {run[:80]!r}; list the runs to see which there are")
-        told = _told(platform, Reader(platform.store, platform.view(session.principal(platform)), at), run)
+        told = _told(platform, Reader(platform.store, session.view(platform), at), run)
     _print(told, json)
 
 
@@ -116,7 +116,7 @@ def events(context: typer.Context, run: _Run, json: Json = False) -> None:
     """
     session = session_of(context)
     with session.platform() as platform:
-        found = lifecycles.events(platform.store, platform.view(session.principal(platform)), run)
+        found = lifecycles.events(platform.store, session.view(platform), run)
     terminal = Terminal()
     if json:
         terminal.document(found)

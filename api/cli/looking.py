@@ -32,7 +32,7 @@ def search(
     """Find entities by meaning, words and neighbourhood; each hit says which of the three found it."""
     session = session_of(context)
     with session.platform(index=True) as platform:
-        view = platform.view(session.principal(platform))
+        view = session.view(platform)
         result = find(
             platform.store,
             platform.index,
@@ -114,7 +114,7 @@ def why(
     """Trace a value back to the records, rules, people and models behind it."""
     session = session_of(context)
     with session.platform() as platform:
-        answer = ask_why(platform.store, platform.view(session.principal(platform)), id, property, depth)
+        answer = ask_why(platform.store, session.view(platform), id, property, depth)
     terminal = Terminal()
     if prov is not None:
         prov.write_text(canonical(prov_json(answer)) + "\n", encoding="utf-8")

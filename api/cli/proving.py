@@ -201,7 +201,7 @@ def prove(
     session = session_of(context)
     with session.platform() as platform:
         versions = _versions(platform, what)
-        view = platform.view(session.principal(platform))
+        view = session.view(platform)
         seen = {e.since: s for e, s in zip(versions, view.see(versions), strict=True)}
         if not any(seen.values()):
             raise InputError(f"there is nothing called {what!r} that you may see; check the id or the position")
@@ -240,7 +240,7 @@ def _versions(platform: Noesis, what: str) -> list[Entity]:
 
 def _seen(platform: Noesis, session: Session, positions: list[int]) -> dict[int, Entity | None]:
     """What whoever acts may see of the versions made at these positions; relations are not in it."""
-    view = platform.view(session.principal(platform))
+    view = session.view(platform)
     changes = [change for position in positions for change in platform.store.changes(position - 1, 1)]
     wanted = [(change.subject, change.version) for change in changes if change.version]
     stored = list(platform.store.versions(wanted).values())

@@ -80,14 +80,14 @@ def _replayed(made: Replayed) -> dict[str, object]:
 
 def _decision(platform: Noesis, session: Session, id: str) -> Entity:
     found = platform.store.get([id]).get(id)
-    seen = platform.view(session.principal(platform)).see([found])[0] if found is not None else None
+    seen = session.view(platform).see([found])[0] if found is not None else None
     if found is None or seen is None or found.cls != "Decision":
         raise InputError(f"there is no decision {id[:80]!r} that you may see; `noesis decisions` lists them")
     return found
 
 
 def _explain(platform: Noesis, session: Session, decision: Entity) -> Explanation:
-    store, view = platform.store, platform.view(session.principal(platform))
+    store, view = platform.store, session.view(platform)
 
     def seen(wanted: object) -> list[Entity]:
         pairs = [

@@ -125,7 +125,7 @@ def diff(context: typer.Context, name: Name) -> None:
     with session.platform() as platform:
         rule = find_rule(platform.store, name)
         history = platform.store.history(rule.id) if rule is not None else []
-        seen = [entity for entity in platform.view(session.principal(platform)).see(history) if entity is not None]
+        seen = [entity for entity in session.view(platform).see(history) if entity is not None]
     if not seen:
         raise InputError(f"there is no rule {name!r} that you may see; `noesis rules list` shows them")
     texts = [(f"version {r.version}, {r['status']}, by {r.get('author')}", str(r["text"])) for r in seen]
@@ -159,7 +159,7 @@ def try_out(
             return replay_decision(platform.store, platform.ontology, decision, rules)
 
         def seen(decisions: Iterator[Entity]) -> Iterator[Entity]:
-            view = platform.view(session.principal(platform))
+            view = session.view(platform)
             return (entity for decision in decisions if (entity := view.see([decision])[0]) is not None)
 
         trial = try_rules(seen(past(platform.store, first)), replay, books)
@@ -269,7 +269,7 @@ def export(
     """Write each rule of a status to a .cedar file of its own."""
     session: Session = session_of(context)
     with session.platform() as platform:
-        seen = platform.view(session.principal(platform)).see(list(list_rules(platform.store, status)))
+        seen = session.view(platform).see(list(list_rules(platform.store, status)))
         found = [rule for rule in seen if rule is not None]
     try:
         folder.mkdir(parents=True, exist_ok=True)

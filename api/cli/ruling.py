@@ -38,7 +38,7 @@ def rules_list(
     """List the rules and whether they are in force."""
     session = session_of(context)
     with session.platform() as platform:
-        seen = platform.view(session.principal(platform)).see(list(list_rules(platform.store, status)))
+        seen = session.view(platform).see(list(list_rules(platform.store, status)))
         found = [rule for rule in seen if rule is not None]
     terminal = Terminal()
     if json:
@@ -59,7 +59,7 @@ def rules_show(context: typer.Context, name: Annotated[str, typer.Argument(help=
     session = session_of(context)
     with session.platform() as platform:
         rule = find_rule(platform.store, name)
-        shown = platform.view(session.principal(platform)).see([rule])[0] if rule is not None else None
+        shown = session.view(platform).see([rule])[0] if rule is not None else None
     if shown is None:
         raise InputError(f"there is no rule {name!r} that you may see; `noesis rules list` shows them")
     Terminal().line(str(shown["text"]))

@@ -19,10 +19,12 @@ from api.platform import Noesis
 from api.settings import Settings, load_settings, origins
 from api.watching import watched
 from governance.principals import Principal, load_principal, with_purpose
+from governance.readings import recorded
 from governance.rulebook import RuleBook
 from kg.clock import Clock
 from kg.reader import Reader
 from kg.store import GraphStore
+from kg.view import View
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +87,14 @@ class Session:
         """What a decision about this command needs, in the order of `governance.configuring.permit`."""
         return platform.store, platform.clock, platform.rules(), self.principal(platform)
 
+    def view(self, platform: Noesis) -> View:
+        """What whoever acts may see; personal and labelled values that it lets through are on record before they are printed."""
+        who = self.principal(platform)
+        return recorded(platform.view(who), platform.ontology, who, platform.store, platform.clock)
+
     def reader(self, platform: Noesis) -> Reader:
         """The graph as whoever acts may see it."""
-        return Reader(platform.store, platform.view(self.principal(platform)))
+        return Reader(platform.store, self.view(platform))
 
 
 def _expect_file(home: Path) -> None:

@@ -5,7 +5,7 @@ class with subclasses becomes an interface, and its own entities the type ``Plai
 `kg.ontology.names`, which refused collisions when the ontology was loaded.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -24,7 +24,8 @@ from api.graphql.scalars import ANNOTATIONS, DecimalText
 from api.settings import Settings
 from governance.view import NEVER_SHOWN
 from kg.errors import OntologyError
-from kg.model import Cursor, Direction
+from kg.model import Cursor, Direction, Where
+from kg.model import Entity as Stored
 from kg.ontology.classes import Class, Property, RelationType
 from kg.ontology.names import graphql_field, graphql_type
 from kg.ontology.ontology import Ontology
@@ -159,6 +160,7 @@ class ClassTypes:
             place = None if after is None else open_cursor(listing, after).id
             hop = Hop(relation.name, direction, classes, conditions(target, where), page_size(first, most), place)
             found = await operation.follow(hop, self.entity.id)
+            _tell(operation, [edge.entity for edge in found.edges], hop.where)
 
             async def counting() -> int:
                 counted = Hop(relation.name, direction, classes, hop.where, PAGE_MAX - 1)
@@ -200,6 +202,7 @@ class ClassTypes:
             place = None if after is None else open_cursor(key, after)
             page = await operation.call(operation.reader.find, cls.name, found, order, place, page_size(first, most))
             by = order.property
+            _tell(operation, page.items, found, by)
             places = [Place(operation.row(it), key, Cursor(it.get(by) if by else None, it.id)) for it in page.items]
 
             async def counting() -> int:
@@ -209,6 +212,14 @@ class ClassTypes:
 
         comment = f"The {cls.label} entities."
         return self._paged(resolve, cls.name, name, comment, self.page_default, order_by=self.inputs[cls.name].order)
+
+
+def _tell(operation: Operation, items: Iterable[Stored], where: Iterable[Where], order: str | None = None) -> None:
+    """Whatever is asked of a page, it tells the values that its conditions and its order compare."""
+    compared = [condition.property for condition in where] + ([order] if order is not None else [])
+    if compared:
+        for item in items:
+            operation.readings.note(item, *compared)
 
 
 def _without(resolve: Any, names: list[str]) -> Any:

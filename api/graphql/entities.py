@@ -88,7 +88,10 @@ class Node:
 async def _history(self: Any, info: Info[Operation, None], first: int = 20) -> list[EntityVersion]:
     size = past_size(first)
     found = await info.context.call(info.context.reader.history, self.entity.id)
-    return [version_of(entity) for entity in reversed(found[-size:])]
+    told = list(reversed(found[-size:]))
+    for entity in told:
+        info.context.readings.note_all(entity)
+    return [version_of(entity) for entity in told]
 
 
 async def _changes(self: Any, info: Info[Operation, None], first: int = 20) -> list[Change]:

@@ -11,6 +11,7 @@ import strawberry
 from api.errors import BadRequestError
 from api.graphql.operations import Operation
 from api.graphql.scalars import JSON
+from governance.readings import NotingView
 from kg.lineage import prov_json, why
 from kg.why import Why as Tree
 
@@ -80,6 +81,8 @@ async def explain(operation: Operation, id: str, property: str | None, depth: in
     """The explanation of an entity or of one property of it, now."""
     if not 1 <= depth <= DEPTH_MAX:
         raise BadRequestError(f"depth: {depth} is outside 1 to {DEPTH_MAX}; ask for a number within")
-    tree = await operation.call(why, operation.platform.store, operation.view, id, property, depth)
+    # A tree tells whole versions, so whatever it passes through counts as told.
+    view = NotingView(operation.view, operation.readings)
+    tree = await operation.call(why, operation.platform.store, view, id, property, depth)
     steps, truncated = flatten(tree)
     return Why(tree=tree, steps=steps, truncated=truncated)

@@ -20,6 +20,7 @@ from api.platform import Noesis
 from api.threads import Threads
 from api.ticker import Ticker
 from governance.principals import Principal
+from governance.readings import Readings
 from kg.model import Cause, Entity
 from kg.view import View
 
@@ -48,6 +49,7 @@ class Operation:
     deadline: asyncio.Timeout | None = None
     at: int | None = None
     _view: View | None = None
+    _readings: Readings | None = None
     _reader: RememberingReader | None = None
     _hops: dict[Hop, DataLoader[str, Slice]] = field(default_factory=dict)
     _entities: DataLoader[str, Entity | None] | None = None
@@ -93,6 +95,8 @@ class Operation:
         """Take the rules of this moment and forget everything read before, now or as of a position."""
         self.at = at
         self._view = await self.call(self.platform.view, self.principal)
+        await self.settle()
+        self._readings = Readings(self.platform.ontology, self.principal, self._view, "graphql")
         self._reader = RememberingReader(self.platform.store, self._view, at)
         self._hops = {}
         self._entities = self._causes = None
@@ -104,6 +108,18 @@ class Operation:
         if self._view is None:
             raise RuntimeError("open the operation first")
         return self._view
+
+    @property
+    def readings(self) -> Readings:
+        """What this operation told of personal and labelled values."""
+        if self._readings is None:
+            raise RuntimeError("open the operation first")
+        return self._readings
+
+    async def settle(self) -> None:
+        """Put on record what was told since the last time; raises where it cannot, and then nothing may be answered."""
+        if self._readings is not None and self._readings.pending:
+            await self.call(self._readings.commit, self.platform.store, self.platform.clock)
 
     @property
     def reader(self) -> RememberingReader:
@@ -137,7 +153,7 @@ class Operation:
 
     def row(self, entity: Entity) -> Row:
         """An entity as GraphQL resolves it."""
-        return Row(entity, type_name(self.platform.ontology, entity.cls))
+        return Row(entity, type_name(self.platform.ontology, entity.cls), self._readings)
 
     async def row_of(self, id: str) -> Row | None:
         """One visible entity by its id, as GraphQL resolves it."""

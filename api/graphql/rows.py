@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from api.graphql.ids import global_id
+from governance.readings import Readings
 from kg.model import Entity
 from kg.ontology.names import graphql_field
 from kg.ontology.ontology import Ontology
@@ -22,10 +23,14 @@ class Row:
 
     entity: Entity
     type: str
+    #: Where it is noted that a personal or labelled value was told.
+    readings: Readings | None = None
 
     def read(self, name: str) -> Any:
         """The value of a property, None where it is absent or masked."""
         value: Value | None = self.entity.properties.get(name)
+        if value is not None and self.readings is not None:
+            self.readings.note(self.entity, name)
         return list(value) if isinstance(value, tuple) else value
 
     @property

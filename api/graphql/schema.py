@@ -29,6 +29,7 @@ from api.graphql.snapshots import asked, directive, position_of
 from api.graphql.subscriptions import Subscription
 from api.settings import Settings
 from kg import tracing
+from kg.errors import NoesisError
 from kg.ontology.ontology import Ontology
 
 #: Characters of an operation's name in a trace.
@@ -89,7 +90,9 @@ class Schema(strawberry.Schema):
                         allowed_operation_types,
                         operation_extensions,
                     )
-        except TimeoutError as error:
+                # INVARIANT: what was told of personal values is on record before the answer leaves.
+                await operation.settle()
+        except (TimeoutError, NoesisError) as error:
             result = PreExecutionError(data=None, errors=[GraphQLError("", original_error=error)])
         _code(result, operation)
         return result
@@ -125,6 +128,7 @@ async def _streamed(source: Any, operation: Operation, seconds: float) -> AsyncG
                 # Not around the yield: a timeout belongs to the task that waits, which may change between results.
                 async with asyncio.timeout(None if operation.lasting else seconds) as operation.deadline:
                     result = await anext(source, None)
+                    await operation.settle()
                 if result is None:
                     return
                 _code(result, operation)

@@ -19,6 +19,7 @@ from governance.answers import Answer, Standing, answer, positions
 from governance.dossier import CAUSE_MAX, Dossier, gather
 from governance.erasure import holds
 from governance.principals import Principal
+from governance.readings import recorded
 from kg import checkpoints, envelope, proofs
 from kg.lineage import prov_json, why
 from kg.model import Cause, Entity, Put
@@ -53,7 +54,8 @@ def report(
     progress: Progress | None = None,
 ) -> Report:
     """The report on a subject as `who` may see it; signs a checkpoint, verifies the ledger, and records the export."""
-    store, evidence, view = platform.store, platform.evidence, platform.view(who)
+    store, evidence = platform.store, platform.evidence
+    view = recorded(platform.view(who), platform.ontology, who, store, platform.clock)
     dossier = gather(store, view, subject, platform.clock.now(), period)
     checkpoint = checkpointing.make(platform, who.uid, "for an audit report")
     verified = store.verify(progress)

@@ -6,6 +6,7 @@ unchanged rows write nothing and a cursor is committed with its rows.
 
 import gc
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -82,14 +83,29 @@ def _batches(rows: Iterator[Row]) -> Iterator[list[Row]]:
         yield batch
 
 
+def _read(plan: Plan, rows: Iterator[Row], jq: Jq) -> Iterator[list[Record | Refusal]]:
+    """The records of each batch of rows, read one batch ahead: while the store works on one, the next is mapped."""
+    batches = _batches(rows)
+
+    def following() -> list[Record | Refusal] | None:
+        batch = next(batches, None)
+        return None if batch is None else plan.read(batch, jq)
+
+    with ThreadPoolExecutor(1, "noesis-ingest") as reader:
+        coming = reader.submit(following)
+        while (found := coming.result()) is not None:
+            coming = reader.submit(following)
+            yield found
+
+
 def _table(run: Run, source: Source, jq: Jq, progress: Progress | None) -> None:
     plan = run.plan
     saved = run.store.state(KIND_CURSOR, [run.name("")]) if plan.table.cursor else {}
     since = rejects.restore({"value": saved[run.name("")].value}) if saved else None
     unnamed = 0
     with Seen() as seen:
-        for rows in _batches(source.rows(plan.table, plan.wanted(since["value"] if since else None))):
-            found = plan.read(rows, jq)
+        rows = source.rows(plan.table, plan.wanted(since["value"] if since else None))
+        for found in _read(plan, rows, jq):
             records, refusals = _first_of_each(found, seen)
             run.tally.records += len(found)
             run.tally.unchanged += len(found) - len(records) - len(refusals)
