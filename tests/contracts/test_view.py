@@ -8,11 +8,14 @@ from dataclasses import replace
 import pytest
 
 from governance.principals import parse_uid
+from governance.readings import recorded
 from governance.view import GovernedView
 from kg.model import Entity
 from kg.view import View
 from tests.governance import generated
 from tests.governance.world import book, ontology
+from tests.oracles.graph import DictStore
+from tests.parts import ManualClock
 
 SEEDS = range(20)
 
@@ -22,7 +25,15 @@ def governed(r: random.Random) -> View:
     return GovernedView(generated.principal(r), rules, ontology())
 
 
-@pytest.fixture(name="make", params=[governed], ids=["GovernedView"])
+def noting(r: random.Random) -> View:
+    """A NotingView that puts on record what it lets through."""
+    rules = book(*(generated.rule_text(r, n) for n in range(15)))
+    principal, clock = generated.principal(r), ManualClock()
+    view = GovernedView(principal, rules, ontology())
+    return recorded(view, ontology(), principal, DictStore(ontology(), clock), clock)
+
+
+@pytest.fixture(name="make", params=[governed, noting], ids=["GovernedView", "NotingView"])
 def _make(request: pytest.FixtureRequest) -> Callable[[random.Random], View]:
     made: Callable[[random.Random], View] = request.param
     return made
