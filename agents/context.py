@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 
 from agents.errors import ModelOffError
 from agents.masking import Leaving
@@ -106,10 +107,8 @@ class Context:
         asked = {"gen_ai.operation.name": tracing.ASK, "gen_ai.request.model": self.model.name}
         with tracing.span(f"{tracing.ASK} {self.model.name}", **asked) as span:
             model = self.model
-            if self.meter is not None:
-                answer = self.meter.ask(self.agent, lambda: model.ask(question))
-            else:
-                answer = model.ask(question)
+            call = partial(model.ask, question)
+            answer = call() if self.meter is None else self.meter.ask(self.agent, call)
             span.set("gen_ai.response.model", answer.model)
             span.set("gen_ai.usage.input_tokens", answer.tokens_in)
             span.set("gen_ai.usage.output_tokens", answer.tokens_out)

@@ -1,6 +1,8 @@
 """The model adapter and the LLM agent against a real local HTTP server: structure, limits, masking, errors."""
 
 import json
+from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -10,11 +12,15 @@ from agents.acting import Loaded, LocalActing
 from agents.context import Context
 from agents.errors import ModelError, ModelOffError
 from agents.masking import MASK, leaving, mask_text
-from agents.models.model import Question
+from agents.models.model import Answer, Question
 from agents.models.openai import OpenAIModel
 from agents.reasoners.llm import LlmAgent
+from api.listening import Listening
+from api.metrics import Metrics
+from api.tracer import Tracer, make_provider
 from coordination.proposals import Draft
 from coordination.wakes import Wake
+from kg import tracing
 from kg.model import Cause, Change, Entity, Put
 from kg.ontology import load
 from tests.agents.openai_server import openai_server
@@ -93,6 +99,37 @@ def test_an_answer_becomes_a_draft_and_its_call_is_on_record() -> None:
     assert context.model["model"] == "small"
     assert context.model["calls"][0]["tokensIn"] == 11
     assert len(seen) == 1
+
+
+class Metered:
+    """A Meter that lets everything pass and counts."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def ask(self, agent: str, call: Callable[[], Answer]) -> Answer:
+        self.asked.append(agent)
+        return call()
+
+
+@pytest.mark.parametrize("meter", [None, Metered()], ids=["unmetered", "metered"])
+def test_the_span_of_a_question_holds_the_call_and_what_it_used(meter: Metered | None) -> None:
+    from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+    exporter = InMemorySpanExporter()
+    tracing.install(Listening(Metrics(), Tracer(make_provider(1.0, SimpleSpanProcessor(exporter)))))
+    try:
+        store = DictStore(load({"test": ONTOLOGY}), ManualClock())
+        change, entity = ticket(store)
+        with openai_server([{"team": "technical", "confidence": 0.9, "reason": "x"}]) as (url, _):
+            replace(acting(store, OpenAIModel(url, "small")), meter=meter).act("llm-router", change, entity, 1)
+    finally:
+        tracing.install(None)
+    (span,) = [span for span in exporter.get_finished_spans() if span.name == f"{tracing.ASK} small"]
+    assert span.attributes["gen_ai.usage.input_tokens"] == 11
+    assert span.end_time - span.start_time > 500_000, "nanoseconds: it spans the call, not a moment before it"
+    assert meter is None or meter.asked == ["llm-router"]
 
 
 def test_personal_data_never_reaches_the_model() -> None:
