@@ -1,7 +1,7 @@
 """The smallest change of facts that turns a verdict: one fact where one is enough, else two.
 
 Invariant: every answer was decided by the same `decide` on the changed request, never derived from the text of a rule; the
-candidates come from the constants that the rules compare with. What the reader may not see is neither changed nor named.
+candidates come from the constants that the rules compare with. What the reader may not see, fact or rule, is not changed, not named.
 """
 
 import json
@@ -46,13 +46,21 @@ class Turn:
     verdict: Verdict
 
 
-def turn(request: Request, rules: RuleBook, verdict: Verdict, hidden: frozenset[str] = frozenset()) -> Turn | None:
+def turn(
+    request: Request,
+    rules: RuleBook,
+    verdict: Verdict,
+    hidden: frozenset[str] = frozenset(),
+    unread: frozenset[str] = frozenset(),
+) -> Turn | None:
     """The smallest change of facts after which the outcome is another one; None where up to two facts do not turn it.
 
     For what was not allowed only changes count that allow it or ask for less. `hidden` are properties of the resource that the
-    reader may not see.
+    reader may not see, `unread` ids of rules that the reader may not: no constant of theirs is tried, so none is told.
     """
-    allowed = (fact for fact in _candidates(request, rules) if fact.variable != "resource" or fact.name not in hidden)
+    allowed = (
+        fact for fact in _candidates(request, rules, unread) if fact.variable != "resource" or fact.name not in hidden
+    )
     found = list(islice(allowed, CANDIDATES_MAX))
     singles = [
         ((fact,), decided) for fact in found if (decided := _with(request, rules, (fact,))).outcome != verdict.outcome
@@ -88,9 +96,11 @@ def _distance(fact: Fact) -> tuple[int, Decimal, str]:
     return 0, abs(after - before), f"{fact.variable}.{fact.name}"
 
 
-def _candidates(request: Request, rules: RuleBook) -> Iterator[Fact]:
+def _candidates(request: Request, rules: RuleBook, unread: frozenset[str]) -> Iterator[Fact]:
     seen: set[tuple[str, str, str]] = set()
     for statement in rules.statements:
+        if statement.id in unread:
+            continue
         if statement.fault is not None or (statement.actions is not None and request.action not in statement.actions):
             continue
         if statement.classes is not None and request.resource.cls not in statement.classes:

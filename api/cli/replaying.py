@@ -13,9 +13,12 @@ from governance.counterfactual import turn
 from governance.errors import ReplayError
 from governance.explaining import Branch, Explanation, explain
 from governance.replay import Replayed
+from governance.rulebook import RuleBook
 from kg.errors import InputError
 from kg.model import Direction, Entity
 from kg.reader import Reader
+from kg.store import PAGE_MAX, GraphStore
+from kg.view import View
 
 Decision = Annotated[str, typer.Argument(help="Id of the decision, from `noesis decisions` or `noesis inbox`.")]
 #: Answers of one decision that are shown.
@@ -107,10 +110,21 @@ def _explain(platform: Noesis, session: Session, decision: Entity) -> Explanatio
         visible = view.see([resource])[0] if isinstance(resource, Entity) else None
         # INVARIANT I10: what would turn a verdict is told only from facts that the reader may see.
         hidden = frozenset(resource.properties) - frozenset(visible.properties if visible is not None else ())
-        turning = turn(again.request, platform.rules(), again.verdict, hidden)
+        rules = platform.rules()
+        turning = turn(again.request, rules, again.verdict, hidden, _unread(store, view, rules))
     except ReplayError:
         turning = None
     return explain(shown, seen(decision.get("rules")), seen(decision.get("used")), answers, turning)
+
+
+def _unread(store: GraphStore, view: View, rules: RuleBook) -> frozenset[str]:
+    """The rules in force that the reader may not see."""
+    ids = [statement.id for statement in rules.statements]
+    seen: set[str] = set()
+    for start in range(0, len(ids), PAGE_MAX):
+        found = list(store.get(ids[start : start + PAGE_MAX]).values())
+        seen.update(rule.id for rule in view.see(found) if rule is not None)
+    return frozenset(ids) - seen
 
 
 def _many(value: object) -> tuple[object, ...]:

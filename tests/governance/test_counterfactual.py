@@ -47,6 +47,13 @@ def test_two_facts_where_one_is_not_enough() -> None:
     assert {fact.name for fact in found.facts} == {"stock", "operation"}
 
 
+def test_a_rule_that_the_reader_may_not_see_gives_no_constant_away() -> None:
+    request, rules = apply(agent(), product(stock=40)), book(MAY, LOW)
+    low = frozenset(statement.id for statement in rules.statements if statement.effect == "forbid")
+    assert len(low) == 1
+    assert turn(request, rules, decide(request, rules), unread=low) is None
+
+
 def test_what_the_reader_may_not_see_is_not_named() -> None:
     request, rules = apply(agent(), product(stock=40)), book(MAY, LOW)
     assert turn(request, rules, decide(request, rules), frozenset({"stock"})) is None
