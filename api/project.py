@@ -34,6 +34,8 @@ class Prepared:
     rules: int
     people: int
     changes: int
+    #: Rules that were changed in the graph after their file was; they stay as they are there.
+    overtaken: tuple[str, ...] = ()
 
 
 def prepare(settings: Settings) -> Prepared:
@@ -58,7 +60,8 @@ def prepare(settings: Settings) -> Prepared:
         sources = list(split(resources.files("governance").joinpath("defaults.cedar").read_text(), "defaults.cedar"))
         if settings.rules is not None:
             sources.extend(read_rules(settings.path(settings.rules)))
-        rules = import_rules(store, clock, ontology, sources, OPERATOR, "project set up")
+        overtaken: list[str] = []
+        rules = import_rules(store, clock, ontology, sources, OPERATOR, "project set up", overtaken)
         departments = sorted({f"department:{loaded.agent.department}" for loaded in agents.values()})
         scopes = ("global", *(f"agent:{name}" for name in agents), *departments)
         controls.ensure(store, clock, OPERATOR, scopes)
@@ -67,4 +70,5 @@ def prepare(settings: Settings) -> Prepared:
         store.close()
         raw.close()
     own = sum(1 for cls in ontology.classes.values() if not cls.platform)
-    return Prepared(str(settings.home_path), ontology.digest, own, tuple(agents), len(rules), named, after - before)
+    home, done = str(settings.home_path), after - before
+    return Prepared(home, ontology.digest, own, tuple(agents), len(rules), named, done, tuple(overtaken))

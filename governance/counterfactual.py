@@ -1,7 +1,7 @@
 """The smallest change of facts that turns a verdict: one fact where one is enough, else two.
 
 Invariant: every answer was decided by the same `decide` on the changed request, never derived from the text of a rule; the
-candidates come from the constants that the rules compare with. What the reader may not see, fact or rule, is not changed, not named.
+candidates come from the constants that the rules compare with. What the reader may not see, fact or rule, is not named.
 """
 
 import json

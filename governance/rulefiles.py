@@ -75,10 +75,25 @@ def read_rules(path: Path) -> tuple[Source, ...]:
     return tuple(sources)
 
 
+def _overtaken(store: GraphStore, present: Entity, text: str) -> bool:
+    """Whether a text was in force once and another has taken its place."""
+    return present["text"] != text and any(version["text"] == text for version in store.history(present.id))
+
+
 def import_rules(
-    store: GraphStore, clock: Clock, ontology: Ontology, sources: Sequence[Source], author: Principal, reason: str
+    store: GraphStore,
+    clock: Clock,
+    ontology: Ontology,
+    sources: Sequence[Source],
+    author: Principal,
+    reason: str,
+    overtaken: list[str] | None = None,
 ) -> tuple[Entity, ...]:
-    """Add every rule as active, after all of them were checked; one that is there with the same text stays as it is."""
+    """Add every rule as active, after all of them were checked; one that is there with the same text stays as it is.
+
+    With `overtaken` a rule stays too whose text in the file is that of an earlier version: the file is older than what was done in
+    the graph since, and is named there instead of undoing it.
+    """
     words = vocabulary(ontology)
     seen: dict[str, str] = {}
     for source in sources:
@@ -94,7 +109,9 @@ def import_rules(
     for name, source in zip(seen, sources, strict=True):
         present = find_rule(store, name)
         # A retired rule too: reviving it is a decision of its own.
-        if present is None or present["text"] != source.text:
+        if present is not None and overtaken is not None and _overtaken(store, present, source.text):
+            overtaken.append(name)
+        elif present is None or present["text"] != source.text:
             present = add(store, clock, ontology, source.text, author, reason, words=words, origin=source.origin)
         added.append(present)
     return tuple(added)

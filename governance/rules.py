@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
+from types import MappingProxyType
 from typing import Final
 from weakref import WeakKeyDictionary
 
@@ -39,6 +40,7 @@ RULES_MAX: Final = 20_000
 #: Changes looked through for a changed rule; further behind, the rules themselves are compared.
 SCAN_MAX: Final = 2 * PAGE_MAX
 REASON_MAX: Final = 2_000
+_NONE: Final[Mapping[tuple[str, int], Statement]] = MappingProxyType({})
 _EVER: Final = (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
 
 
@@ -148,11 +150,19 @@ def list_rules(store: GraphStore, status: str | None = None, at: int | None = No
     raise RuleError(f"there are more than {RULES_MAX:,} rules; retire some")
 
 
-def compile_rules(rules: Sequence[Entity], ontology: Ontology, position: int = 0) -> RuleBook:
-    """The RuleBook of these rule entities. One that does not compile counts as erring in every decision, so nothing fails open."""
+def compile_rules(
+    rules: Sequence[Entity], ontology: Ontology, position: int = 0, known: Mapping[tuple[str, int], Statement] = _NONE
+) -> RuleBook:
+    """The RuleBook of these rule entities. One that does not compile counts as erring in every decision, so nothing fails open.
+
+    `known` holds versions that were compiled with this ontology before; a version's text never changes.
+    """
     statements = []
     subclasses = partial(_subclasses, ontology)
     for rule in rules:
+        if (compiled := known.get((rule.id, rule.version))) is not None:
+            statements.append(compiled)
+            continue
         try:
             statements.append(compile_rule(rule.id, rule.version, str(rule["text"]), subclasses))
         except (RuleError, KeyError) as error:
@@ -176,6 +186,11 @@ class _Cached:
         self.within = within
         self.seen = book.position
 
+    @property
+    def statements(self) -> Mapping[tuple[str, int], Statement]:
+        """What was compiled, by rule and version: one rule that changes costs one compilation, not all of them."""
+        return {(one.id, one.version): one for one in self.book.statements if one.fault is None}
+
 
 _CACHE: "WeakKeyDictionary[GraphStore, _Cached]" = WeakKeyDictionary()
 _LOCK = threading.Lock()
@@ -195,7 +210,8 @@ def load_rules(store: GraphStore, ontology: Ontology, now: datetime | None = Non
         if cached.within[0] <= now < cached.within[1]:
             return cached.book
     rules = cached.rules if fresh and cached is not None else tuple(list_rules(store, "active", at=head))
-    book = compile_rules([rule for rule in rules if in_force(rule, now)], ontology, head)
+    known = cached.statements if cached is not None and cached.digest == ontology.digest else _NONE
+    book = compile_rules([rule for rule in rules if in_force(rule, now)], ontology, head, known)
     with _LOCK:
         _CACHE[store] = _Cached(rules, book, ontology.digest, _steady(rules, now))
     return book

@@ -28,6 +28,7 @@ def init(context: typer.Context, json: Json = False) -> None:
                 "rules": prepared.rules,
                 "people": prepared.people,
                 "changes": prepared.changes,
+                "overtaken": list(prepared.overtaken),
             }
         )
         return
@@ -37,6 +38,11 @@ def init(context: typer.Context, json: Json = False) -> None:
         f"{prepared.classes} classes, {len(prepared.agents)} agents, {prepared.rules} rules, {prepared.people} people, roles "
         "and departments."
     )
+    if prepared.overtaken:
+        terminal.line(
+            f"Left as they are in the graph, where they were changed since: {', '.join(prepared.overtaken)}. `noesis rules export` "
+            "writes them for your files; `noesis rules add FILE` hands an older text in again."
+        )
     terminal.line("Next: noesis ingest, then noesis work (or noesis serve).")
 
 

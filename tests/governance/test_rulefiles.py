@@ -7,7 +7,7 @@ import pytest
 from governance.errors import RuleError
 from governance.principals import Principal
 from governance.rulefiles import import_rules, read_rules, split
-from governance.rules import list_rules, retire
+from governance.rules import add, list_rules, retire
 from kg.store import GraphStore
 from tests.governance.world import ontology
 from tests.parts import ManualClock
@@ -53,6 +53,26 @@ def test_a_retired_rule_is_not_revived_by_its_file(store: GraphStore, clock: Man
     changed = tuple(split(TEXT.replace('"a; b', '"new'), "b.cedar"))
     import_rules(store, clock, ontology(), changed, root, "a new text is a new will")
     assert {str(rule["name"]): rule["status"] for rule in list_rules(store)} == {"no": "active", "read": "active"}
+
+
+def test_a_file_never_undoes_what_was_changed_in_the_graph_since(
+    store: GraphStore, clock: ManualClock, root: Principal
+) -> None:
+    old, new = tuple(split(TEXT, "b.cedar")), tuple(split(TEXT.replace('"a; b', '"new'), "b.cedar"))
+    import_rules(store, clock, ontology(), old, root, "project set up", [])
+    for source in new:
+        add(store, clock, ontology(), source.text, root, "reviewed in the graph")
+    head, overtaken = store.head().position, list[str]()
+    import_rules(store, clock, ontology(), old, root, "project set up", overtaken)
+    assert store.head().position == head
+    assert len(overtaken) == 1
+    assert {str(rule["text"]) for rule in list_rules(store)} == {source.text for source in new}
+    # A text that was never there is the file's own new will.
+    third = tuple(split(TEXT.replace('"a; b', '"third'), "b.cedar"))
+    overtaken.clear()
+    import_rules(store, clock, ontology(), third, root, "project set up", overtaken)
+    assert overtaken == []
+    assert {str(rule["text"]) for rule in list_rules(store)} == {source.text for source in third}
 
 
 @pytest.mark.parametrize(

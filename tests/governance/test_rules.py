@@ -1,7 +1,10 @@
 """Rule entities: adding, versions, status table, strict validation, and the cache of load_rules."""
 
+from typing import Any
+
 import pytest
 
+from governance import rules
 from governance.decide import Request, Resource, decide
 from governance.errors import RuleError
 from governance.principals import Principal
@@ -69,6 +72,26 @@ def test_the_same_book_is_given_until_a_rule_changes(store: GraphStore, clock: M
     store.commit([Put(rule.id, "Rule", {"status": "retired"})], Cause("c2", "test", root.uid))
     assert load_rules(store, ontology()) is not book
     assert not load_rules(store, ontology()).statements
+
+
+def test_a_rule_that_changes_is_all_that_is_compiled_again(
+    store: GraphStore, clock: ManualClock, root: Principal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for n in range(5):
+        add(store, clock, ontology(), PERMIT.replace("may-apply", f"rule-{n}"), root, "r")
+    assert len(load_rules(store, ontology()).statements) == 5
+    compiled: list[str] = []
+    compile_rule = rules.compile_rule
+
+    def counted(id: str, *rest: Any) -> Any:
+        compiled.append(id)
+        return compile_rule(id, *rest)
+
+    monkeypatch.setattr(rules, "compile_rule", counted)
+    changed = add(store, clock, ontology(), PERMIT.replace("may-apply", "rule-3") + " // anew", root, "r")
+    book = load_rules(store, ontology())
+    assert compiled == [changed.id]
+    assert {(one.id, one.version) for one in book.statements} == {(r.id, r.version) for r in list_rules(store)}
 
 
 def test_a_book_far_behind_notices_too(
