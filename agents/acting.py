@@ -17,7 +17,7 @@ from agents.context import Context, Search
 from agents.errors import AgentError, AgentFaultError
 from agents.models.model import Answer as ModelAnswer
 from agents.models.model import Meter, Model
-from coordination.acting import AgentCard, Answer, Assignment, ContextRecord
+from coordination.acting import NOWHERE, AgentCard, Answer, Assignment, ContextRecord, Within
 from coordination.errors import AnswerError
 from coordination.proposals import Draft
 from kg.model import Change, Entity
@@ -65,13 +65,15 @@ class LocalActing:
         }
         return MappingProxyType(usable)
 
-    def act(self, agent: str, change: Change, entity: Entity, at: int) -> tuple[tuple[Draft, ...], ContextRecord]:
+    def act(
+        self, agent: str, change: Change, entity: Entity, at: int, within: Within = NOWHERE
+    ) -> tuple[tuple[Draft, ...], ContextRecord]:
         """Let the agent act at a position; an entity it may not see gives no drafts."""
         item = self.loaded.get(agent)
         if item is None:
             raise AgentError(f"no agent is called {agent!r} here; load its module or retire its work")
         view = self.views(agent)
-        context = self._context(agent, f"{agent}\x1f{change.position}\x1f{entity.id}", at, view)
+        context = self._context(agent, f"{agent}\x1f{change.position}\x1f{entity.id}", at, view, within)
         seen = view.see([entity])[0]
         if seen is None:
             return (), record(context)
@@ -84,10 +86,10 @@ class LocalActing:
         item = self.loaded.get(agent)
         if item is None:
             raise AnswerError(f"no agent is called {agent!r} here; load its module, or ask another")
-        context = self._context(agent, f"{agent}\x1f{assignment.key}", at, self.views(agent))
+        context = self._context(agent, f"{agent}\x1f{assignment.key}", at, self.views(agent), assignment.within)
         return answer(item.agent, assignment, context), record(context)
 
-    def _context(self, agent: str, work: str, at: int, view: View) -> Context:
+    def _context(self, agent: str, work: str, at: int, view: View, within: Within) -> Context:
         last = self.store.changes(at - 1, 1)
         return Context(
             work=work,
@@ -99,6 +101,7 @@ class LocalActing:
             model=self.model,
             leaving=self.leaving,
             meter=self.meter,
+            within=within,
         )
 
 

@@ -14,6 +14,7 @@ from functools import partial
 from agents.errors import ModelOffError
 from agents.masking import Leaving
 from agents.models.model import Answer, Meter, Model, Question
+from coordination.acting import NOWHERE, Within
 from kg import tracing
 from kg.model import Direction, Edge, Entity, Input, Order, Where
 from kg.reader import Reader
@@ -45,6 +46,7 @@ class Context:
     model: Model | None = None
     leaving: Callable[[Entity], dict[str, Json]] | None = None
     meter: Meter | None = None
+    within: Within = NOWHERE
     _read: dict[str, int] = field(default_factory=dict)
     _searches: list[str] = field(default_factory=list)
     _answers: list[Answer] = field(default_factory=list)
@@ -108,7 +110,7 @@ class Context:
         with tracing.span(f"{tracing.ASK} {self.model.name}", **asked) as span:
             model = self.model
             call = partial(model.ask, question)
-            answer = call() if self.meter is None else self.meter.ask(self.agent, call)
+            answer = call() if self.meter is None else self.meter.ask(self.agent, call, self.within)
             span.set("gen_ai.response.model", answer.model)
             span.set("gen_ai.usage.input_tokens", answer.tokens_in)
             span.set("gen_ai.usage.output_tokens", answer.tokens_out)

@@ -12,6 +12,7 @@ from typing import Final
 
 from agents.errors import ModelBudgetError
 from agents.models.model import Answer
+from coordination.acting import NOWHERE, Within
 from coordination.errors import HeldError
 from governance import budgets
 from governance.errors import BudgetError
@@ -31,11 +32,11 @@ class ModelMeter:
     tokens_max: int
     department_of: Callable[[str], str]
 
-    def ask(self, agent: str, call: Callable[[], Answer]) -> Answer:
+    def ask(self, agent: str, call: Callable[[], Answer], within: Within = NOWHERE) -> Answer:
         """Ask within the budgets: one that waits or asks holds the agent's work, one that degrades raises ModelBudgetError."""
         id, began = self.clock.id(), self.clock.monotonic()
         wants = {"calls": Decimal(1), "tokens": Decimal(self.tokens_max), "seconds": Decimal(SECONDS_MAX)}
-        lying = budgets.scopes(agent, self.department_of(agent))
+        lying = budgets.scopes(agent, self.department_of(agent), within.run, within.workflow)
         try:
             budgets.reserve(self.store, self.clock, id, lying, wants)
         except BudgetError as error:

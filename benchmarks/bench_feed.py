@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.result import Result, median_us, within
-from coordination.acting import AgentCard, Answer, Assignment, ContextRecord
+from coordination.acting import NOWHERE, AgentCard, Answer, Assignment, ContextRecord, Within
 from coordination.brokers import carrier
 from coordination.proposals import PROPOSAL, Draft
 from coordination.runtime import Runtime
@@ -57,7 +57,9 @@ class Flagging:
     def agents(self) -> Mapping[str, AgentCard]:
         return self._cards
 
-    def act(self, agent: str, change: Change, entity: Entity, at: int) -> tuple[tuple[Draft, ...], ContextRecord]:
+    def act(
+        self, agent: str, change: Change, entity: Entity, at: int, _: Within = NOWHERE
+    ) -> tuple[tuple[Draft, ...], ContextRecord]:
         del agent
         flag = Put(entity.id, "Product", {"flag": f"seen at {change.position}"})
         draft = Draft("product.flag", entity.id, (flag,), evidence=(Input(entity.id, entity.version),))

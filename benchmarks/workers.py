@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.bench_feed import RULE, ontology
-from coordination.acting import AgentCard, Answer, Assignment, ContextRecord
+from coordination.acting import NOWHERE, AgentCard, Answer, Assignment, ContextRecord, Within
 from coordination.brokers import carrier
 from coordination.proposals import Draft
 from coordination.runtime import Runtime
@@ -44,7 +44,9 @@ class Stamping:
     def agents(self) -> Mapping[str, AgentCard]:
         return self._cards
 
-    def act(self, agent: str, change: Change, entity: Entity, at: int) -> tuple[tuple[Draft, ...], ContextRecord]:
+    def act(
+        self, agent: str, change: Change, entity: Entity, at: int, _: Within = NOWHERE
+    ) -> tuple[tuple[Draft, ...], ContextRecord]:
         del agent, change
         called = time.monotonic_ns()
         if self._wait:

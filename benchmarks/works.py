@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmarks.bench_feed import ontology
-from coordination.acting import Acting, AgentCard, Answer, Assignment, ContextRecord
+from coordination.acting import NOWHERE, Acting, AgentCard, Answer, Assignment, ContextRecord, Within
 from coordination.brokers import carrier
 from coordination.proposals import Draft
 from coordination.runs.engine import Workflows
@@ -35,7 +35,9 @@ class Nobody:
     def agents(self) -> Mapping[str, AgentCard]:
         return {}
 
-    def act(self, agent: str, change: Change, entity: Entity, at: int) -> tuple[tuple[Draft, ...], ContextRecord]:
+    def act(
+        self, agent: str, change: Change, entity: Entity, at: int, _: Within = NOWHERE
+    ) -> tuple[tuple[Draft, ...], ContextRecord]:
         del agent, change, entity
         return (), ContextRecord("none", at)
 

@@ -7,7 +7,7 @@ same arguments (a language model apart: its answers are part of the record). Coo
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Protocol
+from typing import Final, Protocol
 
 from coordination.proposals import Draft
 from coordination.wakes import Wake
@@ -47,12 +47,25 @@ class ContextRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class Within:
+    """The run, and the workflow as namespace.name, in which an agent thinks: budgets lie over both."""
+
+    run: str = ""
+    workflow: str = ""
+
+
+#: Where an agent thinks that no run asked.
+NOWHERE: Final = Within()
+
+
+@dataclass(frozen=True, slots=True)
 class Assignment:
     """What an agent is asked: a task in words, and the JSON that goes along with it. `key` names the asking, once a step."""
 
     key: str
     text: str
     data: Json = None
+    within: Within = NOWHERE
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +84,9 @@ class Acting(Protocol):
     def agents(self) -> Mapping[str, AgentCard]:
         """Every agent by name; the mapping is replaced, never changed, when agents are loaded anew."""
 
-    def act(self, agent: str, change: Change, entity: Entity, at: int) -> tuple[tuple[Draft, ...], ContextRecord]:
+    def act(
+        self, agent: str, change: Change, entity: Entity, at: int, within: Within = NOWHERE
+    ) -> tuple[tuple[Draft, ...], ContextRecord]:
         """Let an agent act on an entity because of a change, its context pinned to position `at`.
 
         `entity` is the unmasked version at `at` (the closing one where it was closed); the implementation passes it

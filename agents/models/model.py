@@ -10,6 +10,7 @@ from typing import Protocol
 
 from pydantic import BaseModel
 
+from coordination.acting import NOWHERE, Within
 from kg.values import canonical
 
 
@@ -59,5 +60,5 @@ class Model(Protocol):
 class Meter(Protocol):
     """What budgets say of a question: asked around every one of them, whatever model answers."""
 
-    def ask(self, agent: str, call: Callable[[], Answer]) -> Answer:
-        """Reserve for an agent, call, and settle what the answer used; raises where a budget is used up, without calling."""
+    def ask(self, agent: str, call: Callable[[], Answer], within: Within = NOWHERE) -> Answer:
+        """Reserve for an agent and its run, call, and settle what was used; raises where a budget is used up, without calling."""

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
+from coordination.acting import Within
 from coordination.runs.runs import Run
 from coordination.workflow.faults import Fault, fault
 from coordination.workflow.plan import Plan
@@ -42,6 +43,12 @@ class Call:
     def key(self) -> str:
         """What names the call: doing it again gives the same."""
         return f"run:{self.run.id}/{self.strand}/{self.number}"
+
+    @property
+    def within(self) -> Within:
+        """The run and its workflow, for budgets over what an agent uses in them."""
+        document = self.plan.document
+        return Within(self.run.id, f"{document.namespace}.{document.name}")
 
     def text(self, name: str, default: str | None = None) -> str:
         """An argument that must be a text; the specification's configuration error where it is none."""

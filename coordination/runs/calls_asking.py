@@ -38,7 +38,7 @@ class Asking:
 
     def begin(self, call: Call, card: AgentCard) -> Begun:
         """The answer as it goes on record; raises Fault where there is none."""
-        assignment = Assignment(call.key, call.text("task"), call.arguments.get("context"))
+        assignment = Assignment(call.key, call.text("task"), call.arguments.get("context"), call.within)
         wanted = call.arguments.get("check") or {}
         if not isinstance(wanted, Mapping):
             raise fault("configuration", "`check` of `call: agent` is an object; give schema, evidence or confidence")

@@ -80,7 +80,7 @@ class AgentCall:
         if entity is None:
             raise fault("runtime", f"there is no entity {id} for {name} to act on", status=404)
         change = store.changes(entity.since - 1, 1)[0]
-        drafts, context = self.acting.act(name, change, entity, store.head().position)
+        drafts, context = self.acting.act(name, change, entity, store.head().position, call.within)
         if not drafts:
             return {"output": {"proposals": []}}
         begun = proposed(

@@ -18,6 +18,7 @@ from agents.reasoners.llm import LlmAgent
 from api.listening import Listening
 from api.metrics import Metrics
 from api.tracer import Tracer, make_provider
+from coordination.acting import NOWHERE, Within
 from coordination.proposals import Draft
 from coordination.wakes import Wake
 from kg import tracing
@@ -107,7 +108,7 @@ class Metered:
     def __init__(self) -> None:
         self.asked: list[str] = []
 
-    def ask(self, agent: str, call: Callable[[], Answer]) -> Answer:
+    def ask(self, agent: str, call: Callable[[], Answer], within: Within = NOWHERE) -> Answer:
         self.asked.append(agent)
         return call()
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from agents.errors import ModelBudgetError, ModelError
 from agents.models.model import Answer
 from api.metering import ModelMeter
+from coordination.acting import Within
 from coordination.errors import HeldError
 from governance import budgets
 from governance.budgeting import define
@@ -52,6 +53,21 @@ def test_what_was_not_used_goes_back() -> None:
         meter.ask("seller", call)
     assert len(seen) == 2, "it was not asked"
     meter.ask("buyer", call)
+
+
+@pytest.mark.parametrize("scope", ["run:r1", "workflow:sales.outreach"])
+def test_budgets_of_the_run_and_its_workflow_bind_a_question(scope: str) -> None:
+    clock = ManualClock()
+    store = DictStore(ontology(), clock)
+    define(store, clock, ADMIN, scope, "tokens", Decimal(150))
+    meter = ModelMeter(store, clock, 100, lambda name: "")
+    within = Within("r1", "sales.outreach")
+    meter.ask("seller", lambda: ANSWER, within)
+    meter.ask("seller", lambda: ANSWER, within)
+    with pytest.raises(HeldError, match="66 left, 100 is asked for"):
+        meter.ask("seller", lambda: ANSWER, within)
+    meter.ask("seller", lambda: ANSWER, Within("r2", "sales.other"))
+    meter.ask("seller", lambda: ANSWER)
 
 
 def test_a_question_that_fails_counts_in_full() -> None:

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from coordination.acting import AgentCard, Answer, Assignment, ContextRecord
+from coordination.acting import NOWHERE, AgentCard, Answer, Assignment, ContextRecord, Within
 from coordination.bounds import Bounds
 from coordination.effectors.declared import undo_of
 from coordination.effectors.effector import Effect, Effector, Receipt, Undo
@@ -86,7 +86,9 @@ class Scripted:
     def agents(self) -> Mapping[str, AgentCard]:
         return self.cards
 
-    def act(self, agent: str, change: Change, entity: Entity, at: int) -> tuple[tuple[Draft, ...], ContextRecord]:
+    def act(
+        self, agent: str, change: Change, entity: Entity, at: int, within: Within = NOWHERE
+    ) -> tuple[tuple[Draft, ...], ContextRecord]:
         drafts = tuple(self.acts[agent](change, entity, self.store, at))
         return drafts, ContextRecord("hash", at, (Input(entity.id, entity.version),))
 
