@@ -25,7 +25,11 @@ from tests.api.parts import SYSTEM, customer, key, write
 from tests.api.server import serving
 
 SECONDS = 15
-FOLLOW = "subscription($p: Position) { changes(after: $p) { position kind class entity { ... on Customer { number email } } } }"
+FOLLOW = (
+    "subscription($p: Position) { changes(after: $p) { position kind class entity { ... on Customer { number } } } }"
+)
+#: Tells a personal value, so each result that does is on record before it is sent.
+TELLING = FOLLOW.replace("number", "number email")
 
 
 @pytest.fixture
@@ -83,6 +87,21 @@ def test_changes_come_in_order_without_a_gap(live: tuple[Noesis, str]) -> None:
         later = [told(connection)["payload"]["data"]["changes"] for _ in range(10)]
         assert [change["position"] for change in later] == list(range(start + 1, start + 11))
         assert [change["entity"]["number"] for change in later] == [f"C-{500 + n:04}" for n in range(10)]
+
+
+def test_a_personal_value_is_on_record_before_its_result_is_sent(live: tuple[Noesis, str]) -> None:
+    platform, url = live
+    with socket(url) as connection:
+        begin(connection)
+        follow(connection, "1", TELLING, p=platform.store.head().position)
+        write(platform.store, platform.clock, customer(900))
+        told_ = told(connection)["payload"]["data"]["changes"]
+        assert told_["entity"] == {"number": "C-0900", "email": "c900@example.org"}
+        (reading,) = platform.store.find("Reading").items
+        assert (reading["told"], reading["subjects"]) == (("Customer.email",), ("customer0900@1",))
+        # Its own change comes next, and tells nothing more.
+        assert told(connection)["payload"]["data"]["changes"]["class"] == "Reading"
+        assert len(platform.store.find("Reading").items) == 1
 
 
 def test_another_process_s_commits_are_found_by_looking(live: tuple[Noesis, str], platform: Noesis) -> None:
@@ -167,7 +186,7 @@ def test_a_revoked_key_and_a_new_rule_end_what_is_told(live: tuple[Noesis, str])
     text, entity = apikeys.create(platform.store, platform.clock, "live", 'Service::"shop"', SYSTEM)
     with socket(url, Authorization=f"Bearer {text}") as connection:
         begin(connection)
-        follow(connection, "1", FOLLOW, p=platform.store.head().position)
+        follow(connection, "1", TELLING, p=platform.store.head().position)
         write(platform.store, platform.clock, customer(700))
         assert told(connection)["payload"]["data"]["changes"]["entity"] == {"number": "C-0700", "email": None}
         rule = '@id("shut") forbid(principal in Role::"sales", action == Action::"read", resource);'
