@@ -1,8 +1,6 @@
 """No space left: for the database file, and for an archive that is being written or read."""
 
 import os
-import subprocess
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,24 +12,17 @@ from kg.model import Cause, Put
 from kg.stores.archive.export import export
 from kg.stores.archive.load import load
 from kg.stores.sqlite import SqliteStore
+from tests.faults.small import small
 from tests.parts import FreeSchema
 
 WORDS = "x" * 4_000
 
 
-@pytest.fixture
-def small() -> Iterator[Path]:
+@pytest.fixture(name="small")
+def _small() -> Iterator[Path]:
     """A file system of 6 MiB of its own."""
-    folder = Path(tempfile.mkdtemp(prefix="noesis-full-"))
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", folder], capture_output=True, check=False
-    )
-    if mounted.returncode != 0:
-        folder.rmdir()
-        pytest.skip("no file system can be mounted here")
-    yield folder
-    subprocess.run(["umount", "-l", folder], check=True)
-    folder.rmdir()
+    with small(6) as folder:
+        yield folder
 
 
 def cause(id: str) -> Cause:

@@ -1,8 +1,6 @@
 """No space left for a Neo4j server: it stops its database in mid-commit, and after room was made nothing is lost or doubled."""
 
 import os
-import subprocess
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +11,7 @@ from kg.errors import StoreError, StoreFullError
 from kg.model import Cause, Put
 from kg.stores.neo4j import Neo4jStore
 from kg.stores.neo4j_server import UnsureError
+from tests.faults.small import small
 from tests.parts import FreeSchema
 from tests.services import neo4j, ports
 from tests.services.graph import open_store
@@ -27,20 +26,12 @@ PATIENCE = 5
 COMMITS_MAX = 200
 
 
-@pytest.fixture
-def small() -> Iterator[Path]:
+@pytest.fixture(name="small")
+def _small() -> Iterator[Path]:
     """A file system of 300 MiB of its own."""
     running("neo4j")  # where no server may be started, this is a skip that says so
-    folder = Path(tempfile.mkdtemp(prefix="noesis-full-"))
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=300m", "tmpfs", folder], capture_output=True, check=False
-    )
-    if mounted.returncode != 0:
-        folder.rmdir()
-        pytest.skip("no file system can be mounted here")
-    yield folder
-    subprocess.run(["umount", "-l", folder], check=True)
-    folder.rmdir()
+    with small(300) as folder:
+        yield folder
 
 
 def commit(number: int) -> tuple[list[Put], Cause]:
