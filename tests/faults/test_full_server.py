@@ -22,7 +22,6 @@ PUTS = 20
 ROOM = 6 << 20
 #: The server's log of transactions, kept small, so that the stores meet the end of the disk as well.
 LOG_MEBIBYTES = 1
-PATIENCE = 5
 COMMITS_MAX = 200
 
 
@@ -67,7 +66,7 @@ def end(server: Server) -> None:
 def test_a_server_on_a_full_disk_loses_and_doubles_nothing(small: Path) -> None:
     server = neo4j.start(small / "server", LOG_MEBIBYTES)
     try:
-        store = open_store(FreeSchema(), SystemClock(), server, patience=PATIENCE)
+        store = open_store(FreeSchema(), SystemClock(), server)
         store.commit(*commit(0))
         free = os.statvfs(small)
         ballast = small / "ballast"
