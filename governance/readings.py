@@ -19,6 +19,8 @@ from kg.values import Value
 from kg.view import View
 
 CLASS: Final = "Reading"
+#: The road of commands.
+CLI: Final = "cli"
 #: Subjects that one record names; the digest covers those beyond.
 SUBJECTS_MAX: Final = 1_000
 #: Records that one question about a person looks through.
@@ -150,7 +152,7 @@ def _names(reading: Entity, id: str) -> bool:
 
 def recorded(view: View, ontology: Ontology, principal: Principal, store: GraphStore, clock: Clock) -> NotingView:
     """The view of a command: what it lets through is on record before it is printed."""
-    readings = Readings(ontology, principal, view, "cli")
+    readings = Readings(ontology, principal, view, CLI)
     return NotingView(view, readings, lambda: readings.commit(store, clock))
 
 

@@ -32,7 +32,8 @@ def search(
     """Find entities by meaning, words and neighbourhood; each hit says which of the three found it."""
     session = session_of(context)
     with session.platform(index=True) as platform:
-        view = session.view(platform)
+        # What a search weighs is more than what it finds: only the hits are told.
+        view = platform.view(session.principal(platform))
         result = find(
             platform.store,
             platform.index,
@@ -44,6 +45,7 @@ def search(
             first,
             near or (),
         )
+        session.tell(platform, (hit.entity for hit in result.hits))
     terminal = Terminal()
     if json:
         hits = [{**entity_form(hit.entity), "score": round(hit.score, 6), "why": list(hit.why)} for hit in result.hits]

@@ -4,7 +4,7 @@ Invariant: the platform is closed whatever happens inside, Ctrl-C included. The 
 `--as` as another principal of the graph: whoever may run it on this machine can read the database anyway.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,9 +19,10 @@ from api.platform import Noesis
 from api.settings import Settings, load_settings, origins
 from api.watching import watched
 from governance.principals import Principal, load_principal, with_purpose
-from governance.readings import recorded
+from governance.readings import CLI, Readings, recorded
 from governance.rulebook import RuleBook
 from kg.clock import Clock
+from kg.model import Entity
 from kg.reader import Reader
 from kg.store import GraphStore
 from kg.view import View
@@ -91,6 +92,14 @@ class Session:
         """What whoever acts may see; personal and labelled values that it lets through are on record before they are printed."""
         who = self.principal(platform)
         return recorded(platform.view(who), platform.ontology, who, platform.store, platform.clock)
+
+    def tell(self, platform: Noesis, entities: Iterable[Entity]) -> None:
+        """Put on record what of these entities, as a view showed them, is about to be printed."""
+        who = self.principal(platform)
+        readings = Readings(platform.ontology, who, platform.view(who), CLI)
+        for entity in entities:
+            readings.note_all(entity)
+        readings.commit(platform.store, platform.clock)
 
     def reader(self, platform: Noesis) -> Reader:
         """The graph as whoever acts may see it."""

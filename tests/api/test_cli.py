@@ -307,3 +307,24 @@ def test_what_is_wrong_with_the_rules_is_found(noesis: Noesis, project: Path) ->
     noesis("--as", "bea", "rules", "activate", "odd")
     assert "-m" not in noesis("rules", "diff", "odd")
     assert run(["--project", str(project), "rules", "analyse", "--json"]) == 1
+
+
+def test_what_a_command_tells_of_people_is_on_record_and_no_more(noesis: Noesis, project: Path) -> None:
+    keeper = ':keeper a owl:DatatypeProperty ; rdfs:domain :Item ; rdfs:range xsd:string ; n:personal true .\n'
+    (project / "shop.ttl").write_text(ONTOLOGY + keeper)
+    (project / "shop.yaml").write_text(MAPPING.replace("stock: stock", "stock: stock, keeper: keeper"))
+    (project / "items.csv").write_text("sku,title,stock,keeper\nA1,Pump,4,Ada\nA2,Valve pump,200,Bob\n")
+    noesis("init")
+    noesis("ingest")
+    [hit] = noesis("--purpose", "stock-taking", "search", "pump", "--first", "1", "--json")["hits"]
+    assert hit["properties"]["keeper"] in ("Ada", "Bob")
+    [reading] = noesis("audit", "reads", hit["id"], "--json")["readings"]
+    told = reading["properties"]
+    assert (told["told"], told["subjects"], told["subjectCount"]) == (["Item.keeper"], [f"{hit['id']}@1"], 1)
+    assert (told["channel"], told["purpose"]) == ("cli", "stock-taking")
+    assert reading["at"] > "2020"
+    shown = noesis("audit", "reads", hit["id"])
+    assert "Item.keeper" in shown
+    assert "stock-taking" in shown
+    assert hit["properties"]["keeper"] not in json.dumps(reading) + shown
+    assert "No reading of it" in noesis("audit", "reads", "nothing")
