@@ -310,7 +310,7 @@ def test_what_is_wrong_with_the_rules_is_found(noesis: Noesis, project: Path) ->
 
 
 def test_what_a_command_tells_of_people_is_on_record_and_no_more(noesis: Noesis, project: Path) -> None:
-    keeper = ':keeper a owl:DatatypeProperty ; rdfs:domain :Item ; rdfs:range xsd:string ; n:personal true .\n'
+    keeper = ":keeper a owl:DatatypeProperty ; rdfs:domain :Item ; rdfs:range xsd:string ; n:personal true .\n"
     (project / "shop.ttl").write_text(ONTOLOGY + keeper)
     (project / "shop.yaml").write_text(MAPPING.replace("stock: stock", "stock: stock, keeper: keeper"))
     (project / "items.csv").write_text("sku,title,stock,keeper\nA1,Pump,4,Ada\nA2,Valve pump,200,Bob\n")
