@@ -20,11 +20,12 @@ INLINE_MAX: Final = 16_384
 PAYLOAD_MAX: Final = 16_000_000
 #: Pages of one owner's payloads that `forgotten` looks at.
 PAGES_MAX: Final = 100
+_ENCODER: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 def text_of(value: Json) -> str:
     """The JSON text of a value, keys in the order they were made."""
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return _ENCODER.encode(value)
 
 
 def digest_of(text: str) -> str:

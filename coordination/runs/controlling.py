@@ -11,11 +11,12 @@ from typing import Final
 from coordination import compensation
 from coordination.errors import StateError
 from coordination.runs import answers, mailbox, rows, runs
-from coordination.runs.driving import Claim, Driving, Turn
+from coordination.runs.driving import Driving
 from coordination.runs.finishing import woken
 from coordination.runs.parking import Parked, tidy
 from coordination.runs.runs import Run
 from coordination.runs.starting import work_of
+from coordination.runs.turns import Claim, Turn
 from coordination.workflow.machine import Machine
 from coordination.workflow.scope import Setting
 from coordination.workflow.strand import READY, Strand

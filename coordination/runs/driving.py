@@ -12,7 +12,7 @@ from typing import Any, Final
 from coordination import switches
 from coordination.errors import GiveUp, HeldError, RetryLater
 from coordination.runs import answers, rows, runs
-from coordination.runs.calls import Answer, Begun, Call, Calls
+from coordination.runs.calls import Answer, Begun, Call, Calls, Kind
 from coordination.runs.definitions import Definitions, acts_as
 from coordination.runs.finishing import finish
 from coordination.runs.hiding import hidden
@@ -20,16 +20,17 @@ from coordination.runs.parking import park, tidy, timer_of, wanted_workflow
 from coordination.runs.recorded import Record
 from coordination.runs.runs import Run
 from coordination.runs.starting import work_of
+from coordination.runs.turns import Claim, Pace, Turn
 from coordination.workflow.expressions import Expressions
 from coordination.workflow.faults import Fault, fault
 from coordination.workflow.machine import Machine
 from coordination.workflow.scope import Limits, Setting
-from coordination.workflow.strand import READY, Strand
+from coordination.workflow.strand import READY, Step, Strand
 from coordination.works import KIND as WORK
 from coordination.works import Work, micros
 from kg.clock import Clock
 from kg.errors import ConflictError, InputError
-from kg.model import ABSENT, Cause, StateWrite, Write
+from kg.model import ABSENT, Cause, Put, StateWrite, Write
 from kg.store import GraphStore
 from kg.values import Json
 
@@ -37,47 +38,10 @@ from kg.values import Json
 AGAIN_SECONDS: Final = 1.0
 #: How long a strand that a control holds waits before it looks again; when the control lets go it is released at once.
 HOLD_SECONDS: Final = 60.0
+#: A function that takes so long has what went before it committed first, so that the record does not lag behind.
+SLOW_SECONDS: Final = 0.05
 #: Characters of such a failure that are kept.
 REASON_MAX: Final = 500
-
-
-@dataclass(frozen=True, slots=True)
-class Pace:
-    """How long one claim drives a strand before it hands it on, and how many tasks without calls share a commit."""
-
-    tasks_a_commit: int = 32
-    commits_a_claim: int = 256
-    seconds_a_claim: float = 20.0
-    race_tries_max: int = 20
-
-
-@dataclass(slots=True)
-class Claim:
-    """The claim of one piece of work, renewed with every commit, and the ids of the work that follows."""
-
-    work: Work
-    follow: list[str] = field(default_factory=list)
-    #: Answers of quick calls by their number, until they are committed: a commit that lost a race asks nobody twice.
-    answered: dict[int, Answer] = field(default_factory=dict)
-
-
-@dataclass(slots=True)
-class Turn:
-    """One claim of one strand: the strand, its run, and what was read for both."""
-
-    claim: Claim
-    run: Run
-    strand: Strand
-    rows: rows.Rows
-    setting: Setting
-    before: Mapping[str, Any]
-    commits: int = 0
-    controls: Mapping[str, int] = field(default_factory=dict)
-
-    @property
-    def work(self) -> Work:
-        """The work as it is claimed now."""
-        return self.claim.work
 
 
 @dataclass(slots=True)
@@ -92,6 +56,8 @@ class Driving:
     secrets: Mapping[str, Json] = field(default_factory=dict)
     limits: Limits = field(default_factory=Limits)
     pace: Pace = field(default_factory=Pace)
+    #: Functions by name, and how many seconds each took when it was called last.
+    taken: dict[str, float] = field(default_factory=dict)
 
     def run(self, work: Work) -> Sequence[str]:
         """Drive the strand as far as it goes in this claim; a lost race is looked at again, a bounded number of times."""
@@ -114,7 +80,7 @@ class Driving:
             self.store.commit([], None, state=[later.write()])
             return claim.follow
 
-    def _tried(self, claim: "Claim") -> Sequence[str]:
+    def _tried(self, claim: Claim) -> Sequence[str]:
         for _ in range(self.pace.race_tries_max):
             try:
                 return self._drive(claim)
@@ -123,7 +89,7 @@ class Driving:
                     raise
         raise RetryLater(f"strand {claim.work.subject} changed each time it was looked at", 0.05, counted=False)
 
-    def _drive(self, claim: "Claim") -> Sequence[str]:
+    def _drive(self, claim: Claim) -> Sequence[str]:
         turn = self._turn(claim)
         if turn is None:
             self.store.commit([], None, state=[_ended(claim.work)])
@@ -163,7 +129,7 @@ class Driving:
 
     # -- one claim ----------------------------------------------------------------------------------------------------
 
-    def _turn(self, claim: "Claim") -> Turn | None:
+    def _turn(self, claim: Claim) -> Turn | None:
         work = claim.work
         run_id = work.subject.rpartition("/")[0]
         run = runs.read(self.store, run_id)
@@ -207,15 +173,33 @@ class Driving:
                 kind = self.calls.kind(call.name)
                 if "handle" in wait:
                     return kind.look(call, wait["handle"])
-                found = turn.claim.answered.get(wait["n"]) or kind.begin(call)
+                found = self._asked(turn, kind, call)
             except Fault as error:
                 return {"problem": {"instance": call.reference, **error.problem}}
             if isinstance(found, Begun):
                 self._park_call(turn, found)
                 return kind.look(call, found.handle)
-            turn.claim.answered[wait["n"]] = found
             return found
         return answers.look(self.store, turn.strand, self._now())
+
+    def _asked(self, turn: Turn, kind: Kind, call: Call) -> Begun | Answer:
+        """What beginning a call gives, or gave before a commit was lost; how long a registered function took is remembered."""
+        known = turn.claim.answered.get(call.number)
+        if known is not None and known[:2] == (call.name, call.arguments):
+            return known[2]
+        began = self.clock.monotonic()
+        try:
+            found = kind.begin(call)
+        finally:
+            if kind is self.calls.functions:
+                self.taken[call.name] = self.clock.monotonic() - began
+        if kind.quick and not isinstance(found, Begun):
+            turn.claim.answered[call.number] = (call.name, call.arguments, found)
+        return found
+
+    def _brisk(self, call: Call, kind: Kind) -> bool:
+        """Whether what a call answers may share the commit of what went before it: a function that was not slow of late."""
+        return kind is self.calls.functions and self.taken.get(call.name, SLOW_SECONDS) < SLOW_SECONDS
 
     def _call(self, turn: Turn, wait: Mapping[str, Any]) -> Call:
         strand = turn.strand
@@ -234,11 +218,16 @@ class Driving:
         if not strand.frames and strand.count == 0 and not strand.parent:
             machine.begin()
         machine.advance(answer, self.pace.tasks_a_commit)
-        begun = self._begin(turn, machine) if strand.wait is not None and strand.wait is not waited else None
+        # Where nothing that was done stands behind it uncommitted, the first quick call goes into the same commit.
+        shares = not machine.steps or (waited is not None and waited["kind"] == "timer")
+        begun = self._begin(turn, machine, shares) if strand.wait is not None and strand.wait is not waited else None
         self._commit(turn, machine, begun, waited if strand.wait is not waited else None)
 
-    def _begin(self, turn: Turn, machine: Machine) -> Begun | None:
-        """Begin a call that has effects, so that its proposal and the waiting for it are one commit."""
+    def _begin(self, turn: Turn, machine: Machine, shares: bool) -> Begun | None:
+        """Begin a call that has effects, so that its proposal and the waiting for it are one commit.
+
+        Of quick calls it asks one where the turn `shares` its commit; each further one has a commit of its own.
+        """
         strand, record = turn.strand, Record(self.store, turn.run)
         for _ in range(self.limits.depth_max + self.pace.tasks_a_commit):
             wait = strand.wait
@@ -254,9 +243,11 @@ class Driving:
             call = self._call(turn, wait)
             try:
                 kind = self.calls.kind(call.name)
-                if kind.quick:
+                if kind.quick and not (shares and self._brisk(call, kind)):
                     return None
-                found = kind.begin(call)
+                shares = shares and not kind.quick
+                found = self._asked(turn, kind, call)
+                machine.now = self._now()
             except (Fault, InputError) as error:
                 problem = error.problem if isinstance(error, Fault) else fault("configuration", str(error)).problem
                 machine.advance({"problem": {"instance": call.reference, **problem}}, self.pace.tasks_a_commit)
@@ -302,8 +293,7 @@ class Driving:
         expects: dict[str, int] = {**turn.controls, run.id: run.version}
         state: list[StateWrite] = []
         for step in machine.steps:
-            shown = replace(step, output=hidden(step.output, self.secrets), problem=hidden(step.problem, self.secrets))
-            put, kept = runs.step(strand, shown if self.secrets else step)
+            put, kept = runs.step(strand, self._shown(step))
             if not step.known and put.id not in expects:
                 # INVARIANT I3: a step is made once.
                 expects[put.id] = ABSENT
@@ -330,6 +320,12 @@ class Driving:
         self._put(turn, writes, expects, state)
         turn.claim.follow += follow
 
+    def _shown(self, step: Step) -> Step:
+        """A step as it goes on record: without the values of secrets."""
+        if not self.secrets:
+            return step
+        return replace(step, output=hidden(step.output, self.secrets), problem=hidden(step.problem, self.secrets))
+
     def _put(self, turn: Turn, writes: list[Write], expects: dict[str, int], state: list[StateWrite]) -> None:
         strand, run = turn.strand, turn.run
         cause = None
@@ -349,10 +345,9 @@ class Driving:
         turn.commits += 1
         turn.claim.answered.clear()
         turn.claim.work = renewed.committed()
-        if run.id in commit.versions:
-            again = runs.read(self.store, run.id)
-            if again is not None:
-                turn.run = again
+        for write in writes:
+            if isinstance(write, Put) and write.id == run.id:
+                turn.run = run.moved(write, commit.versions[run.id])
 
     def _rest(self, turn: Turn) -> Sequence[str]:
         """Nothing more can be done now: end the work, or come again when it is due."""

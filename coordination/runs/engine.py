@@ -23,11 +23,12 @@ from coordination.runs.calls_undoing import CompensateCall
 from coordination.runs.controlling import Controlling
 from coordination.runs.definitions import Definitions
 from coordination.runs.delivering import Delivering
-from coordination.runs.driving import Driving, Pace
+from coordination.runs.driving import Driving
 from coordination.runs.parking import AWAITED
 from coordination.runs.runs import Run
 from coordination.runs.scheduling import Scheduling
 from coordination.runs.starting import Order
+from coordination.runs.turns import Pace
 from coordination.workflow.document import Document
 from coordination.workflow.expressions import Expressions
 from coordination.workflow.scope import Limits

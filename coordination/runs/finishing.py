@@ -21,7 +21,7 @@ from kg.store import GraphStore
 from kg.values import Value
 
 if TYPE_CHECKING:
-    from coordination.runs.driving import Turn
+    from coordination.runs.turns import Turn
 
 
 def finish(store: GraphStore, clock: Clock, definitions: Definitions, turn: "Turn", now: int) -> Parked:

@@ -25,7 +25,7 @@ from kg.model import ABSENT, StateWrite, Write
 from kg.store import PAGE_MAX, GraphStore
 
 if TYPE_CHECKING:
-    from coordination.runs.driving import Turn
+    from coordination.runs.turns import Turn
 
 #: Who waits for a run or a decision: key is what is awaited.
 AWAITED: Final = "awaited"

@@ -6,7 +6,7 @@ version is pinned when it starts. Step ids follow from run, strand and number. W
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -96,6 +96,11 @@ class Run:
         if state not in MOVES[self.state]:
             raise StateError(f"run {self.id} is {self.state} and cannot become {state}; read it again")
         return Put(self.id, RUN, {"state": state, **more})
+
+    def moved(self, put: Put, version: int) -> "Run":
+        """The run after a write of its own was committed as this version."""
+        properties = {**self.entity.properties, **put.set}
+        return Run(replace(self.entity, version=version, properties=properties))
 
 
 def read(store: GraphStore, id: str, at: int | None = None) -> Run | None:

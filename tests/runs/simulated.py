@@ -8,8 +8,8 @@ from typing import Any
 
 from coordination.bounds import Bounds
 from coordination.errors import StateError
-from coordination.runs.driving import Pace
 from coordination.runs.engine import Workflows
+from coordination.runs.turns import Pace
 from coordination.runtime import Runtime
 from coordination.testing.scheduler import Chances, CrashedError, Life, LifeClock, Port, Scheduler
 from coordination.workflow.expressions import Expressions

@@ -164,7 +164,7 @@ def test_without_a_sink_nothing_is_made_ready() -> None:
 
 def test_events_arrive_over_http_as_the_binding_says() -> None:
     with serving() as server:
-        sink = HttpSink(f"http://{server.host}/events", "s3cret-token", Reach((server.host,), 2.0))
+        sink = HttpSink(f"http://{server.host}/events", "s3cret-token", Reach((server.host,), 10.0))
         got, wanted, _ = told(sink, TEXT)
         assert len(got) == len(wanted) == len(server.got)
         assert {json.loads(item.body)["id"] for item in server.got} == {event["id"] for event in wanted}

@@ -1,0 +1,55 @@
+"""Turn: one claim of one strand by one worker: what was read, how far it may go, and what follows from it.
+
+Invariant: nothing in it outlives the claim; what must last is in the strand's row and the work's. Drives nothing.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from coordination.runs import rows
+from coordination.runs.calls import Answer
+from coordination.runs.runs import Run
+from coordination.workflow.scope import Setting
+from coordination.workflow.strand import Strand
+from coordination.works import Work
+from kg.values import Json
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How long one claim drives a strand before it hands it on, and how many tasks without calls share a commit."""
+
+    tasks_a_commit: int = 32
+    commits_a_claim: int = 256
+    seconds_a_claim: float = 20.0
+    race_tries_max: int = 20
+
+
+@dataclass(slots=True)
+class Claim:
+    """The claim of one piece of work, renewed with every commit, and the ids of the work that follows."""
+
+    work: Work
+    follow: list[str] = field(default_factory=list)
+    #: Quick calls by number: name, arguments and answer, until they are committed. A commit that lost a race asks nobody twice.
+    answered: dict[int, tuple[str, Mapping[str, Json], Answer]] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Turn:
+    """One claim of one strand: the strand, its run, and what was read for both."""
+
+    claim: Claim
+    run: Run
+    strand: Strand
+    rows: rows.Rows
+    setting: Setting
+    before: Mapping[str, Any]
+    commits: int = 0
+    controls: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def work(self) -> Work:
+        """The work as it is claimed now."""
+        return self.claim.work
