@@ -2,7 +2,8 @@
 
 Invariants: a server that others can reach never answers without a key, which is checked when it starts and again at each
 request by the peer's address; a key that is sent is always checked, so a wrong one never falls back to the local user. Tokens
-of the company's own issuer (`api.oidc`) are told apart from keys by their form.
+of the company's own issuer (`api.oidc`) are told apart from keys by their form. Here a person's open break-glass is found, anew
+for each request.
 """
 
 import ipaddress
@@ -12,6 +13,7 @@ from dataclasses import dataclass, replace
 from api.errors import BindingError, UnauthenticatedError
 from api.platform import Noesis
 from api.settings import Settings
+from governance.breakglass import carried
 from governance.errors import PrincipalError
 from governance.principals import Principal, load_principal, with_purpose
 
@@ -89,9 +91,9 @@ def identifier(platform: Noesis, authorization: str | None, peer: str | None) ->
 
     def identify() -> Caller:
         if key is not None:
-            return Caller(platform.authenticate(key))
+            return Caller(carried(platform.store, platform.clock, platform.authenticate(key)))
         if settings.keyless and loopback(settings.host) and peer is not None and loopback(peer):
-            return Caller(local_principal(platform), local=True)
+            return Caller(carried(platform.store, platform.clock, local_principal(platform)), local=True)
         raise UnauthenticatedError
 
     return identify

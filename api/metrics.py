@@ -27,6 +27,7 @@ _TIMED: Final[Mapping[str, tuple[str, str, str, str]]] = {
 _COUNTED: Final[Mapping[str, tuple[str, str, str]]] = {
     tracing.DECISIONS: ("noesis_decisions", "Decisions on proposals that were committed.", "verdict"),
     tracing.EFFECTS: ("noesis_effects", "States that effects were committed in.", "status"),
+    tracing.BREAK_GLASS: ("noesis_break_glass", "Break-glass that was opened, closed early or reviewed.", "what"),
     tracing.ASIDE: ("noesis_dead_letters", "Work that was put aside for a person.", "task"),
 }
 _TOKENS: Final = {"gen_ai.usage.input_tokens": "in", "gen_ai.usage.output_tokens": "out"}

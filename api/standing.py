@@ -12,6 +12,7 @@ from api.platform import Noesis
 from coordination import lanes, works
 from coordination.feed import CURSOR
 from coordination.reconciler import EVER
+from governance.breakglass import moment, stage, unreviewed
 from kg.errors import NoesisError
 from kg.indexer import lag as index_lag
 from kg.indexer import standing as index_standing
@@ -38,6 +39,7 @@ def rows(platform: Noesis) -> Iterator[Row]:
         yield "noesis_position", "Position of the last change.", "", {"": platform.store.head().position}
         yield "noesis_feed_lag_changes", "Changes that coordination has not read.", "", {"": feed_lag(platform)}
         yield "noesis_work_open", f"Open work by queue, at most {OPEN_MAX:,}.", "queue", _open(platform)
+        yield "noesis_break_glass_unreviewed", "Break-glass open, or over and not reviewed.", "stage", _glass(platform)
         yield "noesis_effects_open", "Effects begun and not ended, by state.", "status", _effects(platform)
         if platform.index is None:
             yield (
@@ -73,6 +75,13 @@ def _open(platform: Noesis) -> Mapping[str, float]:
     for row in platform.store.scan(works.KIND, due=EVER, first=OPEN_MAX):
         found[lanes.shown(lanes.of(cards.get(works.of(row).agent)))] += 1
     return {queue: float(count) for queue, count in found.items()}
+
+
+def _glass(platform: Noesis) -> Mapping[str, float]:
+    now = moment(platform.store, platform.clock)
+    found: Counter[str] = Counter({"open": 0, "over": 0})
+    found.update(stage(glass, now) for glass in unreviewed(platform.store))
+    return {name: float(count) for name, count in found.items()}
 
 
 def _effects(platform: Noesis) -> Mapping[str, float]:

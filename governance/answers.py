@@ -184,6 +184,12 @@ def _person(one: Answer, case: Case) -> None:
         one.say("No person answered it; none was asked for by a rule." if not asked else "No person has answered yet.")
     if not case.overrides:
         one.say("Nobody has overridden it.")
+    if "breakGlass" in case.decision.properties:
+        one.say(f"It was made under {one.of(case.decision, 'breakGlass')}.")
+    for glass in case.glass:
+        one.say(f"Break-glass: {one.of(glass, 'holder', 'reason', 'validFrom', 'validTo', 'closedBy', 'closeReason')}.")
+        found = one.of(glass, "finding", "reviewer", "comment")
+        one.say(f"Its review: {found}." if found else "Nobody has reviewed it yet.")
     for control in case.controls[:LISTED]:
         one.say(f"Control then: {one.of(control, 'scope', 'state', 'setBy', 'reason')}.")
 

@@ -1,7 +1,8 @@
 """Cases of rules (`noesis rules test`): requests with the outcome that the author expects, run against a RuleBook.
 
 Invariant: running cases writes nothing. The file is YAML, a list of cases:
-``{name, principal: {kind, id, roles, departments}, action, resource: {class, id, properties}, context, expect, rule?}``.
+``{name, principal: {kind, id, roles, departments, break_glass?}, action, resource: {class, id, properties}, context, expect,
+rule?}``.
 """
 
 from collections.abc import Callable, Mapping
@@ -69,7 +70,8 @@ def _case(document: Document, item: Item, ontology: Ontology) -> Case:
     fields = document.fields(item, _FIELDS, "a case", frozenset({"principal", "action", "resource", "expect"}))
     name = document.text(fields["name"], "a name", NAME_MAX) if "name" in fields else f"line {item.line}"
     action = _one_of(document, fields["action"], ACTIONS, "action")
-    contexts = {key: _context_type(form) for key, form in CONTEXTS[action].items()}
+    # Whether glass is broken is the principal's to say, as in a real request.
+    contexts = {key: _context_type(form) for key, form in CONTEXTS[action].items() if key != "breakGlass"}
     context = _values(document, fields.get("context"), contexts, f"the context of {action}")
     request = Request(
         _principal(document, fields["principal"]), action, _resource(document, fields["resource"], ontology), context
@@ -87,7 +89,7 @@ def _one_of(document: Document, item: Item, known: tuple[str, ...], what: str) -
 def _principal(document: Document, item: Item) -> Principal:
     fields = document.fields(
         item,
-        frozenset({"kind", "id", "roles", "departments", "on_behalf_of"}),
+        frozenset({"kind", "id", "roles", "departments", "on_behalf_of", "break_glass"}),
         "a principal",
         frozenset({"kind", "id"}),
     )
@@ -99,7 +101,9 @@ def _principal(document: Document, item: Item) -> Principal:
     ]
     behalf = _principal(document, fields["on_behalf_of"]) if "on_behalf_of" in fields else None
     kind = _one_of(document, fields["kind"], KINDS, "kind")
-    return Principal(kind, document.text(fields["id"], "id", NAME_MAX), groups[0], groups[1], behalf)
+    glass = "break_glass" in fields and _scalar(document, fields["break_glass"], "boolean", "break_glass")
+    name = document.text(fields["id"], "id", NAME_MAX)
+    return Principal(kind, name, groups[0], groups[1], behalf, break_glass="case" if glass else "")
 
 
 def _resource(document: Document, item: Item, ontology: Ontology) -> Resource:

@@ -39,6 +39,7 @@ def record(
         "targetVersion": resource.version if isinstance(resource, Entity) else None,
         "principal": principal.uid,
         "onBehalfOf": behalf.uid if behalf is not None else None,
+        "breakGlass": principal.under() or None,
         "proposers": tuple(sorted(principal.identities())),
         "agentVersion": agent_version,
         "rules": tuple(f"{rule}@{version}" for rule, version in verdict.rules[:LIST_MAX]),
@@ -84,6 +85,8 @@ def context_digest(request: Request) -> str:
         "properties": None if isinstance(resource, Entity) else encode_properties(resource.properties),
         "context": encode_properties(request.context),
     }
+    if request.principal.under():
+        form["breakGlass"] = request.principal.under()
     return hashlib.sha256(canonical(form).encode()).hexdigest()
 
 

@@ -39,6 +39,7 @@ class Case:
     overrides: list[Entity] = field(default_factory=list)
     effects: list[Entity] = field(default_factory=list)
     controls: list[Entity] = field(default_factory=list)
+    glass: list[Entity] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)
     withheld: int = 0
 
@@ -47,7 +48,7 @@ class Case:
         yield self.decision
         for some in (self.rules, self.used, self.proposals, self.siblings, self.conflicts, self.approvals):
             yield from some
-        for some in (self.overrides, self.effects, self.controls):
+        for some in (self.overrides, self.effects, self.controls, self.glass):
             yield from some
 
 
@@ -96,6 +97,9 @@ def _decisions(store: GraphStore, subject: str) -> tuple[list[Entity], str]:
     if history and history[-1].cls == "Decision":
         return [history[-1]], f"decision {subject}"
     newest = Order(None, descending=True)
+    if history and history[-1].cls == "BreakGlass":
+        under = store.find("Decision", [Where("breakGlass", Op.EQ, subject)], newest, None, DECISIONS_MAX + 1).items
+        return list(under), f"BreakGlass {subject}"
     if history:
         near = {edge.entity.id: edge.entity for edge in _around(store, subject)}
         far = [
@@ -156,6 +160,7 @@ class _Reader:
             case.approvals += self._near(case, sibling.id, "wasInformedBy", Direction.IN)
         then = self._store.find("Control", first=CONTROLS_MAX, at=decision.since).items
         case.controls = self._see(case, then)
+        case.glass = self._see(case, list(self._store.get([str(decision.get("breakGlass", ""))]).values()))
         case.changes = self._followed(case)
         return case
 

@@ -15,6 +15,7 @@
         │   ├── ApprovalExpiredError  too late
         │   ├── AlreadyAnsweredError  the same person said otherwise before
         │   └── NotWaitingError       the decision asks for no approval
+        ├── BreakGlassError       break-glass that cannot be opened, closed or reviewed so
         ├── ControlError          a control that does not exist or cannot change so
         ├── ErasureError          a person who cannot be forgotten so
         ├── DossierError          (also InputError) nothing to report on
@@ -84,6 +85,10 @@ class AlreadyAnsweredError(ApprovalError):
 
 class NotWaitingError(ApprovalError):
     """This decision asks for no approval; look for the open one in the inbox."""
+
+
+class BreakGlassError(GovernanceError):
+    """Break-glass cannot be used so; see `noesis breakglass --help`."""
 
 
 class ControlError(GovernanceError):

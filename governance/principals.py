@@ -30,6 +30,7 @@ class Principal:
 
     `person` names the natural person behind an identity, where one person has several; two identities with the same
     `person` count as one wherever approvers are counted. `purpose` says what it reads for now, by its own word; rules may ask.
+    `break_glass` is the id of the opening it acts under, which only `governance.breakglass.carried` says.
     `version` is the entity's, read before the roles and rising when they change: who expects it acts on what was read.
     """
 
@@ -41,6 +42,7 @@ class Principal:
     person: str | None = None
     entity: str | None = None
     purpose: str = ""
+    break_glass: str = ""
     version: int = field(default=0, compare=False)
 
     @property
@@ -66,6 +68,10 @@ class Principal:
         return frozenset(
             name for link in self.chain() for name in (link.uid, link.person and f"person:{link.person}") if name
         )
+
+    def under(self) -> str:
+        """The id of the break-glass under which this request is made; empty where somebody acts for another, whoever that is."""
+        return self.break_glass if self.kind == "User" and self.on_behalf_of is None else ""
 
     def responsible(self) -> str:
         """The one who answers for it: the natural person at the end of the chain, or that identity itself."""

@@ -1,7 +1,8 @@
 """Readings: the record that somebody was told personal or labelled values as they are, and by which rules; never the values.
 
 Invariant: what an operation notes is committed before its answer leaves, one record an operation however many rows it told. What
-an agent reads is on record with its context, so it is not noted here; a masked value, or a form of one, is not told.
+an agent reads is on record with its context, so it is not noted here; a masked value, or a form of one, is not told. Under
+break-glass everything that is told is noted, labelled or not.
 """
 
 import hashlib
@@ -21,6 +22,8 @@ from kg.view import View
 CLASS: Final = "Reading"
 #: The road of commands.
 CLI: Final = "cli"
+#: What stands for an entity that was told, beside its properties.
+WHOLE: Final = "*"
 #: Subjects that one record names; the digest covers those beyond.
 SUBJECTS_MAX: Final = 1_000
 #: Records that one question about a person looks through.
@@ -36,6 +39,7 @@ class Readings:
         self._view = view
         self._channel = channel
         self._silent = principal.kind == "Agent"
+        self._everything = bool(principal.under())
         self._labelled: dict[str, frozenset[str]] = {}
         self._told: dict[tuple[str, int], tuple[str, set[str]]] = {}
         self._written: set[tuple[str, int, str]] = set()
@@ -47,7 +51,15 @@ class Readings:
         told = {
             name for name in self._of(entity) & set(names) if name in entity.properties and name not in entity.masked
         }
-        new = {name for name in told if (entity.id, entity.version, name) not in self._written}
+        self._add(entity, told)
+
+    def note_row(self, entity: Entity) -> None:
+        """Note that an entity was told at all, which counts where everything does: under break-glass."""
+        if self._everything and not self._silent:
+            self._add(entity, {WHOLE})
+
+    def _add(self, entity: Entity, names: set[str]) -> None:
+        new = {name for name in names if (entity.id, entity.version, name) not in self._written}
         if new:
             self._told.setdefault((entity.id, entity.version), (entity.cls, set()))[1].update(new)
 
@@ -58,9 +70,13 @@ class Readings:
 
     def note_all(self, entity: Entity) -> None:
         """Note an entity that was told whole."""
+        self.note_row(entity)
         self.note(entity, *entity.properties)
 
     def _of(self, entity: Entity) -> frozenset[str]:
+        # INVARIANT: under break-glass every reading is on record, one by one, of whatever it told.
+        if self._everything:
+            return frozenset(entity.properties)
         found = self._labelled.get(entity.cls)
         if found is None:
             cls = self._ontology.classes.get(entity.cls)
@@ -87,6 +103,7 @@ class Readings:
             "principal": self._principal.uid,
             "onBehalfOf": behalf.uid if behalf is not None else None,
             "purpose": purpose or None,
+            "breakGlass": self._principal.under() or None,
             "channel": self._channel,
             "told": tuple(sorted(f"{cls}.{name}" for cls, names in classes.items() for name in names)),
             "rules": self._permits(classes),

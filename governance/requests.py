@@ -24,6 +24,7 @@ def text_of(request: Request) -> str | None:
     """The request without its resource's values, as canonical JSON; None where it is too long to keep."""
     links = [
         {"uid": link.uid, "roles": sorted(link.roles), "departments": sorted(link.departments), "person": link.person}
+        | ({"breakGlass": link.break_glass} if link.break_glass else {})
         for link in request.principal.chain()
     ]
     text = canonical({"principal": links, "context": encode_properties(request.context)})
@@ -52,7 +53,8 @@ def _chain(links: list[Mapping[str, Json]]) -> Principal:
     for link in reversed(links):
         kind, _, name = str(link["uid"]).partition("::")
         roles, departments = frozenset(link["roles"]), frozenset(link["departments"])
-        found = Principal(kind, json.loads(name), roles, departments, found, link["person"])
+        glass = link.get("breakGlass", "")
+        found = Principal(kind, json.loads(name), roles, departments, found, link["person"], break_glass=glass)
     if found is None:
         raise KeyError("principal")
     return found

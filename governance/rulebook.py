@@ -132,8 +132,9 @@ class RuleBook:
     @staticmethod
     def _context(request: Request, satisfied: Sequence[str]) -> str:
         context = attributes.record(request.context)
-        # What is satisfied and who is acted for is never the caller's to say.
+        # What is satisfied, who is acted for and whether glass is broken is never the caller's to say.
         context["satisfied"] = sorted(satisfied)
+        context["breakGlass"] = bool(request.principal.under())
         context.pop("onBehalfOf", None)
         if request.principal.on_behalf_of is not None:
             context["onBehalfOf"] = request.principal.on_behalf_of.uid

@@ -25,6 +25,7 @@ _STRING: Final = {"type": "String"}
 _ALWAYS: Final[Mapping[str, Json]] = {
     "satisfied": {"type": "Set", "element": _STRING},
     "onBehalfOf": {**_STRING, "required": False},
+    "breakGlass": {"type": "Boolean"},
     "purpose": {**_STRING, "required": False},
 }
 _AMOUNT: Final[Mapping[str, Json]] = {

@@ -34,7 +34,8 @@ class Resource:
 class Request:
     """Who wants to do what to which thing under which circumstances.
 
-    `context` holds values of the scalar table; the names `satisfied` and `onBehalfOf` are set by the evaluator and ignored here.
+    `context` holds values of the scalar table; the names `satisfied`, `onBehalfOf` and `breakGlass` are set by the
+    evaluator and ignored here.
     """
 
     principal: Principal

@@ -26,6 +26,7 @@ ASK: Final = "chat"
 DECISIONS: Final = "noesis.decisions"
 EFFECTS: Final = "noesis.effects"
 ASIDE: Final = "noesis.put_aside"
+BREAK_GLASS: Final = "noesis.break_glass"
 #: Kind of the state rows that carry a trace beside the commit that it belongs to, by cause id, until the feed has read them.
 CARRIED: Final = "trace"
 

@@ -11,7 +11,7 @@ from api.cli.terminal import First, Json, Terminal, entity_form, shown
 from coordination.breakers import open_trips
 from coordination.effects import effect_id, key_of
 from coordination.proposals import Proposal
-from governance import apikeys
+from governance import apikeys, breakglass
 from governance.approvals import Answer
 from governance.approvals import approve as answer
 from governance.configuring import permit
@@ -25,7 +25,7 @@ keys = typer.Typer(no_args_is_help=True, help="API keys: made once, shown once, 
 
 
 def inbox(context: typer.Context, first: First = 50, json: Json = False) -> None:
-    """List the proposals and the questions of workflows that wait for a person, with the decision to answer."""
+    """List the proposals and the questions of workflows that wait for a person, with the decision to answer, and broken glass."""
     session = session_of(context)
     with session.platform() as platform:
         reader = session.reader(platform)
@@ -33,14 +33,21 @@ def inbox(context: typer.Context, first: First = 50, json: Json = False) -> None
         edges = reader.expand([p.id for p in found], "decidedBy", first=20)
         rows = [(proposal, _open_decision([edge.entity for edge in edges[proposal.id]])) for proposal in found]
         asking = questions(platform.store, reader, first)
+        glasses = list(reader.get([glass.id for glass in breakglass.unreviewed(platform.store)]).values())
+        now = breakglass.moment(platform.store, platform.clock)
         trips = list(reader.get([trip.id for trip in open_trips(platform.store)]).values())
     terminal = Terminal()
     if json:
         asked = [{**entity_form(d), "decision": entity_form(d)} for d in asking]
         proposed = [{**entity_form(p), "decision": entity_form(d) if d is not None else None} for p, d in rows]
         paused = [{**entity_form(trip), "decision": None} for trip in trips]
-        terminal.document([*proposed, *asked, *paused])
+        broken = [{**entity_form(g), "stage": breakglass.stage(g, now), "decision": None} for g in glasses]
+        terminal.document([*proposed, *asked, *paused, *broken])
         return
+    for glass in glasses:
+        stage = breakglass.stage(glass, now)
+        todo = "" if stage == "open" else f"; review it with `noesis breakglass review {glass.id}`"
+        terminal.line(f"Break-glass of {glass.get('holder')} is {stage}: {glass.get('reason')}{todo}", "bold red")
     for trip in trips:
         terminal.line(f"{trip['scope']} is paused for {trip.get('tells')}: {trip.get('reason')}", "bold")
     terminal.table(

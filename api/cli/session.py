@@ -18,6 +18,7 @@ from api.errors import SettingsError
 from api.platform import Noesis
 from api.settings import Settings, load_settings, origins
 from api.watching import watched
+from governance.breakglass import carried
 from governance.principals import Principal, load_principal, with_purpose
 from governance.readings import CLI, Readings, recorded
 from governance.rulebook import RuleBook
@@ -82,6 +83,7 @@ class Session:
         else:
             uid = self.acting_as if "::" in self.acting_as else Principal("User", self.acting_as).uid
             found = load_principal(platform.store, uid)
+        found = carried(platform.store, platform.clock, found)
         return found if self.purpose is None else with_purpose(found, self.purpose)
 
     def asking(self, platform: Noesis) -> tuple[GraphStore, Clock, RuleBook, Principal]:

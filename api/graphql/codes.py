@@ -17,6 +17,7 @@ from coordination.errors import StateError
 from governance.errors import (
     AlreadyAnsweredError,
     ApprovalError,
+    BreakGlassError,
     BudgetError,
     ControlError,
     DeniedError,
@@ -59,6 +60,7 @@ _CODES: Sequence[tuple[type[Exception], ErrorCode]] = (
     (ErasureError, ErrorCode.CONFLICT),
     (AlreadyAnsweredError, ErrorCode.CONFLICT),
     (ApprovalError, ErrorCode.CONFLICT),
+    (BreakGlassError, ErrorCode.CONFLICT),
     (ControlError, ErrorCode.BAD_INPUT),
     (StateError, ErrorCode.CONFLICT),
     (ConflictError, ErrorCode.CONFLICT),

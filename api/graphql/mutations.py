@@ -4,29 +4,22 @@ Invariant: none writes by itself. Each goes through the function of governance o
 authenticated principal; a refusal is part of the payload, with a code, and the decision that refused is on record.
 """
 
-from collections.abc import Awaitable, Callable
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import strawberry
 from strawberry import Info
 
 from api.graphql.changes import ENTITY
-from api.graphql.codes import ErrorCode, code_of, shown
+from api.graphql.emergencies import Emergencies
 from api.graphql.ids import entity_id
 from api.graphql.operations import Operation
+from api.graphql.payloads import UserError, attempt
 from api.graphql.records import take_record
 from api.graphql.scalars import JSON, DateTimeText, Position
 from governance.approvals import Answer, Answered, approve
 from governance.controls import Acknowledgement, change
 
-T = TypeVar("T")
 REASON_MAX = 2_000
-
-
-@strawberry.type(description="Why nothing was done.")
-class UserError:
-    code: ErrorCode
-    message: str
 
 
 @strawberry.type(description="Approvers still missing.")
@@ -73,17 +66,6 @@ class RecordPayload:
     position: Position | None = strawberry.field(default=None, description="The last change it made; null: none.")
     errors: list[UserError] = strawberry.field(default_factory=list)
     entity = strawberry.field(resolver=lambda self: self.row, graphql_type=ENTITY)
-
-
-async def attempt(operation: Operation, act: Callable[[], Awaitable[T]], refused: Callable[[list[UserError]], T]) -> T:
-    """What `act` gives, or a payload that says why not; what nobody outside can mend is raised."""
-    try:
-        return await act()
-    except Exception as error:
-        if code_of(error) is ErrorCode.INTERNAL:
-            raise
-        code, message = shown(error, operation.platform.clock)
-        return refused([UserError(code=code, message=message)])
 
 
 async def _answer(operation: Operation, decision: str, answer: Answer, comment: str) -> AnswerPayload:
@@ -184,7 +166,7 @@ async def _ingest(
 
 
 @strawberry.type
-class Mutation:
+class Mutation(Emergencies):
     """What can be changed."""
 
     approve = strawberry.field(resolver=_approve, description="Say yes to a decision that asks for approval.")

@@ -153,6 +153,8 @@ class Operation:
 
     def row(self, entity: Entity) -> Row:
         """An entity as GraphQL resolves it."""
+        if self._readings is not None:
+            self._readings.note_row(entity)
         return Row(entity, type_name(self.platform.ontology, entity.cls), self._readings)
 
     async def row_of(self, id: str) -> Row | None:

@@ -13,8 +13,9 @@ from strawberry import Info
 from api import orders
 from api.graphql.changes import ENTITY
 from api.graphql.ids import entity_id
-from api.graphql.mutations import REASON_MAX, Mutation, UserError, attempt
+from api.graphql.mutations import REASON_MAX, Mutation
 from api.graphql.operations import Operation
+from api.graphql.payloads import UserError, attempt
 from api.graphql.scalars import JSON
 from governance.principals import Principal
 

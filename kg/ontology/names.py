@@ -32,7 +32,16 @@ RESERVED_TYPES = frozenset(
     | {"Connection", "Long", "Count", "UserError", "EntityVersion", "PropertyValue", "Why", "WhyStep", "SearchHit"}
     | {"SearchAnswer", "Direction", "MoneyInput", "LedgerHead", "Viewer", "ErrorCode", "Feed", "ChangeKind"}
     | {f"{kind}Filter" for kind in ("String", "Long", "Decimal", "Boolean", "Date", "DateTime", "Duration", "Money")}
-    | {"IDFilter", "ListFilter", "MissingApprovers", "AnswerPayload", "ControlPayload", "RecordPayload", "RunPayload"}
+    | {
+        "IDFilter",
+        "ListFilter",
+        "MissingApprovers",
+        "AnswerPayload",
+        "BreakGlassPayload",
+        "ControlPayload",
+        "RecordPayload",
+        "RunPayload",
+    }
 )
 #: Entity types that the Cedar schema declares, and words its grammar keeps.
 RESERVED_CEDAR = frozenset(
