@@ -23,6 +23,7 @@ from kg.clock import Clock
 from kg.errors import ConflictError
 from kg.model import Cause, Commit, Cursor, Entity, Input, Op, Put, Where, Write
 from kg.store import PAGE_MAX, GraphStore
+from kg.store import Request as CommitRequest
 from kg.values import Value
 
 CLASS: Final = "Control"
@@ -211,7 +212,12 @@ def _set(
                 f"control {scope} is in state {present['state']} and cannot become {state}; resume it first"
             )
         try:
-            return store.commit([put, *more], cause, {put.id: present.version if present is not None else 0})
+            expected = {put.id: present.version if present is not None else 0}
+            # Ahead of the work that it stops: behind it, the last to be heard would be who says stop.
+            (done,) = store.commit_many([CommitRequest([put, *more], cause, expected, urgent=True)])
+            if isinstance(done, Exception):
+                raise done
+            return done
         except ConflictError:
             continue
     raise ControlError("others changed this control at every try; try again")

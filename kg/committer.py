@@ -54,6 +54,7 @@ class _Ticket:
 
     requests: Sequence[Request]
     writes: int
+    urgent: bool = False
     outcomes: list[Commit | Exception] = field(default_factory=list)
     # A held lock is the cheapest thing to wait for that another thread can release.
     done: threading.Lock = field(default_factory=threading.Lock)
@@ -77,6 +78,8 @@ class Committer:
     def __init__(self, store: GraphStore) -> None:
         self._store = store
         self._waiting: deque[_Ticket] = deque()
+        #: Those that go before all others, few at any time.
+        self._urgent: deque[_Ticket] = deque()
         self._changed = threading.Condition()
         self._closing = False
         #: How many callers the next group waits for; 0 where it waits for nobody.
@@ -113,16 +116,19 @@ class Committer:
             return self._queue(carrying)
 
     def _queue(self, requests: Sequence[Request]) -> list[Commit | Exception]:
-        ticket = _Ticket(requests, sum(len(request.writes) for request in requests))
+        urgent = any(request.urgent for request in requests)
+        ticket = _Ticket(requests, sum(len(request.writes) for request in requests), urgent)
         ticket.done.acquire()
         with self._changed:
-            room = self._changed.wait_for(lambda: len(self._waiting) < QUEUE_MAX or self._closing, ROOM_SECONDS)
+            room = self._changed.wait_for(
+                lambda: urgent or len(self._waiting) < QUEUE_MAX or self._closing, ROOM_SECONDS
+            )
             if self._closing:
                 raise StoreError("the store is closed; open it again")
             if not room:
                 raise StoreBusyError("more commits wait than the store can take; try again, or send fewer at once")
-            self._waiting.append(ticket)
-            if len(self._waiting) == 1 or len(self._waiting) == self._awaited:
+            (self._urgent if urgent else self._waiting).append(ticket)
+            if urgent or len(self._waiting) == 1 or len(self._waiting) == self._awaited:
                 self._changed.notify_all()
         ticket.done.acquire()
         return ticket.outcomes
@@ -131,8 +137,8 @@ class Committer:
         callers, seconds = 0, 0.0
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._waiting or self._closing)
-                if not self._waiting:
+                self._changed.wait_for(lambda: self._waiting or self._urgent or self._closing)
+                if not self._waiting and not self._urgent:
                     return
                 self._gather(callers, seconds)
                 full = len(self._waiting) >= QUEUE_MAX
@@ -150,14 +156,16 @@ class Committer:
     def _gather(self, callers: int, seconds: float) -> None:
         """Wait a moment for the callers there were when the last transaction ended, where that took long."""
         awaited = min(callers, GROUP_REQUESTS_MAX)
-        if seconds < SLOW_SECONDS or len(self._waiting) >= awaited:
+        if seconds < SLOW_SECONDS or len(self._waiting) >= awaited or self._urgent:
             return
         self._awaited = awaited
         wait = min(GATHER_SHARE * seconds, GATHER_SECONDS_MAX)
-        self._changed.wait_for(lambda: len(self._waiting) >= awaited or self._closing, wait)
+        self._changed.wait_for(lambda: len(self._waiting) >= awaited or self._urgent or self._closing, wait)
         self._awaited = 0
 
     def _take(self) -> list[_Ticket]:
+        if self._urgent:
+            return [self._urgent.popleft()]
         group = [self._waiting.popleft()]
         requests, writes = len(group[0].requests), group[0].writes
         while self._waiting:

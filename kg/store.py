@@ -35,12 +35,16 @@ PATH_DEPTH_MAX = 16
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One commit as it waits in a group: facts with their cause, expected versions, and state rows."""
+    """One commit as it waits in a group: facts with their cause, expected versions, and state rows.
+
+    An `urgent` one (a stop) goes before all that wait, in a transaction without them.
+    """
 
     writes: Sequence[Write]
     cause: Cause | None
     expects: Mapping[str, int]
     state: Sequence[StateWrite] = ()
+    urgent: bool = False
 
 
 @dataclass(frozen=True, slots=True)

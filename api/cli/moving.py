@@ -91,7 +91,7 @@ def restore(context: typer.Context, file: File, json: Json = False) -> None:
             with closing(SqliteStore(part, load_ontology(platform_texts()), SystemClock())) as store:
                 changes, root = store.verify(progress), store.head().root.hex()
         finally:
-            for end in (".lock", "-wal", "-shm"):
+            for end in (".lock", ".lock.first", "-wal", "-shm"):
                 part.with_name(part.name + end).unlink(missing_ok=True)
         if changes == 0:
             raise ArchiveError(f"{file} holds no graph; name a copy that `noesis backup` made")

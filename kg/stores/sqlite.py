@@ -96,13 +96,14 @@ class SqliteStore:
             except Exception as error:
                 results[place] = error
         if batch:
-            for place, outcome in zip(places, self._write(batch), strict=True):
+            urgent = any(request.urgent for request in requests)
+            for place, outcome in zip(places, self._write(batch, urgent), strict=True):
                 results[place] = outcome
         return [result for result in results if result is not None]
 
-    def _write(self, batch: Sequence[Prepared]) -> list[Commit | Exception]:
+    def _write(self, batch: Sequence[Prepared], urgent: bool) -> list[Commit | Exception]:
         schema = self.schema
-        with self._database.writing() as connection:
+        with self._database.writing(urgent) as connection:
             known, self._frontier = self._frontier, None
             classes = ensure_indexes(connection, schema, self._indexed, batch)
             results, edge = write(connection, batch, schema, self._clock, known)

@@ -103,10 +103,10 @@ class Database:
         return connection
 
     @contextmanager
-    def writing(self) -> Iterator[sqlite3.Connection]:
-        """One transaction in the writer's turn: committed at the end of the block, rolled back on any error."""
+    def writing(self, urgent: bool = False) -> Iterator[sqlite3.Connection]:
+        """One transaction in the writer's turn, the next where urgent: committed after the block, rolled back on any error."""
         self._check()
-        with translated(), self._lock.held():
+        with translated(), self._lock.held(urgent):
             self._check()
             if self._writer is None:
                 self._writer = self._connect(write=True)

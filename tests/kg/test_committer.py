@@ -65,10 +65,10 @@ def ask(committer: Committer, id: str, outcomes: dict[str, object], **values: Va
     return thread
 
 
-def wait_for_queue(committer: Committer, count: int) -> None:
+def wait_for_queue(committer: Committer, count: int, urgent: bool = False) -> None:
     for _ in range(30_000):
         with committer._changed:
-            if len(committer._waiting) >= count:
+            if len(committer._urgent if urgent else committer._waiting) >= count:
                 return
             committer._changed.wait(0.001)
     raise AssertionError("the callers never queued")
@@ -157,6 +157,24 @@ def test_requests_handed_in_together_stay_together(committer: Committer) -> None
     assert [one.last for one in committer.commit_many(requests) if isinstance(one, Commit)] == list(
         range(1, GROUP_REQUESTS_MAX * 2 + 1)
     )
+
+
+def test_an_urgent_commit_goes_before_all_that_wait_and_alone(committer: Committer, gate: Gate) -> None:
+    outcomes: dict[str, object] = {}
+    threads = [ask(committer, "gate", outcomes, gate=True)]
+    assert gate.entered.wait(30)
+    threads += [ask(committer, f"caller{n}", outcomes) for n in range(3)]
+    wait_for_queue(committer, 3)
+    stop = Request([Put("stop", "Thing", {})], cause("stop"), {}, urgent=True)
+    threads.append(threading.Thread(target=lambda: outcomes.update(stop=committer.commit_many([stop])[0])))
+    threads[-1].start()
+    wait_for_queue(committer, 1, urgent=True)
+    gate.opened.set()
+    for thread in threads:
+        thread.join()
+    told = {id: outcome.last for id, outcome in outcomes.items() if isinstance(outcome, Commit)}
+    assert told["stop"] == told["gate"] + 1
+    assert sorted(told.values()) == [1, 2, 3, 4, 5]
 
 
 def test_a_failing_callback_harms_nobody(committer: Committer, caplog: pytest.LogCaptureFixture) -> None:

@@ -53,7 +53,7 @@ HOSTILE = {
 @pytest.mark.parametrize("name", HOSTILE)
 def test_what_is_hostile_gets_one_sentence_soon(name: str) -> None:
     text, said = HOSTILE[name]
-    begin = time.monotonic()
+    begin = time.process_time()
     with pytest.raises(WorkflowError) as caught:
         parse(text, "w.yaml")
     message = str(caught.value)
@@ -63,7 +63,7 @@ def test_what_is_hostile_gets_one_sentence_soon(name: str) -> None:
     assert message.split(":")[2].isdigit()
     assert "\n" not in message
     assert len(message) < 400
-    assert time.monotonic() - begin < 10
+    assert time.process_time() - begin < 10
 
 
 def test_plain_values_are_those_of_yaml_1_2() -> None:
