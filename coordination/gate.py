@@ -257,7 +257,9 @@ class Gate:
         return [edge.entity for edge in edges]
 
     def _principals(self, proposal: Proposal, expects: dict[str, int]) -> tuple[Principal, str]:
-        """The agent, acting for whoever started its run; of a merged proposal for the other agents too. All must be allowed it."""
+        """The agent, acting for whoever started its run; of a merged proposal for the other agents too, of an edited one for its
+        editors. All must be allowed it.
+        """
         agent, run = proposal.text("agent"), proposal.text("run")
         behalf: Principal | None = None
         if run:
@@ -272,6 +274,13 @@ class Gate:
                 behalf, refused = self._principal(name, expects, behalf)
                 if refused:
                     return behalf, refused
+        for uid in proposal.texts("editors"):
+            # INVARIANT I5: whoever changed what is proposed stands behind it, so no identity of theirs approves it.
+            try:
+                behalf = load_principal(self.store, uid, on_behalf_of=behalf)
+            except PrincipalError as error:
+                return Principal("Agent", agent), str(error)
+            self._held_as_read(behalf, expects)
         return self._principal(agent, expects, behalf)
 
     @staticmethod

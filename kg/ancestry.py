@@ -28,6 +28,7 @@ PROVENANCE = (
     "used",
     "wasGeneratedBy",
     "wasDerivedFrom",
+    "wasRevisionOf",
     "wasInformedBy",
     "wasAttributedTo",
     "wasAssociatedWith",

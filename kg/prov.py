@@ -14,7 +14,7 @@ from kg.why import Why
 #: Namespaces of the document; `noesis` names what only this platform knows.
 PREFIXES = {"noesis": "urn:noesis:prov#", "xsd": "http://www.w3.org/2001/XMLSchema#"}
 #: Relations between graph entities that PROV calls a derivation; the others are influences.
-DERIVATIONS = frozenset({"used", "usedRule", "wasGeneratedBy", "wasDerivedFrom"})
+DERIVATIONS = frozenset({"used", "usedRule", "wasGeneratedBy", "wasDerivedFrom", "wasRevisionOf"})
 
 
 def prov_json(answer: Why) -> dict[str, Json]:
@@ -79,7 +79,9 @@ class _Document:
 
     def _related(self, name: str, child: Why) -> None:
         far = self.entity(child)
-        relation = {"noesis:relation": child.via}
+        relation: dict[str, Json] = {"noesis:relation": child.via}
+        if child.via == "wasRevisionOf":
+            relation["prov:type"] = _typed("prov:Revision")
         if child.via in DERIVATIONS:
             self._state("wasDerivedFrom", {"prov:generatedEntity": name, "prov:usedEntity": far, **relation})
         else:

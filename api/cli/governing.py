@@ -8,6 +8,7 @@ import typer
 from api.cli.bulk import approve_all, asker, questions
 from api.cli.session import Session, session_of
 from api.cli.terminal import First, Json, Terminal, entity_form, shown
+from api.editing import edit_proposal, parse_edit
 from coordination.breakers import open_trips
 from coordination.effects import effect_id, key_of
 from coordination.proposals import Proposal
@@ -125,15 +126,41 @@ def approve(
         int, typer.Option("--at-most", min=1, max=500, help="Refuse where more would be approved.")
     ] = 20,
     yes: Annotated[bool, typer.Option("--yes", help="Ask for no confirmation.")] = False,
+    edit: Annotated[
+        str | None,
+        typer.Option(
+            "--edit",
+            help='Instead: change what it would do, as JSON: {"values": {"ID": {"property": 1}}, "payload": {"member": null}, '
+            '"amount": {"amount": "9.50", "currency": "EUR"}}. The new proposal is decided again; somebody else approves it.',
+        ),
+    ] = None,
     json: Json = False,
 ) -> None:
-    """Approve what a decision asks for; it is then decided again with the rules of that moment."""
+    """Approve what a decision asks for, or --edit it first; it is then decided again with the rules of that moment."""
+    if edit is not None and (decision is None or all_of is not None):
+        raise typer.BadParameter("name the decision whose proposal --edit changes")
     if (decision is None) == (all_of is None):
         raise typer.BadParameter("name one decision, or an operation with --all-of")
-    if decision is not None:
+    if decision is not None and edit is not None:
+        _edited(session_of(context), decision, edit, comment, json)
+    elif decision is not None:
         _answer(session_of(context), decision, "approve", comment, json)
     elif all_of is not None:
         approve_all(session_of(context), all_of, at_most, comment, yes, json)
+
+
+def _edited(session: Session, decision: str, text: str, reason: str, json: bool) -> None:
+    given = parse_edit(text)
+    with session.platform() as platform:
+        principal = session.principal(platform)
+        made = edit_proposal(platform, session.view(platform), principal, decision, given, reason)
+    terminal = Terminal()
+    if json:
+        terminal.document({"proposal": made.proposal, "edited": made.first})
+        return
+    terminal.line(
+        f"Proposal {made.proposal} takes the place of {made.first}; it is decided again, and others approve it."
+    )
 
 
 def reject(

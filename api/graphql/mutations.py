@@ -10,6 +10,7 @@ import strawberry
 from strawberry import Info
 
 from api.graphql.changes import ENTITY
+from api.graphql.editing import Editing
 from api.graphql.emergencies import Emergencies
 from api.graphql.ids import entity_id
 from api.graphql.operations import Operation
@@ -166,7 +167,7 @@ async def _ingest(
 
 
 @strawberry.type
-class Mutation(Emergencies):
+class Mutation(Editing, Emergencies):
     """What can be changed."""
 
     approve = strawberry.field(resolver=_approve, description="Say yes to a decision that asks for approval.")

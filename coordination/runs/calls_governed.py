@@ -11,8 +11,8 @@ from typing import Any, Final
 
 from coordination.acting import Acting
 from coordination.codec import derive
+from coordination.editing import latest
 from coordination.errors import RetryLater
-from coordination.proposals import Proposal
 from coordination.runs.calls import Answer, Begun, Call
 from coordination.runs.calls_asking import Asking
 from coordination.runs.calls_outward import Outward, proposed
@@ -94,7 +94,7 @@ class AgentCall:
         if "answer" in handle:
             return Asking(self.outward.store, self.acting).look(call, handle["answer"])
         found = self.outward.store.get(handle["proposals"])
-        settled = [Proposal(found[id]) for id in handle["proposals"]]
+        settled = [latest(self.outward.store, found, id) for id in handle["proposals"]]
         if any(item.state not in _ENDED for item in settled):
             return None
         told = [

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from coordination import proposals, works
 from coordination.codec import derive, form_of
+from coordination.editing import latest
 from coordination.effects import effect_id
 from coordination.labels import labels_of
 from coordination.proposals import GRAPH, Draft, Origin, Proposal
@@ -62,7 +63,8 @@ class Outward:
         """The proposal with its receipt once it ended; raises the specification's error where it did not happen (`failed`: its
         type where the effector gave up).
         """
-        proposal = Proposal(self.store.get([handle["proposals"][0]])[handle["proposals"][0]])
+        id = handle["proposals"][0]
+        proposal = latest(self.store, self.store.get([id]), id)
         if proposal.state in PROBLEMS:
             kind, status, title = PROBLEMS[proposal.state]
             kind = failed if proposal.state == "failed" else kind

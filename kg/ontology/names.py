@@ -38,6 +38,7 @@ RESERVED_TYPES = frozenset(
         "MissingApprovers",
         "AnswerPayload",
         "BreakGlassPayload",
+        "EditPayload",
         "ControlPayload",
         "RecordPayload",
         "RunPayload",

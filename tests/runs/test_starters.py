@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 
+from coordination.editing import Edit, edit
+from coordination.proposals import Proposal
 from coordination.runs.engine import Workflows
 from governance.approvals import approve
 from governance.errors import SelfApprovalError
@@ -141,3 +143,24 @@ def test_an_agent_that_a_run_asks_acts_for_the_starter(here: Works) -> None:
         say(here, ANNA)
     say(here, CARA)
     assert [item["state"] for item in here.output(run)["proposals"]] == ["applied"]
+
+
+def test_a_run_goes_on_with_what_its_proposal_was_edited_into(here: Works) -> None:
+    ensure_principal(here.store, here.clock, "User", "dan", AUTHOR, roles=["managers"])
+    run = begin(here, CALL)
+    rules = load_rules(here.store, ontology())
+    cara = load_principal(here.store, CARA)
+    done = edit(here.store, here.clock, ontology(), rules, cara, asked(here).id, Edit(payload={"n": 2}), "two")
+    here.queue.extend(done.follow)
+    here.drain()
+    assert here.run(run).state == "waiting", "the first is superseded, and the run waits for its edit"
+    last = max(
+        (d for d in here.store.find("Decision").items if d["outcome"] == "needs_approval"), key=lambda d: d.since
+    )
+    for who in (ANNA, OTHER, CARA):
+        with pytest.raises(SelfApprovalError):
+            approve(here.store, here.clock, rules, last.id, load_principal(here.store, who), "approve")
+    approve(here.store, here.clock, rules, last.id, load_principal(here.store, 'User::"dan"'), "approve")
+    here.drain()
+    here.output(run)
+    assert Proposal(here.store.get([done.proposal])[done.proposal]).state == "applied"

@@ -1,0 +1,232 @@
+"""Edit-then-approve: an edit is a new proposal, decided anew, whose editor counts among its authors; the first stays on record."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from coordination.editing import EDITS_MAX, Edit, edit
+from coordination.errors import StateError
+from coordination.proposals import Draft, Proposal
+from governance.errors import DeniedError, SelfApprovalError
+from governance.people import ensure_principal
+from governance.principals import load_principal
+from governance.rules import add, load_rules, retire
+from kg.errors import ConflictError
+from kg.model import Direction, Entity, Op, Put, Where
+from kg.values import Money
+from tests.coordination.plant import AUTHOR, RULES, Plant, Telling, card, low, number, ontology, plant
+
+MANAGERS_APPLY = '@id("managers-may") permit(principal in Role::"managers", action == Action::"apply", resource);'
+CHEAPER = Edit(amount=Money(Decimal(2000), "EUR"))
+
+
+def waiting(*more: str, people: Sequence[str] = ("anna", "carla"), **options: Any) -> tuple[Plant, Entity]:
+    """A proposal that waits for one manager, and several of them."""
+    p = plant(rules=(*RULES, MANAGERS_APPLY, *more), **options)
+    for name in people:
+        ensure_principal(p.store, p.clock, "User", name, AUTHOR, roles=["managers"])
+    p.product("p", stock=9)
+    p.run()
+    assert p.one()["state"] == "waiting_approval"
+    return p, p.one()
+
+
+def order(proposal: Entity) -> str:
+    return next(w.id for w in Proposal(proposal).writes if isinstance(w, Put) and w.cls == "PurchaseOrder")
+
+
+def by(p: Plant, who: str, wanted: Edit, proposal: str, reason: str = "fewer will do") -> Entity:
+    """Edit as somebody; the new proposal, not settled yet."""
+    decision = p.decisions(proposal)[-1].id
+    rules = load_rules(p.store, ontology())
+    person = load_principal(p.store, f'User::"{who}"')
+    done = edit(p.store, p.clock, ontology(), rules, person, decision, wanted, reason)
+    p.queue.extend(done.follow)
+    made: Entity = p.store.get([done.proposal])[done.proposal]
+    return made
+
+
+def test_the_edit_takes_the_place_of_the_first_and_another_approves_it() -> None:
+    p, first = waiting()
+    fewer = Edit({order(first): {"units": 40}, "p": {"onOrder": 40}}, amount=Money(Decimal(1800), "EUR"))
+    new = by(p, "anna", fewer, first.id)
+    old = p.store.get([first.id])[first.id]
+    assert (old["state"], str(old["revisedBy"])) == ("superseded", new.id)
+    assert 'edited by User::"anna"' in str(old["reason"])
+    assert "fewer will do" in str(old["reason"])
+    assert (new["agent"], new["editors"], new["edits"], new["editReason"]) == (
+        "buyer", ('User::"anna"',), 1, "fewer will do",
+    )  # fmt: skip
+    assert old["writes"] != new["writes"], "both stay as they were proposed"
+    assert [e.entity.id for e in p.store.expand([new.id], "wasRevisionOf")[new.id]] == [first.id]
+    p.run()
+    asked = p.decisions(new.id)[-1]
+    assert asked["outcome"] == "needs_approval"
+    assert {'User::"anna"', 'Agent::"buyer"'} <= set(asked["proposers"])  # type: ignore[arg-type]
+    with pytest.raises(SelfApprovalError):
+        p.answer(new.id, "anna")
+    p.answer(new.id, "carla")
+    p.run()
+    assert p.store.get([new.id])[new.id]["state"] == "applied"
+    assert number(p.store.get(["p"])["p"], "onOrder") == 40
+    (made,) = p.store.find("PurchaseOrder").items
+    assert made["units"] == 40
+
+
+def test_what_was_answered_to_the_first_counts_for_nothing() -> None:
+    two = '@id("two") @requires("two") @approvers("managers:2") forbid(principal, action == Action::"apply", resource is Product);'
+    p, first = waiting(two)
+    p.answer(first.id, "anna")
+    p.run()
+    new = by(p, "carla", CHEAPER, first.id)
+    p.run()
+    p.answer(new.id, "anna")
+    p.run()
+    assert p.store.get([new.id])[new.id]["state"] == "waiting_approval", "the first answer was to something else"
+    with pytest.raises(SelfApprovalError):
+        p.answer(new.id, "carla")
+
+
+def test_an_edit_below_the_band_is_applied_without_more_asking_and_the_editors_right_counts() -> None:
+    p, first = waiting()
+    new = by(p, "anna", Edit(amount=Money(Decimal(900), "EUR")), first.id)
+    p.run()
+    assert p.store.get([new.id])[new.id]["state"] == "applied"
+    q, first = waiting()
+    retire(q.store, q.clock, ontology(), "managers-may", AUTHOR, "test")
+    new = by(q, "anna", Edit(amount=Money(Decimal(900), "EUR")), first.id)
+    q.run()
+    denied = q.store.get([new.id])[new.id]
+    assert denied["state"] == "denied", "nobody gets by editing what neither may do alone"
+
+
+def test_an_edit_is_decided_by_the_rules_of_that_moment_also_as_forbidden() -> None:
+    p, first = waiting()
+    cap = '@id("cap") forbid(principal, action == Action::"apply", resource) when { context has amount && '
+    add(p.store, p.clock, ontology(), cap + 'context.amount.greaterThan(decimal("9000.0")) };', AUTHOR, "test")
+    new = by(p, "anna", Edit(amount=Money(Decimal(9500), "EUR")), first.id)
+    p.run()
+    assert p.store.get([new.id])[new.id]["state"] == "denied"
+
+
+def test_who_may_not_answer_may_not_edit_and_that_is_on_record() -> None:
+    p, first = waiting()
+    with pytest.raises(DeniedError, match="may not edit"):
+        by(p, "ben", CHEAPER, first.id)
+    (denied,) = p.store.find("Decision", [Where("action", Op.EQ, "approve"), Where("outcome", Op.EQ, "deny")]).items
+    assert denied["principal"] == 'User::"ben"'
+    assert p.one().id == first.id
+    no_edits = (
+        '@id("no-edits") forbid(principal, action == Action::"approve", resource) when { context.answer == "edit" };'
+    )
+    add(p.store, p.clock, ontology(), no_edits, AUTHOR, "test")
+    with pytest.raises(DeniedError):
+        by(p, "anna", CHEAPER, first.id)
+    p.answer(first.id, "anna")
+
+
+def test_what_cannot_be_edited_is_refused() -> None:
+    p, first = waiting()
+    decision = p.decisions(first.id)[-1].id
+    anna, rules = load_principal(p.store, 'User::"anna"'), load_rules(p.store, ontology())
+    for id, wanted, reason, said in (
+        (decision, Edit(), "why", "changes nothing"),
+        (decision, Edit(amount=Proposal(first).amount), "why", "changes nothing"),
+        (decision, CHEAPER, " ", "needs a reason"),
+        (decision, CHEAPER, "x" * 3_000, "needs a reason"),
+        (decision, Edit({"other": {"units": 1}}), "why", "writes no entity"),
+        (decision, Edit(payload={"url": "https://evil.example"}), "why", "has no payload"),
+        ("nothing", CHEAPER, "why", "there is no decision"),
+        ("p", CHEAPER, "why", "there is no decision"),
+    ):
+        with pytest.raises(StateError, match=said):
+            edit(p.store, p.clock, ontology(), rules, anna, id, wanted, reason)
+    p.answer(first.id, "anna")
+    p.run()
+    with pytest.raises(StateError, match="is applied"):
+        edit(p.store, p.clock, ontology(), rules, anna, decision, CHEAPER, "late")
+    assert len(p.proposals()) == 1
+
+
+def test_edits_have_an_end() -> None:
+    p, first = waiting()
+    last = first
+    for number_ in range(EDITS_MAX):
+        last = by(p, "anna", Edit(amount=Money(Decimal(2000 + number_), "EUR")), last.id)
+        p.run()
+    with pytest.raises(StateError, match="times"):
+        by(p, "anna", CHEAPER, last.id)
+    assert last["editors"] == ('User::"anna"',)
+
+
+def test_two_edits_at_once_are_one() -> None:
+    p, first = waiting()
+    decision = p.decisions(first.id)[-1].id
+    rules = load_rules(p.store, ontology())
+    anna, carla = (load_principal(p.store, f'User::"{name}"') for name in ("anna", "carla"))
+
+    class Racing:
+        """The store, in which another edit wins between the look and the commit."""
+
+        raced = False
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(p.store, name)
+
+        def commit(self, *given: Any) -> Any:
+            if not self.raced:
+                self.raced = True
+                edit(p.store, p.clock, ontology(), rules, carla, decision, CHEAPER, "first")
+            return p.store.commit(*given)
+
+    racing: Any = Racing()
+    with pytest.raises(ConflictError, match="meanwhile"):
+        edit(racing, p.clock, ontology(), rules, anna, decision, Edit(amount=Money(Decimal(3000), "EUR")), "second")
+    assert sorted(str(x["state"]) for x in p.proposals()) == ["proposed", "superseded"]
+
+
+def test_the_payload_of_an_outside_effect_is_edited_member_by_member() -> None:
+    telling = Telling()
+
+    def tell(change: Any, entity: Entity, store: Any, at: int) -> Sequence[Draft]:
+        return [
+            Draft("order.create", entity.id, effector="telling", payload={"to": "acme", "units": 100, "note": "n"},
+                  amount=Money(Decimal(4500), "EUR"))
+        ]  # fmt: skip
+
+    from coordination.wakes import Wake
+
+    cards = (card("buyer", Wake("Product", properties=("stock",), condition=low)),)
+    p, first = waiting(cards=cards, acts={"buyer": tell}, effectors=[telling])
+    with pytest.raises(StateError, match="edit its payload"):
+        by(p, "anna", Edit({"p": {"stock": 1}}), first.id)
+    new = by(p, "anna", Edit(payload={"units": 40, "note": None}), first.id)
+    assert dict(Proposal(new).payload) == {"to": "acme", "units": 40}
+    p.run()
+    p.answer(new.id, "carla")
+    p.run()
+    assert p.store.get([new.id])[new.id]["state"] == "applied"
+    assert len(telling.told) == 1
+
+
+def test_a_gone_editor_takes_the_edit_along() -> None:
+    p, first = waiting()
+    new = by(p, "anna", CHEAPER, first.id)
+    person = load_principal(p.store, 'User::"anna"')
+    p.put(Put(str(person.entity), "User", {"disabled": True}))
+    p.run()
+    assert p.store.get([new.id])[new.id]["state"] == "denied"
+
+
+def test_an_edit_shows_in_the_ancestry() -> None:
+    p, first = waiting()
+    new = by(p, "anna", CHEAPER, first.id)
+    assert [e.entity.id for e in p.store.expand([first.id], "wasRevisionOf", Direction.IN)[first.id]] == [new.id]
+    from kg.lineage import prov_json, why
+    from tests.kg.views import RuleView
+
+    document = str(prov_json(why(p.store, RuleView(), new.id, depth=4)))
+    assert "wasDerivedFrom" in document
+    assert "prov:Revision" in document
