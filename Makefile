@@ -5,7 +5,7 @@ ONLY ?=
 PROCESSES ?=
 
 .DEFAULT_GOAL := help
-.PHONY: leaks redteam help setup env demo demo-servers test check lint types layers docs serve bench soak crash-matrix conformance services services-stop lock clean
+.PHONY: seeds leaks redteam help setup env demo demo-servers test check lint types layers docs serve bench soak crash-matrix conformance services services-stop lock clean
 
 help: ## what can be typed here
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -51,6 +51,9 @@ soak: setup ## changes under load with random kills (MINUTES=2, BROKER=redis or 
 
 crash-matrix: setup ## kill -9 at every boundary of an effect, on SQLite and Neo4j, beside LangGraph and DBOS
 	@$(PY) -m benchmarks.crash $(ARGS)
+
+seeds: setup ## 10,000 simulated lives, each decided by its seed, over all cores (N=10000, FIRST=0, ONLY=runs or proposals)
+	@$(PY) -m tests.simulation.seeds --count $(or $(N),10000) --first $(or $(FIRST),0) $(if $(ONLY),--only $(ONLY),)
 
 leaks: setup ## random worlds, rules and questions: nobody is told what it may not see (CASES=100000)
 	@$(PY) -m tests.leaks.run --cases $(or $(CASES),100000)

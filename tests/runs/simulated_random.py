@@ -31,6 +31,8 @@ RUNS = ("one", "two")
 #: What the workflow's agent may spend, in calls; each run would make SPENDS of them.
 LIMIT, SPENDS = 3, 3
 ROUNDS = 80
+#: Where processes die often.
+OFTEN = Chances(crash_before=0.02, crash_after=0.02)
 
 
 class RandomLives(Lives):
@@ -179,3 +181,11 @@ class RandomLives(Lives):
             )
             for since, until in self.stops:
                 assert not since < first.since <= until, "I11: an intent after an acknowledged stop"
+
+
+def lived(seed: int, expressions: Expressions) -> RandomLives:
+    """One seed to its end, checked; in every third processes die often."""
+    lives = RandomLives(seed, expressions, OFTEN if seed % 3 == 0 else None)
+    lives.run()
+    lives.check()
+    return lives

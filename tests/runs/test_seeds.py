@@ -5,16 +5,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from coordination.testing.scheduler import Chances
 from coordination.workflow.expressions import Expressions
 from tests.runs.simulated import Lives
-from tests.runs.simulated_random import RandomLives
+from tests.runs.simulated_random import OFTEN, lived
 
 SEEDS = int(os.environ.get("RUN_SEEDS", "12"))
 #: Of random workflows; RUN_SEED=n runs one alone.
 RANDOM_SEEDS = int(os.environ.get("RANDOM_SEEDS", "150"))
 ALONE = os.environ.get("RUN_SEED")
-OFTEN = Chances(crash_before=0.02, crash_after=0.02)
 
 
 @pytest.fixture(scope="module")
@@ -42,10 +40,8 @@ def test_seed_where_processes_die_often(seed: int, expressions: Expressions) -> 
 def test_random_workflows_under_a_budget_and_a_switch(expressions: Expressions) -> None:
     spent = 0
     for seed in [int(ALONE)] if ALONE else range(RANDOM_SEEDS):
-        lives = RandomLives(seed, expressions, OFTEN if seed % 3 == 0 else None)
         try:
-            lives.run()
-            lives.check()
+            lives = lived(seed, expressions)
         except Exception as error:
             raise AssertionError(f"seed {seed} fails; RUN_SEED={seed} runs it alone: {error}") from error
         spent += len(lives.keyed.told)
