@@ -177,9 +177,11 @@ def _tidied(store: GraphStore, calls: Calls, turn: "Turn", strand: Strand, wait:
     kind = wait["kind"]
     if kind == "listen":
         box = mailbox.box(store, strand.run)
-        still = strand is turn.strand and (strand.wait or {}).get("kind") == "listen"
         made += [mailbox.touched(box)] if box is not None else []
-        made += mailbox.deaf(strand.run, strand.id, wait["types"]) if not still else []
+        # The next listening may be for some of the same types: their rows are its own by now.
+        next_ = strand.wait if strand is turn.strand and strand.wait is not None else {}
+        heard = next_["types"] if next_.get("kind") == "listen" else ()
+        made += mailbox.deaf(strand.run, strand.id, [kind for kind in wait["types"] if kind not in heard])
     elif kind == "fork":
         made += _unforked(store, calls, turn, strand, wait)
     elif kind == "run":

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from coordination.errors import StateError
+from coordination.runs import mailbox
 from coordination.runs.engine import Workflows
 from kg.errors import ConflictError
 from tests.coordination.plant import Telling
@@ -186,6 +187,23 @@ do:
         here.engine.publish(here.event(kind, room, roomid=room))
         here.drain()
     assert here.output(run) == ["r1", "r1"]
+
+
+def test_a_listening_that_follows_another_leaves_no_ear_open(here: Works) -> None:
+    run = here.start(
+        "do:\n"
+        "  - both: {listen: {to: {all: [{with: {type: t.a}}, {with: {type: t.b}}]}}}\n"
+        "  - one: {listen: {to: {one: {with: {type: t.a}}}}}\n"
+    )
+    assert len(here.rows()["listener"]) == 2
+    here.engine.signal(run, here.event("t.b", 1))
+    here.engine.signal(run, here.event("t.a", 2))
+    here.drain()
+    assert here.rows()["listener"] == [mailbox.listener_key("t.a", run, "0")]
+    here.engine.publish(here.event("t.a", 3))
+    here.drain()
+    assert here.output(run) == [3]
+    assert "listener" not in here.rows()
 
 
 def test_foreach_works_on_one_event_after_another(here: Works) -> None:

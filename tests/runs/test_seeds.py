@@ -45,4 +45,4 @@ def test_random_workflows_under_a_budget_and_a_switch(expressions: Expressions) 
         except Exception as error:
             raise AssertionError(f"seed {seed} fails; RUN_SEED={seed} runs it alone: {error}") from error
         spent += len(lives.keyed.told)
-    assert spent, "no workflow had an effect"
+    assert spent or ALONE, "no workflow had an effect"
