@@ -1,4 +1,4 @@
-"""The ASGI application: /graphql, /healthz, /readyz and /metrics behind the guards. Made by a call, so nothing happens at import.
+"""The ASGI application: /graphql, /healthz, /readyz, /metrics and, with notices, /answer, behind the guards; made by a call.
 
 Invariant: it refuses to be made where it would answer other machines without a key. It does not own the platform: whoever
 built that closes it.
@@ -16,7 +16,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
 
+from api.answering import Answering
 from api.auth import check_binding, identifier, key_of
+from api.effectors import link_keys
 from api.errors import UnauthenticatedError
 from api.graphql.codes import ErrorCode, shown
 from api.graphql.http import STATUS, GraphQLApp, refusal
@@ -29,6 +31,7 @@ from api.probes import opens
 from api.standing import rows
 from api.threads import Threads
 from api.ticker import Ticker
+from coordination.telling import PATH
 from governance.errors import KeyRejectedError
 
 GRAPHQL = "/graphql"
@@ -82,8 +85,13 @@ def create_app(platform: Noesis, schema: Schema | None = None) -> Starlette:
         code = ErrorCode.NOT_FOUND if error.status_code == 404 else ErrorCode.BAD_INPUT
         return refusal(error.status_code, code, f"{error.detail}; the API is at {GRAPHQL}")
 
+    keys = link_keys(settings)
+    links = (
+        [Route(PATH, Answering(platform, threads, keys).handle, methods=["GET", "POST"])] if keys is not None else []
+    )
     return Starlette(
         routes=[
+            *links,
             Route(GRAPHQL, graphql),
             WebSocketRoute(GRAPHQL, graphql),
             Route("/healthz", healthz),

@@ -154,7 +154,7 @@ def _on_agents(copy: Noesis, model: bool) -> Iterator[Result]:
             "hostile record", f"agent {name}", "untried", "it needs a model; say --model to ask the configured one"
         )
     queue: deque[str] = deque()
-    effectors = make_effectors(copy.settings, copy.clock, copy.store)
+    effectors = make_effectors(copy.settings, copy.clock, copy.store, copy.view)
     runtime = Runtime(copy.store, copy.clock, copy.ontology, acting, effectors, queue.append, Bounds())
     try:
         _rest(runtime, queue)

@@ -257,13 +257,16 @@ def _worker(settings: Settings, store: Committer, clock: Clock, ontology: Ontolo
     def route(work_id: str) -> str:
         return runtime.lane(work_id)
 
+    def people(principal: Principal) -> View:
+        return GovernedView(principal, load_rules(store, ontology, clock.now()), ontology, settings.mask_key)
+
     every = lanes.every(acting.agents().values())
     if settings.queues and url is None:
         raise SettingsError("queues can be chosen only with a broker; set broker_url, or leave queues out")
     served = lanes.chosen(every, settings.queues) if settings.queues else every
     carrier = make_carrier(handle, url, settings.workers, route, served)
     runtime = Runtime(
-        store, clock, ontology, acting, make_effectors(settings, clock, store), carrier.enqueue, holder=clock.id(),
+        store, clock, ontology, acting, make_effectors(settings, clock, store, people), carrier.enqueue, holder=clock.id(),
         workflows=_workflows(settings, store, clock, ontology),
         declared=[table.declared() for table in settings.breakers],
     )  # fmt: skip

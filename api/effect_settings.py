@@ -89,6 +89,21 @@ class ProcessTable(_Table):
     """Program for scripts in JavaScript; empty: node where it is installed."""
 
 
+class NoticeTable(_Table):
+    """Notices to people, with links by which they answer."""
+
+    url: str = Field(pattern="^https?://[^/\\s]")
+    """Where people reach the API, e.g. https://noesis.example.com."""
+    keys: tuple[str, ...] = Field(min_length=1, max_length=8)
+    """Secrets that sign links, 32 bytes or more; the first signs, the others still verify."""
+    by: Literal["smtp", "webhook"] = "smtp"
+    """What carries a notice; its own table or secret must be there."""
+    address: str = ""
+    """Where a webhook goes."""
+    minutes: int = Field(60, ge=1, le=1_440)
+    """How long a link lasts."""
+
+
 class EffectorTables(_Table):
     """Which outside effectors there are; one without a table does not exist."""
 
@@ -101,3 +116,4 @@ class EffectorTables(_Table):
     file: FileTable | None = None
     python: PythonTable | None = None
     process: ProcessTable | None = None
+    notice: NoticeTable | None = None

@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from agents.loading import load_module
-from api.effect_settings import ProcessTable, SqlTable
+from api.effect_settings import NoticeTable, ProcessTable, SqlTable
 from api.errors import SettingsError
 from api.settings import Settings
 from api.texts import read_text
@@ -23,6 +23,7 @@ from coordination.effectors.file import File
 from coordination.effectors.function import Function, Functions
 from coordination.effectors.http import Http, HttpSettings
 from coordination.effectors.http_call import Reach
+from coordination.effectors.notice import Notice, NoticeSettings
 from coordination.effectors.openapi import OpenApi
 from coordination.effectors.process import Process, ProcessSettings
 from coordination.effectors.secrets import Secret
@@ -31,14 +32,19 @@ from coordination.effectors.sql import Database, Sql
 from coordination.effectors.sql_postgres import PostgresOutbox
 from coordination.effectors.sql_sqlite import SqliteOutbox
 from coordination.effectors.webhook import Webhook, WebhookSettings
+from governance.links import Keys
+from governance.principals import Principal
 from kg.clock import Clock
 from kg.store import GraphStore
+from kg.view import View
 
 #: Where programs are looked for: no process is steered by our own environment.
 PROGRAMS = "/usr/local/bin:/usr/bin:/bin"
 
 
-def make_effectors(settings: Settings, clock: Clock, store: GraphStore) -> Sequence[Effector]:
+def make_effectors(
+    settings: Settings, clock: Clock, store: GraphStore, views: Callable[[Principal], View] | None = None
+) -> Sequence[Effector]:
     """The outside effectors of these settings: those that have a table, and webhooks where there is a secret to sign with."""
     tables, made = settings.effectors, list[Effector]()
     if settings.webhook_secret is not None:
@@ -65,7 +71,30 @@ def make_effectors(settings: Settings, clock: Clock, store: GraphStore) -> Seque
         made.append(Functions(_functions(settings.path(tables.python.module))))
     if tables.process is not None:
         made.append(Process(_process(tables.process)))
+    if tables.notice is not None and views is not None:
+        made.append(_notice(settings, tables.notice, made, clock, store, views))
     return made
+
+
+def _notice(
+    settings: Settings, table: NoticeTable, made: Sequence[Effector], clock: Clock, store: GraphStore,
+    views: Callable[[Principal], View],
+) -> Notice:  # fmt: skip
+    carrier = next((effector for effector in made if effector.kind == table.by), None)
+    keys = link_keys(settings)
+    if carrier is None or keys is None:
+        wanted = "the table effectors.smtp" if table.by == "smtp" else "webhook_secret"
+        raise SettingsError(f"effectors.notice goes by {table.by}, which is not set up; give {wanted}")
+    if table.by == "webhook" and not table.address:
+        raise SettingsError("effectors.notice goes by webhook and names no address; give effectors.notice.address")
+    known = NoticeSettings(table.url, keys, table.by, table.address, table.minutes * 60)
+    return Notice(known, carrier, store, clock, views)
+
+
+def link_keys(settings: Settings) -> Keys | None:
+    """The keys of links by the names of their secrets, None where notices are not set up."""
+    table = settings.effectors.notice
+    return Keys({name: _secret(settings, name).encode() for name in table.keys}) if table is not None else None
 
 
 def make_sink(settings: Settings) -> HttpSink | None:

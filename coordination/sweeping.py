@@ -11,6 +11,7 @@ from coordination import works
 from coordination.bounds import Bounds
 from coordination.feed import CURSOR
 from coordination.works import DONE, FAILED, Work, micros
+from governance import links
 from kg.clock import Clock
 from kg.model import State, StateWrite
 from kg.store import PAGE_MAX, GraphStore, Request
@@ -33,6 +34,7 @@ class Sweeping:
         """Drop what may go of the next page, if it is time; how many rows that were."""
         if self.clock.monotonic() < self._next:
             return 0
+        links.sweep(self.store, self.clock)
         rows = self.store.scan(works.KIND, after=self._after, first=PAGE_MAX)
         self._after = rows[-1].key if len(rows) == PAGE_MAX else ""
         self._next = self.clock.monotonic() + self.bounds.sweep_seconds

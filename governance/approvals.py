@@ -29,7 +29,7 @@ from governance.rulebook import RuleBook
 from governance.verdict import Approved, Request, Verdict
 from kg.clock import Clock
 from kg.errors import ConflictError
-from kg.model import Cause, Direction, Entity, Input, Link, Put, Write
+from kg.model import Cause, Direction, Entity, Input, Link, Put, StateWrite, Write
 from kg.store import GraphStore
 from kg.values import Value
 
@@ -55,9 +55,9 @@ class Answered:
 
 def approve(
     store: GraphStore, clock: Clock, rules: RuleBook, decision_id: str, principal: Principal, verdict: Answer, comment: str = "",
-    *, expects: Mapping[str, int] | None = None,
+    *, expects: Mapping[str, int] | None = None, state: Sequence[StateWrite] = (),
 ) -> Answered:  # fmt: skip
-    """Commit a person's answer, with the decision that allowed it; `expects` may hold the proposal's version.
+    """Commit a person's answer, with the decision that allowed it; `expects` may hold the proposal's version, `state` rows beside.
 
     Raises DeniedError (recorded), SelfApprovalError (recorded), NotWaitingError, ApprovalExpiredError, AlreadyAnsweredError,
     PrincipalError, and ConflictError where decision or proposal changed meanwhile.
@@ -82,7 +82,7 @@ def approve(
         try:
             writes = (*_writes(id, decision, asking, verdict, comment, given_), *allowed)
             held = {decision.id: decision.version, id: 0, **(expects or {})}
-            store.commit(writes, _cause(clock, decision, principal, verdict, comment), held)
+            store.commit(writes, _cause(clock, decision, principal, verdict, comment), held, state)
         except ConflictError as error:
             if error.found.keys() == {id}:
                 continue

@@ -14,6 +14,7 @@
         │   ├── SelfApprovalError     by the proposer itself (I5)
         │   ├── ApprovalExpiredError  too late
         │   ├── AlreadyAnsweredError  the same person said otherwise before
+        │   ├── LinkError             a link of a notice that is forged, used, over or out of date
         │   └── NotWaitingError       the decision asks for no approval
         ├── BreakGlassError       break-glass that cannot be opened, closed or reviewed so
         ├── ControlError          a control that does not exist or cannot change so
@@ -93,6 +94,10 @@ class BreakGlassError(GovernanceError):
 
 class ControlError(GovernanceError):
     """The control cannot change so; use scope global, agent:NAME or department:NAME."""
+
+
+class LinkError(ApprovalError):
+    """This link opens nothing; answer in the inbox, or wait for another notice."""
 
 
 class BudgetError(GovernanceError):

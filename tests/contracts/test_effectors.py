@@ -14,6 +14,7 @@ from coordination.effectors.file import File
 from coordination.effectors.function import Function, Functions
 from coordination.effectors.http import Http, HttpSettings
 from coordination.effectors.http_call import Reach
+from coordination.effectors.notice import Notice, NoticeSettings
 from coordination.effectors.openapi import OpenApi
 from coordination.effectors.process import Process
 from coordination.effectors.smtp import Smtp, SmtpSettings
@@ -21,8 +22,13 @@ from coordination.effectors.sql import Database, Sql
 from coordination.effectors.sql_sqlite import SqliteOutbox
 from coordination.effectors.webhook import Webhook, WebhookSettings
 from coordination.errors import EffectorError, GiveUp
+from governance.links import Keys
+from kg.model import Cause, Put
 from tests.coordination.effectors.parts import effect, mailing
+from tests.coordination.plant import ontology
 from tests.coordination.server import serving
+from tests.kg.views import RuleView
+from tests.oracles.graph import DictStore
 from tests.parts import ManualClock
 
 
@@ -110,8 +116,31 @@ def process(_: Path) -> Iterator[Target]:
     yield Target(Counted(), {"run": "shell", "command": "echo once"}, lambda: len(calls))
 
 
+@contextmanager
+def notice(_: Path) -> Iterator[Target]:
+    with mailing() as mail, closing(DictStore(ontology(), ManualClock())) as store:
+        clock = ManualClock()
+        store.commit(
+            [
+                Put("anna", "User", {"name": "anna", "email": "anna@example.org"}),
+                Put("d1", "Decision", {"outcome": "needs_approval", "action": "apply", "principal": "x"}),
+            ],
+            Cause("c", "test", "t"),
+        )
+
+        def address(id: str, name: str) -> str | None:
+            return str(store.get([id])[id][name])
+
+        smtp = Smtp(SmtpSettings("127.0.0.1", mail.port, "noesis@corp.example", tls="none", seconds=2), address)
+        settings = NoticeSettings("https://noesis.example", Keys({"k": b"1" * 32}))
+        made = Notice(settings, smtp, store, clock, lambda _: RuleView())
+        yield Target(made, {"person": 'User::"anna"', "decision": "d1"}, lambda: len(mail.taken))
+
+
 @pytest.fixture(
-    name="target", params=[webhook, http, openapi, file, function, smtp, sql, process], ids=lambda made: made.__name__
+    name="target",
+    params=[webhook, http, openapi, file, function, smtp, sql, process, notice],
+    ids=lambda made: made.__name__,
 )
 def _target(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Target]:
     with request.param(tmp_path) as target:
