@@ -68,7 +68,7 @@ class Dispatch:
 
     def _open(self, work: Work) -> bool:
         now = self._now()
-        return work.open_at(now) or (work.state == CLAIMED and orphaned(work, living(self.store, now)))
+        return work.open_at(now) or (work.state == CLAIMED and orphaned(work, living(self.store, now, self.holder)))
 
     def _run(self, work: Work) -> list[str]:
         task = self.tasks[work.task]

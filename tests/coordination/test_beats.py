@@ -75,6 +75,19 @@ def test_what_a_dead_process_held_is_taken_over_soon_and_its_late_write_refused(
         case.store.commit([], None, state=[case.held.committed().done().write()])
 
 
+def test_a_process_whose_beats_are_late_takes_nothing_over_from_itself() -> None:
+    case = Case()
+    case.clock.advance(BOUNDS.beat_lease_seconds + 0.1)
+    again = Dispatch(case.store, case.clock, BOUNDS, {"t": case.task}, "first")
+    again.handle("w1")
+    sent: list[str] = []
+    Reconciler(case.store, case.clock, BOUNDS, lambda work: not sent.append(work), "first").step()
+    assert (case.task.runs, sent) == (0, [])
+    case.clock.advance(BOUNDS.work_lease_seconds)
+    again.handle("w1")
+    assert case.task.runs == 1
+
+
 def test_a_process_that_ends_in_order_leaves_its_work_at_once() -> None:
     case = Case()
     case.store.commit([], None, state=[ended("first")])

@@ -41,6 +41,25 @@ def test_nothing_is_lost_and_nothing_happens_twice_on_neo4j(tmp_path: Path) -> N
     assert not wrong(cells), table(cells, {})
 
 
+@pytest.mark.slow
+def test_a_trial_that_hit_no_process_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    boundary, tries = "before effect", 0
+    hits = matrix.TRIALS[boundary]
+
+    def misses_once(trial: matrix.Trial) -> None:
+        nonlocal tries
+        tries += 1
+        if tries > 1:
+            return hits(trial)
+        # Its effect needs no such point, so that it works to its end.
+        return matrix.Trial.here(trial.life("never"))
+
+    monkeypatch.setitem(matrix.TRIALS, boundary, misses_once)
+    monkeypatch.setattr(matrix, "EFFECTS", ("sql",))
+    (cell,) = matrix.embedded(tmp_path, [boundary])
+    assert (tries, cell.verdict, cell.happened, cell.killed) == (2, "once", 1, 1)
+
+
 def test_what_is_counted_decides() -> None:
     assert verdict("sql", 1, "done, run completed") == "once"
     assert verdict("sql", 2, "done, run completed") == "DOUBLED"
