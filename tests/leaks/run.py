@@ -12,13 +12,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kg.model import Entity
+from tests.leaks import front_asks
 from tests.leaks.asks import asks
-from tests.leaks.worlds import make, project, still_hidden, twin, words
+from tests.leaks.front import Front, shown, text
+from tests.leaks.worlds import IDS, World, make, project, still_hidden, twin, words
 from tests.oracles.graph import DictStore
 from tests.parts import ManualClock
 
 #: Questions to one world.
 ASKED = 30
+#: Questions to it through the front.
+FRONT = 28
 #: Leaks kept in a report.
 SHOWN = 20
 
@@ -31,6 +35,8 @@ class Tally:
     worlds: int = 0
     values: int = 0
     refused: int = 0
+    #: Answers through the front that told data.
+    told: int = 0
     kinds: Counter[str] = field(default_factory=Counter)
     leaks: list[str] = field(default_factory=list)
 
@@ -77,7 +83,30 @@ def run(seeds: range, tally: Tally | None = None, cases: int | None = None) -> T
             tally.kinds[kind] += 1
             if cases is not None and tally.cases >= cases:
                 return tally
+        _front(seed, world, other, alike, tally)
+        if cases is not None and tally.cases >= cases:
+            return tally
     return tally
+
+
+def _front(seed: int, world: World, other: World, alike: bool, tally: Tally) -> None:
+    """Ask through GraphQL and the index."""
+    left, right = Front(world), Front(other)
+    detail = project(world, left.store)
+    current = left.store.get(IDS)
+    for kind, ask in front_asks.asks(seed, FRONT):
+        told = ask(left)
+        if alike and told != ask(right):
+            tally.leaks.append(f"seed {seed} {kind}: the answer depends on what is hidden")
+        tally.told += '"data": {' in text(told)
+        for id, cls, values in shown(told):
+            seen = detail.get(id)
+            if id in current and seen is None:
+                tally.leaks.append(f"seed {seed} {kind}: {cls} {id} is denied and was shown")
+            elif seen is not None and any(values.get(name) is not None for name in seen.masked):
+                tally.leaks.append(f"seed {seed} {kind}: {id} tells what is masked")
+        tally.cases += 1
+        tally.kinds[kind] += 1
 
 
 def main() -> int:
