@@ -34,8 +34,8 @@ REASON_MAX: Final = 10_000
 BEYOND: Final = (
     "source systems, backups, archives and exports made before: destroy or redact them there",
     "the account name of a person who decided or approved: the record of who did what is kept as a duty of its own",
-    "vectors of earlier texts may stay in unused blocks of the semantic index until `noesis index rebuild`",
 )
+UNBUILT: Final = "vectors of earlier texts may stay in unused blocks of the semantic index until `noesis index rebuild`"
 
 
 class Words(Protocol):
@@ -65,8 +65,8 @@ class Certificate:
     exports: tuple[str, ...]
     texts: tuple[str, ...] = field(default=(), repr=False)
 
-    def lines(self) -> list[str]:
-        """The certificate as people read it."""
+    def lines(self, *, rebuilt: bool = False) -> list[str]:
+        """The certificate as people read it; `rebuilt` says that the semantic index was made anew afterwards."""
         counts = [f"- {what}: {count:,}" for what, count in self.forgotten.counts.items()] or [
             "- nothing was left to erase"
         ]
@@ -76,7 +76,7 @@ class Certificate:
             f"at: {instant(self.at)}", f"by: {self.by}", f"why: {self.reason}", f"recorded at position: {self.position}",
             f"digest over what was left of every touched row: {self.forgotten.digest}", "", "What went (rows by kind):", *counts,
             "", "What was found and stayed:", *(stayed or ["- nothing"]), *(f"- export {one}: marked" for one in self.exports),
-            "", "What no erasure reaches:", *(f"- {what}" for what in BEYOND), "",
+            "", "What no erasure reaches:", *(f"- {what}" for what in (*BEYOND, *(() if rebuilt else (UNBUILT,)))), "",
             "The ledger verifies as before: each erased value left a salted commitment whose salt is gone.",
         ]  # fmt: skip
 
@@ -148,7 +148,7 @@ def forget(
 
     def revise(revised: Sequence[Revised]) -> Request | None:
         for one in revised:
-            texts.update(words.text_of(version) for version in store.history(one.id))
+            texts.update(_texts(words, one, store.history(one.id)))
         current = store.get([one.id for one in revised])
         writes = [write for one in revised for write in _open_change(current.get(one.id), words, one)]
         return Request(writes, Cause(clock.id(), "person.forget", principal.uid, why), {}) if writes else None
@@ -165,6 +165,15 @@ def forget(
     return Certificate(
         id, ids, commit.at, principal.uid, why, commit.last, forgotten, marked, tuple(sorted(texts - {""}))
     )
+
+
+def _texts(words: Words, one: Revised, versions: Iterable[Entity]) -> Iterable[str]:
+    """What was embedded of an entity, and what people may have searched for: the values themselves."""
+    for version in versions:
+        yield words.text_of(version)
+        for name in words.personal(one.cls) if one.subject else ():
+            if isinstance(value := version.get(name), str):
+                yield value
 
 
 def _open_change(entity: Entity | None, words: Words, one: Revised) -> Iterable[Write]:

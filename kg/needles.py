@@ -6,6 +6,7 @@ for only where a text is known to be about the person, since "Berlin" is not som
 """
 
 import re
+import unicodedata
 from collections.abc import Iterable
 from typing import Final
 
@@ -15,7 +16,9 @@ TELLING_LETTERS: Final = 6
 TELLING_DIGITS: Final = 7
 #: What stands where a value was.
 ERASED: Final = "[erased]"
-_TOKEN = re.compile(r"\\[nrtbf]|\w+")
+# A letter may be written as JSON escapes it, and may carry its accent as a mark of its own.
+_TOKEN = re.compile(r"\\[nrtbf]|(?:\\u[0-9a-fA-F]{4}|[\w\u0300-\u036f])+")
+_ESCAPED = re.compile(r"\\u([0-9a-fA-F]{4})")
 
 Words = tuple[str, ...]
 
@@ -27,6 +30,7 @@ class Needles:
         self._wide: set[Words] = set()
         self._lengths: dict[str, set[int]] = {}
         self._all: set[Words] = set()
+        self._instead: dict[Words, str] = {}
         self._asked: tuple[str, bool] | None = None
         self._answer: str | None = None
         for value in values:
@@ -40,6 +44,15 @@ class Needles:
     def __len__(self) -> int:
         return len(self._all)
 
+    def swap(self, word: str, instead: str) -> None:
+        """Look for this word too, wherever it stands, and put another in its place."""
+        words = (word.casefold(),)
+        self._all.add(words)
+        self._wide.add(words)
+        self._lengths.setdefault(words[0], set()).add(1)
+        self._instead[words] = instead
+        self._asked = None
+
     def scrub(self, text: str, *, wide: bool) -> str | None:
         """The text without the values (only the telling ones where `wide`); None where it holds none."""
         if (text, wide) == self._asked:
@@ -49,34 +62,35 @@ class Needles:
 
     def _scrubbed(self, text: str, wide: bool) -> str | None:
         # Most texts hold no first word of a value; that is seen without looking where words stand.
-        if self._lengths.keys().isdisjoint(_TOKEN.findall(text.casefold())):
+        if self._lengths.keys().isdisjoint(_tokens(text)):
             return None
         spans = self._spans(text, self._wide if wide else self._all)
         if not spans:
             return None
         parts, start = [], 0
-        for first, last in spans:
-            parts += [text[start:first], ERASED]
+        for first, last, words in spans:
+            parts += [text[start:first], self._instead.get(words, ERASED)]
             start = last
         return "".join(parts) + text[start:]
 
     def met(self, text: str) -> int:
         """How many different values stand in a text."""
-        return len({tuple(_words(text[first:last])) for first, last in self._spans(text, self._all)})
+        return len({words for _, _, words in self._spans(text, self._all)})
 
     def telling(self, text: str) -> bool:
         """Whether a text holds a telling value."""
         return self.scrub(text, wide=True) is not None
 
-    def _spans(self, text: str, wanted: set[Words]) -> list[tuple[int, int]]:
-        tokens = [(m[0].casefold(), m.start(), m.end()) for m in _TOKEN.finditer(text) if m[0][0] != "\\"]
-        found: list[tuple[int, int]] = []
+    def _spans(self, text: str, wanted: set[Words]) -> list[tuple[int, int, Words]]:
+        tokens = [(_plain(m[0].casefold()), m.start(), m.end()) for m in _TOKEN.finditer(text) if not _break(m[0])]
+        found: list[tuple[int, int, Words]] = []
         place = 0
         while place < len(tokens):
             for length in sorted(self._lengths.get(tokens[place][0], ()), reverse=True):
                 some = tokens[place : place + length]
-                if tuple(word for word, _, _ in some) in wanted:
-                    found.append((some[0][1], some[-1][2]))
+                words = tuple(word for word, _, _ in some)
+                if words in wanted:
+                    found.append((some[0][1], some[-1][2], words))
                     place += length - 1
                     break
             place += 1
@@ -84,7 +98,24 @@ class Needles:
 
 
 def _words(text: str) -> list[str]:
-    return [word for word in _TOKEN.findall(text.casefold()) if word[0] != "\\"]
+    return [word for word in _tokens(text) if not _break(word)]
+
+
+def _tokens(text: str) -> list[str]:
+    found = _TOKEN.findall(text.casefold())
+    return found if text.isascii() and "\\u" not in text else [_plain(word) for word in found]
+
+
+def _plain(word: str) -> str:
+    """The word without escapes, each accent joined to its letter."""
+    if word.isascii() and "\\u" not in word:
+        return word
+    return unicodedata.normalize("NFC", _ESCAPED.sub(lambda m: chr(int(m[1], 16)), word)).casefold()
+
+
+def _break(word: str) -> bool:
+    """Whether a token is an escaped line end or the like."""
+    return len(word) == 2 and word[0] == "\\"
 
 
 def _telling(value: str, words: Words) -> bool:

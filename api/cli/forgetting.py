@@ -22,6 +22,9 @@ def forget(
     person: Annotated[str, typer.Argument(help="Id of the person's entity, or User::NAME.")],
     reason: Why,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Write the signed certificate to this file.")] = None,
+    rebuild: Annotated[
+        bool, typer.Option(help="Make the semantic index anew: its files keep vectors of what was, until it is.")
+    ] = True,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask; there is no way back.")] = False,
     json: Json = False,
 ) -> None:
@@ -45,9 +48,12 @@ def forget(
         drop = getattr(platform.embedder, "forget", None)
         if drop is not None:
             drop(certificate.texts)
-        Indexer(platform.store, platform.index, platform.embedder, platform.ontology).run()
+        indexer = Indexer(platform.store, platform.index, platform.embedder, platform.ontology)
+        indexer.run()
+        if rebuild:
+            indexer.rebuild()
         checkpointing.make(platform, session.principal(platform).uid, "after an erasure")
-        text = "\n".join(certificate.lines()) + "\n"
+        text = "\n".join(certificate.lines(rebuilt=rebuild)) + "\n"
         if out is not None:
             write(out, write_note(text, (checkpointing.signer_of(platform),)).encode())
     terminal = Terminal()
@@ -63,6 +69,7 @@ def forget(
                 "stayed": dict(forgotten.stayed),
                 "digest": forgotten.digest,
                 "exports": certificate.exports,
+                "indexRebuilt": rebuild,
             }
         )
         return

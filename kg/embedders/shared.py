@@ -34,3 +34,9 @@ class SharedEmbedder:
     def embed(self, texts: Sequence[str]) -> list[list[float]]:
         """A vector for each text, made by the index's owner."""
         return self._embed(texts) if texts else []
+
+    def forget(self, texts: Sequence[str]) -> None:
+        """Drop what is kept of these texts; every process of a home keeps them in the same file."""
+        drop = getattr(self._embedder, "forget", None)
+        if drop is not None:
+            drop(texts)

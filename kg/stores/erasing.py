@@ -13,6 +13,8 @@ from typing import Any, Final
 from kg.evidence import Forgetting, Forgotten, Revised
 from kg.leaf import SALT_BYTES
 from kg.needles import Needles
+from kg.payloads import KIND as PAYLOAD
+from kg.payloads import digest_of
 from kg.stores import redaction
 from kg.stores.redaction import Touched, digest_over
 from kg.stores.rows import CauseRow, RelationRow, StateRow, VersionRow
@@ -21,6 +23,8 @@ from kg.values import canonical, decode
 #: Places named in the certificate where something stays; more are counted.
 STAYED_MAX: Final = 1_000
 REJECT: Final = "reject"
+#: Ends the name of every property that names a payload.
+_NAMED: Final = 'Digest":"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +43,6 @@ class Erasing:
 
     forgetting: Forgetting
     entropy: Callable[[int], bytes]
-    #: Plan the entities as they are now only, to say how they will read.
-    draft: bool = False
     versions: list[Touched] = field(default_factory=list)
     before: list[VersionRow] = field(default_factory=list)
     relations: list[Touched] = field(default_factory=list)
@@ -49,6 +51,7 @@ class Erasing:
     _needles: Needles = field(default_factory=lambda: Needles(()))
     _inputs: Mapping[int, Sequence[str]] = field(default_factory=dict)
     _about: set[str] = field(default_factory=set)
+    _waiting: list[tuple[Stored, bool]] = field(default_factory=list)
     _writers: set[int] = field(default_factory=set)
     _derived: dict[int, bool] = field(default_factory=dict)
     _lines: dict[tuple[int, int], str] = field(default_factory=dict)
@@ -71,18 +74,46 @@ class Erasing:
                 self._about.add(source)
 
     def version(self, stored: Stored) -> None:
-        """Plan a version; all come in the order of the ledger."""
+        """Plan a version; all come in the order of the ledger. One that names a payload waits for `payloads`."""
         row: VersionRow = stored.row
-        subject = row.id in self.forgetting.subjects
-        near = (
-            self._derives(stored.cause)
-            or row.id in self._about
-            or any(id in row.props for id in self.forgetting.subjects)
-        )
+        subjects = self.forgetting.subjects
+        near = self._derives(stored.cause) or row.id in self._about or any(id in row.props for id in subjects)
         if near:
             self._about.add(row.id)
-        if self.draft and (row.until is not None or row.closed):
-            return
+        if _NAMED in row.props:
+            self._waiting.append((stored, near))
+        else:
+            self._version(stored, near)
+
+    def payloads(self, rows: Iterable[StateRow]) -> None:
+        """Plan payloads, then the versions that waited: what loses a value has another digest, by which facts then name it."""
+        for row in rows:
+            owner, _, digest = row.key.rpartition("/")
+            near = owner in self._about or any(id in row.value for id in self.forgetting.subjects)
+            form = json.loads(row.value)
+            text = redaction.clean(form["text"], self._scrub(near))
+            if text != form["text"]:
+                made = digest_of(text)
+                self._needles.swap(digest, made)
+                self.states[row.kind, row.key] = None
+                self.states[row.kind, f"{owner}/{made}"] = canonical({**form, "text": text})
+                self._count(f"state {row.kind}")
+        for stored, near in self._waiting:
+            self._version(stored, near)
+
+    def follow(self, rows: Iterable[Stored]) -> None:
+        """Take the versions by which the touched entities have just changed in the open."""
+        ends = {
+            one.row.id: one.row for one in self.versions if isinstance(one.row, VersionRow) and one.row.until is None
+        }
+        for stored in rows:
+            if stored.row.id in ends:
+                ends[stored.row.id].until = stored.row.since
+            self._version(stored, near=stored.row.id in self._about)
+
+    def _version(self, stored: Stored, near: bool) -> None:
+        row: VersionRow = stored.row
+        subject = row.id in self.forgetting.subjects
         drop = json.loads(row.personal).keys() if subject and row.personal else self._repeating(row, near)
         if not subject and not drop and not self._hit(row.props, near) and not self._hit(stored.origin or "", near):
             return
@@ -96,6 +127,19 @@ class Erasing:
             self.before.append(row)
             self._note(stored.cause, row.since, touched, row.cls)
             self._writers.add(stored.cause)
+
+    def revised(self) -> list[Revised]:
+        """The current entities that are touched so far, and how each will read."""
+        found = []
+        for touched, before in zip(self.versions, self.before, strict=True):
+            row = touched.row
+            if not isinstance(row, VersionRow) or row.until is not None or row.closed:
+                continue
+            old, new = json.loads(before.props), json.loads(row.props)
+            changed = {name: decode(new[name]) if name in new else None for name in old if old[name] != new.get(name)}
+            gone = frozenset(json.loads(before.personal or "{}").keys() - json.loads(row.personal or "{}").keys())
+            found.append(Revised(row.id, row.cls, row.id in self.forgetting.subjects, gone, changed))
+        return found
 
     def relation(self, stored: Stored) -> None:
         """Plan a relation."""
@@ -123,6 +167,8 @@ class Erasing:
 
     def state(self, row: StateRow) -> None:
         """Plan a machine row: a reject or a row named by a value goes, others lose the value."""
+        if row.kind == PAYLOAD:
+            return
         about = any(id in row.value or id in row.key for id in self.forgetting.subjects)
         wide = not about
         rejected = row.kind == REJECT and (self._needles.telling(row.value) or self._needles.met(row.value) > 1)
@@ -132,7 +178,11 @@ class Erasing:
             scrub = self._scrub(about)
             if scrub(row.value) is None:
                 return
-            self.states[row.kind, row.key] = canonical(redaction.walk(json.loads(row.value), scrub))
+            form = json.loads(row.value)
+            # Numbers that stand directly in a row are the machine's own: positions, times, counts.
+            fields = form.items() if isinstance(form, dict) else ()
+            kept = {name: value if isinstance(value, int) else redaction.walk(value, scrub) for name, value in fields}
+            self.states[row.kind, row.key] = canonical(kept if fields else redaction.walk(form, scrub))
         self._count(f"state {row.kind}")
 
     def finish(self) -> Forgotten:
@@ -177,20 +227,6 @@ class Erasing:
 
     def _count(self, what: str) -> None:
         self._counts[what] = self._counts.get(what, 0) + 1
-
-
-def revised(plan: Erasing) -> list[Revised]:
-    """The current entities that a plan touches, and how each will read."""
-    found = []
-    for touched, before in zip(plan.versions, plan.before, strict=True):
-        row = touched.row
-        if not isinstance(row, VersionRow) or row.until is not None or row.closed:
-            continue
-        old, new = json.loads(before.props), json.loads(row.props)
-        changed = {n: decode(new[n]) if n in new else None for n in old if old[n] != new.get(n)}
-        gone = frozenset(json.loads(before.personal or "{}").keys() - json.loads(row.personal or "{}").keys())
-        found.append(Revised(row.id, row.cls, row.id in plan.forgetting.subjects, gone, changed))
-    return found
 
 
 def _texts(rows: Iterable[VersionRow]) -> Iterable[str]:

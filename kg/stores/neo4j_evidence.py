@@ -5,16 +5,17 @@ transaction log and in unused pages of its files is the server's: prune the log 
 the store with `neo4j-admin database copy` where that matters.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from kg.clock import Clock
 from kg.errors import CauseReusedError
 from kg.evidence import Forgetting, Forgotten, Node, Opening, Revise
 from kg.model import Commit
+from kg.payloads import KIND as PAYLOAD
 from kg.store import Request, Schema
 from kg.stores import neo4j_show as show
-from kg.stores.erasing import Erasing, Stored, revised
+from kg.stores.erasing import Erasing, Stored
 from kg.stores.neo4j_queries import query
 from kg.stores.neo4j_server import fetch
 from kg.stores.neo4j_write import text_of, version_row, write
@@ -100,11 +101,12 @@ def forget(
 ) -> tuple[Forgotten, Commit]:
     """Erase and record under the lock of the head."""
     fetch(tx, query("turn"), receipt)
-    draft = Erasing(forgetting, clock.entropy, draft=True)
-    _now(tx, draft)
-    if (request := revise(revised(draft))) is not None:
-        _commit(tx, schema, clock, request, receipt)
-    plan = _plan(tx, forgetting, clock.entropy)
+    plan = Erasing(forgetting, clock.entropy)
+    _facts(tx, plan)
+    if (request := revise(plan.revised())) is not None:
+        made = _commit(tx, schema, clock, request, receipt)
+        plan.follow(_versions(tx, made.first - 1, _times(_causes(tx))))
+    _rest(tx, plan)
     forgotten = plan.finish()
     _save(tx, schema, plan)
     return forgotten, _commit(tx, schema, clock, record(forgotten), receipt)
@@ -123,33 +125,43 @@ def _commit(
     return made
 
 
-def _plan(tx: "ManagedTransaction", forgetting: Forgetting, entropy: Callable[[int], bytes]) -> Erasing:
-    plan = Erasing(forgetting, entropy)
-    causes = _now(tx, plan)
-    times = {row.number: row.at for row in causes}
+def _facts(tx: "ManagedTransaction", plan: Erasing) -> None:
+    """Feed a plan with everything up to the versions."""
+    causes = _causes(tx)
+    own = fetch(tx, query("erase_own"), {"ids": sorted(plan.forgetting.subjects)})
+    plan.subjects((_version(node) for (node,) in own), {c.number: [id for id, _ in c.inputs] for c in causes})
+    plan.neighbours((node["subject"], node["target"]) for (node,) in _pages(tx, "erase_links"))
+    for stored in _versions(tx, 0, _times(causes)):
+        plan.version(stored)
+    plan.payloads(StateRow(*row) for row in fetch(tx, query("erase_payloads"), {"kind": PAYLOAD}))
+
+
+def _rest(tx: "ManagedTransaction", plan: Erasing) -> None:
+    """Feed a plan with what comes after the versions."""
+    causes = _causes(tx)
+    times = _times(causes)
     for (node,) in _pages(tx, "erase_links"):
         plan.relation(Stored(_link(node), node["cause"], times[node["cause"]]))
     for row in causes:
         plan.cause(row)
     for values in fetch(tx, query("erase_states")):
         plan.state(StateRow(*values))
-    return plan
 
 
-def _now(tx: "ManagedTransaction", plan: Erasing) -> list[CauseRow]:
-    """Feed a plan with the versions; every cause."""
-    causes = [_cause(node) for (node,) in _pages(tx, "erase_causes")]
-    times = {row.number: row.at for row in causes}
-    own = fetch(tx, query("erase_own"), {"ids": sorted(plan.forgetting.subjects)})
-    plan.subjects((_version(node) for (node,) in own), {c.number: [id for id, _ in c.inputs] for c in causes})
-    plan.neighbours((node["subject"], node["target"]) for (node,) in _pages(tx, "erase_links"))
-    for (node,) in _pages(tx, "erase_versions"):
-        plan.version(Stored(_version(node), node["cause"], times[node["cause"]], node.get("origin")))
-    return causes
+def _causes(tx: "ManagedTransaction") -> list[CauseRow]:
+    return [_cause(node) for (node,) in _pages(tx, "erase_causes")]
 
 
-def _pages(tx: "ManagedTransaction", name: str) -> Iterator[list[Any]]:
-    after = 0
+def _times(causes: Sequence[CauseRow]) -> dict[int, str]:
+    return {row.number: row.at for row in causes}
+
+
+def _versions(tx: "ManagedTransaction", after: int, times: Mapping[int, str]) -> Iterator[Stored]:
+    for (node,) in _pages(tx, "erase_versions", after):
+        yield Stored(_version(node), node["cause"], times[node["cause"]], node.get("origin"))
+
+
+def _pages(tx: "ManagedTransaction", name: str, after: int = 0) -> Iterator[list[Any]]:
     while page := fetch(tx, query(name), {"after": after, "first": PAGE}):
         for row in page:
             after = row[1]

@@ -8,13 +8,13 @@ ledger, holds one digest over all those notes: so nothing can be erased, or slip
 import hashlib
 import json
 from collections.abc import Callable, Iterable
-from copy import copy
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from kg.leaf import ERASURE, SALT_BYTES, cause_text, commitment, personal_commitments, rest_text
+from kg.needles import ERASED
 from kg.stores.rows import CauseRow, RelationRow, VersionRow
-from kg.values import canonical
+from kg.values import Json, canonical
 
 #: The class whose entities record erasures, and its property with the digest over the touched rows.
 CLASS: Final = "Erasure"
@@ -41,7 +41,7 @@ def version(
     """The version without these personal values and with its other texts scrubbed; None where nothing has to go."""
     personal: dict[str, Any] = json.loads(row.personal) if row.personal is not None else {}
     gone = sorted(set(drop) & personal.keys())
-    kept_origin, props = _clean(origin, scrub), _scrubbed(row.props, scrub)
+    kept_origin, props = None if origin is None else clean(origin, scrub), scrubbed(row.props, scrub)
     if not gone and kept_origin == origin and props == row.props:
         return None
     held = json.loads(personal_commitments(row.personal, row.salts[SALT_BYTES:], row.erased))
@@ -55,18 +55,19 @@ def version(
     left = {name: personal[name] for name in names if name not in gone}
     commitments = {name: hexes for name, hexes in held.items() if name not in left}
     erased: dict[str, Any] = {**commitments, ERASURE: {"rest": rest}}
-    made = copy(row)
-    made.salts = first_salt + b"".join(salts[name] for name in left)
-    made.props, made.personal = props, canonical(left) if left else None
     digest = _digest(first_salt, place_of(row), [kept_origin, props, commitments])
     erased[ERASURE]["by"] = [*note.get("by", []), [erasure, digest]]
-    made.erased = canonical(erased)
+    left_salts = first_salt + b"".join(salts[name] for name in left)
+    made = VersionRow(
+        row.since, row.id, row.version, row.cls, row.until, row.closed, row.valid_from, row.valid_to,
+        left_salts, props, canonical(left) if left else None, canonical(erased),
+    )  # fmt: skip
     return Touched(made, kept_origin, line_of(made, digest))
 
 
 def relation(row: RelationRow, scrub: Scrub, erasure: str, salt: bytes) -> Touched | None:
     """The relation with its texts scrubbed; None where nothing has to go."""
-    props = _scrubbed(row.props, scrub)
+    props = scrubbed(row.props, scrub)
     if props == row.props:
         return None
     note = _note(row.erased)
@@ -77,7 +78,7 @@ def relation(row: RelationRow, scrub: Scrub, erasure: str, salt: bytes) -> Touch
 
 def cause(row: CauseRow, scrub: Scrub, erasure: str, salt: bytes, *, must: bool) -> Touched | None:
     """The cause with reason and attributes scrubbed; with `must` its salt goes in any case, since it covers the values written."""
-    reason, attributes = _clean(row.reason, scrub) or "", _scrubbed(row.attributes, scrub)
+    reason, attributes = clean(row.reason, scrub), scrubbed(row.attributes, scrub)
     if not must and reason == row.reason and attributes == row.attributes:
         return None
     note = _note(row.erased)
@@ -87,33 +88,58 @@ def cause(row: CauseRow, scrub: Scrub, erasure: str, salt: bytes, *, must: bool)
     return _noted(replace(row, reason=reason, attributes=attributes, salt=salt, erased=erased), None, erasure)
 
 
-def _clean(text: str | None, scrub: Scrub) -> str | None:
-    if text is None:
-        return None
-    cleaned = scrub(text)
-    return text if cleaned is None else cleaned
+def clean(text: str, scrub: Scrub) -> str:
+    """The text without the values; JSON stays JSON."""
+    if (cleaned := scrub(text)) is None:
+        return text
+    if text[:1] not in ("{", "["):
+        return cleaned
+    try:
+        form = json.loads(text)
+        return json.dumps(walk(form, scrub), separators=(",", ":"), ensure_ascii=False)
+    except (ValueError, RecursionError):
+        return cleaned
 
 
-def _scrubbed(props: str, scrub: Scrub) -> str:
+def scrubbed(props: str, scrub: Scrub) -> str:
+    """Property texts without the values. A number, a date or an amount that repeats one goes whole: half of it is no value."""
     if scrub(props) is None:
         return props
-    kept = {}
+    kept: dict[str, Json] = {}
     for name, form in json.loads(props).items():
-        # A date or an amount that repeats a value goes whole: half of it would be no value any more.
-        if not isinstance(form, dict) or not _TAGS & form.keys() or scrub(canonical(form)) is None:
-            kept[name] = walk(form, scrub)
+        items = form if isinstance(form, list) else [form]
+        left = [clean(item, scrub) if isinstance(item, str) else item for item in items if not _goes(item, scrub)]
+        if left or not items:
+            kept[name] = left if isinstance(form, list) else left[0]
     return canonical(kept)
 
 
+def _goes(form: Any, scrub: Scrub) -> bool:
+    return not isinstance(form, str | bool) and form is not None and scrub(canonical(form)) is not None
+
+
 def walk(form: Any, scrub: Scrub) -> Any:
-    """A JSON form with every text in it scrubbed."""
+    """A JSON form with the values erased wherever they stand: texts, numbers, names, and texts that are JSON themselves."""
     if isinstance(form, str):
-        return _clean(form, scrub)
+        return clean(form, scrub)
+    if isinstance(form, int | float) and not isinstance(form, bool):
+        return form if scrub(str(form)) is None else ERASED
     if isinstance(form, list):
-        return [walk(item, scrub) for item in form]
+        made: Any = [walk(item, scrub) for item in form]
+    elif isinstance(form, dict):
+        made = {clean(name, scrub): walk(item, scrub) for name, item in form.items()}
+    else:
+        return form
+    # A value whose words stand in neighbouring texts goes with them.
+    return made if scrub(json.dumps(made, ensure_ascii=False)) is None else _blank(made)
+
+
+def _blank(form: Any) -> Any:
+    if isinstance(form, list):
+        return [_blank(item) for item in form]
     if isinstance(form, dict):
-        return {name: walk(item, scrub) for name, item in form.items()}
-    return form
+        return {f"{ERASED} {n}": _blank(item) for n, item in enumerate(form.values(), 1)}
+    return ERASED if isinstance(form, str) else form
 
 
 def _note(erased: str | None) -> dict[str, Any]:

@@ -15,9 +15,10 @@ from kg.clock import Clock
 from kg.errors import CauseReusedError, StoreBusyError
 from kg.evidence import Forgetting, Forgotten, Node, Opening, Revise
 from kg.model import Commit
+from kg.payloads import KIND as PAYLOAD
 from kg.store import Request, Schema
 from kg.stores import sqlite_text
-from kg.stores.erasing import Erasing, Stored, revised
+from kg.stores.erasing import Erasing, Stored
 from kg.stores.opening import opening
 from kg.stores.prepare import prepare
 from kg.stores.rows import VERSION_COLUMNS, CauseRow, ChangeRow, RelationRow, StateRow, VersionRow
@@ -90,11 +91,12 @@ def forget(
 ) -> tuple[Forgotten, Commit]:
     """Erase and record in one transaction, then empty the write-ahead log."""
     with database.writing() as connection:
-        draft = Erasing(forgetting, clock.entropy, draft=True)
-        _now(connection, draft)
-        if (request := revise(revised(draft))) is not None:
-            _commit(connection, schema, clock, request)
-        plan = _plan(connection, forgetting, clock.entropy)
+        plan = Erasing(forgetting, clock.entropy)
+        _facts(connection, plan)
+        if (request := revise(plan.revised())) is not None:
+            made = _commit(connection, schema, clock, request)
+            plan.follow(_versions(connection, made.first - 1))
+        _rest(connection, plan)
         forgotten = plan.finish()
         _save(connection, plan)
         _search(connection, schema, forgotten.touched)
@@ -114,34 +116,40 @@ def _commit(connection: sqlite3.Connection, schema: Schema, clock: Clock, reques
     return made
 
 
-def _plan(connection: sqlite3.Connection, forgetting: Forgetting, entropy: Callable[[int], bytes]) -> Erasing:
-    plan = Erasing(forgetting, entropy)
-    inputs = _now(connection, plan)
+def _facts(connection: sqlite3.Connection, plan: Erasing) -> None:
+    """Feed a plan with everything up to the versions."""
+    ids = json.dumps(sorted(plan.forgetting.subjects))
+    own = connection.execute(f"SELECT {_VERSION} FROM json_each(?) j JOIN version v ON v.id = j.value", (ids,))
+    inputs = _inputs(connection)
+    plan.subjects((VersionRow(*row) for row in own), {n: [id for id, _ in used] for n, used in inputs.items()})
+    plan.neighbours(connection.execute("SELECT source, target FROM relation"))
+    for stored in _versions(connection, 0):
+        plan.version(stored)
+    held = connection.execute("SELECT kind, key, revision, due, value FROM state WHERE kind = ?", (PAYLOAD,))
+    plan.payloads(StateRow(*row) for row in held)
+
+
+def _rest(connection: sqlite3.Connection, plan: Erasing) -> None:
+    """Feed a plan with what comes after the versions."""
     for row in connection.execute(
         f"SELECT c.cause, u.at, {_RELATION} FROM relation r JOIN change c ON c.position = r.since"
         " JOIN cause u ON u.number = c.cause WHERE r.props <> '{}' ORDER BY r.since"
     ):
         plan.relation(Stored(RelationRow(*row[2:]), row[0], row[1]))
+    inputs = _inputs(connection)
     for row in connection.execute(f"SELECT {_CAUSE}, u.erased FROM cause u ORDER BY u.number"):
         plan.cause(CauseRow(*[*row[:13], inputs.get(row[0], []), row[13]]))
     for row in connection.execute("SELECT kind, key, revision, due, value FROM state"):
         plan.state(StateRow(*row))
-    return plan
 
 
-def _now(connection: sqlite3.Connection, plan: Erasing) -> dict[int, list[tuple[str, int]]]:
-    """Feed a plan with the versions; the inputs of every cause."""
-    inputs = _inputs(connection)
-    ids = json.dumps(sorted(plan.forgetting.subjects))
-    own = connection.execute(f"SELECT {_VERSION} FROM json_each(?) j JOIN version v ON v.id = j.value", (ids,))
-    plan.subjects((VersionRow(*row) for row in own), {n: [id for id, _ in used] for n, used in inputs.items()})
-    plan.neighbours(connection.execute("SELECT source, target FROM relation"))
+def _versions(connection: sqlite3.Connection, after: int) -> Iterator[Stored]:
     for row in connection.execute(
         f"SELECT c.cause, u.at, c.origin, {_VERSION} FROM change c JOIN version v ON v.since = c.position"
-        " JOIN cause u ON u.number = c.cause ORDER BY c.position"
+        " JOIN cause u ON u.number = c.cause WHERE c.position > ? ORDER BY c.position",
+        (after,),
     ):
-        plan.version(Stored(VersionRow(*row[3:]), row[0], row[1], row[2]))
-    return inputs
+        yield Stored(VersionRow(*row[3:]), row[0], row[1], row[2])
 
 
 def _save(connection: sqlite3.Connection, plan: Erasing) -> None:
@@ -164,8 +172,12 @@ def _save(connection: sqlite3.Connection, plan: Erasing) -> None:
     )
     gone = [key for key, value in plan.states.items() if value is None]
     many("DELETE FROM state WHERE kind = ? AND key = ?", gone)
-    kept = [(value, *key) for key, value in plan.states.items() if value is not None]
-    many("UPDATE state SET value = ?, revision = revision + 1 WHERE kind = ? AND key = ?", kept)
+    kept = [(*key, value) for key, value in plan.states.items() if value is not None]
+    many(
+        "INSERT INTO state (kind, key, revision, value) VALUES (?, ?, 1, ?)"
+        " ON CONFLICT (kind, key) DO UPDATE SET value = excluded.value, revision = revision + 1",
+        kept,
+    )
 
 
 def _rows(touched: Iterable[Any]) -> Iterator[Any]:

@@ -28,6 +28,10 @@ RETURN properties(l), l.position ORDER BY l.position LIMIT $first
 MATCH (s:State) USING INDEX s:State(kind, key) WHERE s.kind > '' AND s.key > ''
 RETURN s.kind, s.key, s.revision, s.due, s.value
 
+// name: erase_payloads
+MATCH (s:State {kind: $kind}) USING INDEX s:State(kind, key) WHERE s.key > ''
+RETURN s.kind, s.key, s.revision, s.due, s.value
+
 // name: erase_set_versions
 UNWIND $rows AS row
 MATCH (v:Change {position: row[0]}) SET v += row[1]
@@ -46,4 +50,5 @@ MATCH (u:Cause {number: row[0]}) SET u += row[1]
 
 // name: erase_set_states
 UNWIND $rows AS row
-MATCH (s:State {kind: row[0], key: row[1]}) SET s.value = row[2], s.revision = s.revision + 1
+MERGE (s:State {kind: row[0], key: row[1]})
+SET s.value = row[2], s.revision = coalesce(s.revision, 0) + 1
