@@ -1,7 +1,8 @@
 """A list of 1,000 entities through GraphQL over HTTP, governed by 1,000 rules, beside the same query under a View without rules.
 
 Both pay for knowing the caller and for reading, resolving and answering; only the View differs. The reader may see every row by
-conditions on two of its properties, and one personal property is masked in each row, so deciding and masking are both in it.
+conditions on two of its properties, one personal property is masked in each row, and the reads are counted (`@readings`), so
+deciding, masking and counting are in it.
 """
 
 import statistics
@@ -32,7 +33,7 @@ CLASSES = ("Customer", "Supplier", "Order", "Line", "Ticket")
 READERS = 'permit(principal in Role::"readers", action == Action::"read", resource is Customer)'
 #: What the reader's decisions hang on: rows differ in both properties, and both conditions hold for all of them.
 OWN = (
-    f'@id("reads") {READERS} when {{ resource has rating && resource.rating < 5 }};',
+    f'@id("reads") @readings("1h by role, class") {READERS} when {{ resource has rating && resource.rating < 5 }};',
     '@id("gone") forbid(principal in Role::"readers", action == Action::"read", resource is Customer) '
     'when { resource has name && resource.name == "gone" };',
 )

@@ -38,7 +38,17 @@ DECISIONS_MAX: Final = 100
 #: Entities beyond the target that one proposal may touch.
 TOUCHED_MAX: Final = 200
 #: Ids that the platform makes from names; whoever took one first would keep a rule, a switch or an answer from being.
-RESERVED: Final = ("approval-", "breakglass-", "budget-", "claim-", "conflicts-", "control-", "ontology-", "rule-")
+RESERVED: Final = (
+    "approval-",
+    "breakglass-",
+    "budget-",
+    "claim-",
+    "conflicts-",
+    "control-",
+    "ontology-",
+    "reads-",
+    "rule-",
+)
 
 
 @dataclass(frozen=True, slots=True)

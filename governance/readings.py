@@ -2,16 +2,19 @@
 
 Invariant: what an operation notes is committed before its answer leaves, one record an operation however many rows it told. What
 an agent reads is on record with its context, so it is not noted here; a masked value, or a form of one, is not told. Under
-break-glass everything that is told is noted, labelled or not.
+break-glass everything that is told is noted, labelled or not; other reads of people are counted where a rule's `@readings` says so.
 """
 
 import hashlib
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from governance import tallies
 from governance.principals import Principal
-from governance.view import NEVER_SHOWN, REPEATING, GovernedView
+from governance.view import NEVER_SHOWN, REPEATING, GovernedView, Windows
+from governance.windows import Window
 from kg.clock import Clock
+from kg.errors import ConflictError
 from kg.model import Cause, Cursor, Entity, Order, Put
 from kg.ontology import Ontology
 from kg.reader import Reader
@@ -22,6 +25,8 @@ from kg.view import View
 CLASS: Final = "Reading"
 #: The road of commands.
 CLI: Final = "cli"
+#: Tries to count beside others.
+TRIES_MAX: Final = 20
 #: What stands for an entity that was told, beside its properties.
 WHOLE: Final = "*"
 #: Subjects that one record names; the digest covers those beyond.
@@ -42,6 +47,7 @@ class Readings:
         self._everything = bool(principal.under())
         self._labelled: dict[str, frozenset[str]] = {}
         self._told: dict[tuple[str, int], tuple[str, set[str]]] = {}
+        self._rows: dict[tuple[str, int], tuple[str, Windows]] = {}
         self._written: set[tuple[str, int, str]] = set()
 
     def note(self, entity: Entity, *names: str) -> None:
@@ -54,9 +60,11 @@ class Readings:
         self._add(entity, told)
 
     def note_row(self, entity: Entity) -> None:
-        """Note that an entity was told at all, which counts where everything does: under break-glass."""
-        if self._everything and not self._silent:
+        """Note that an entity was told at all: by itself under break-glass, counted where its rule says so."""
+        if self._everything:
             self._add(entity, {WHOLE})
+        elif isinstance(self._view, GovernedView) and (windows := self._view.windows(entity)):
+            self._rows[entity.id, entity.version] = (entity.cls, windows)
 
     def _add(self, entity: Entity, names: set[str]) -> None:
         new = {name for name in names if (entity.id, entity.version, name) not in self._written}
@@ -66,7 +74,7 @@ class Readings:
     @property
     def pending(self) -> bool:
         """Whether something was noted that is not written yet."""
-        return bool(self._told)
+        return bool(self._told or self._rows)
 
     def note_all(self, entity: Entity) -> None:
         """Note an entity that was told whole."""
@@ -92,8 +100,34 @@ class Readings:
 
     def commit(self, store: GraphStore, clock: Clock) -> None:
         """Write what was noted since the last time, if anything; whoever cannot write it must not answer."""
-        if not self._told:
+        if not self.pending:
             return
+        for _ in range(TRIES_MAX):
+            counted = tallies.rows(store, clock, self._principal, self._channel, self._counted()) if self._rows else []
+            put = [self._record(clock.id())] if self._told else []
+            cause = Cause(clock.id(), "read", self._principal.uid, self._principal.purpose) if put else None
+            try:
+                store.commit(put, cause, state=counted)
+            except ConflictError:
+                # Others counted in the same window meanwhile.
+                continue
+            self._written |= {(*key, name) for key, (_, names) in self._told.items() for name in names}
+            self._told, self._rows = {}, {}
+            return
+        raise ConflictError("the reading met others at every try; ask again")
+
+    def _counted(self) -> list[tallies.Counted]:
+        """By rule and class how many entities were told of which nothing personal or labelled was."""
+        single = {key[:2] for key in self._written} | self._told.keys()
+        found: dict[tuple[str, Window], dict[str, int]] = {}
+        for key, (cls, windows) in self._rows.items():
+            for one in windows if key not in single else ():
+                classes = found.setdefault(one, {})
+                classes[cls] = classes.get(cls, 0) + 1
+        return [(*one, classes) for one, classes in found.items()]
+
+    def _record(self, id: str) -> Put:
+        """The record of what was told of personal and labelled values."""
         subjects = [f"{id}@{version}" for id, version in sorted(self._told)]
         classes: dict[str, set[str]] = {}
         for cls, names in self._told.values():
@@ -112,9 +146,7 @@ class Readings:
             "subjectDigest": _digest(subjects) if len(subjects) > SUBJECTS_MAX else None,
         }
         kept = {name: value for name, value in values.items() if value is not None and value != ()}
-        store.commit([Put(clock.id(), CLASS, kept)], Cause(clock.id(), "read", self._principal.uid, purpose or ""))
-        self._written |= {(*key, name) for key, (_, names) in self._told.items() for name in names}
-        self._told = {}
+        return Put(id, CLASS, kept)
 
     def _permits(self, classes: dict[str, set[str]]) -> tuple[str, ...]:
         if not isinstance(self._view, GovernedView):

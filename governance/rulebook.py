@@ -17,6 +17,7 @@ from governance.quorum import merge
 from governance.scope import Scope
 from governance.statement import Statement
 from governance.verdict import ACTIONS, Answer, Request, Requirement
+from governance.windows import Window
 from kg.errors import ValueDomainError
 
 #: Slices and principals kept ready; beyond this the cache starts anew.
@@ -181,6 +182,15 @@ class RuleBook:
         """The form in which these permits together show a label, None where one of them shows it as it is."""
         forms = [self._by_id[id].mask for id in ids if id in self._by_id]
         return None if None in forms else most_open(form for form in forms if form is not None)
+
+    def counted(self, cls: str) -> bool:
+        """Whether reads of a class may be counted by some rule."""
+        return any(statement.window is not None for statement in self._candidates("read", cls))
+
+    def windows(self, ids: Sequence[str]) -> tuple[tuple[str, Window], ...]:
+        """Those of these rules by which reads are counted, as id@version, each with its window."""
+        found = (self._by_id[id] for id in ids if id in self._by_id)
+        return tuple((f"{one.id}@{one.version}", one.window) for one in found if one.window is not None)
 
     def advice(self, ids: Sequence[str]) -> tuple[str, ...]:
         """What the rules with these ids advise, in order."""

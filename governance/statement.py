@@ -17,10 +17,11 @@ from governance.masks import FORMS
 from governance.quorum import PLACES_MAX
 from governance.scope import Reads, Scope, actions, principal_scope, reads, resource_scope
 from governance.verdict import Requirement
+from governance.windows import Window, window
 from kg.values import Json
 
 ANNOTATIONS: Final = frozenset(
-    {"id", "requires", "approvers", "label", "description", "advice", "escalate", "expires", "mask"}
+    {"id", "requires", "approvers", "label", "description", "advice", "escalate", "expires", "mask", "readings"}
 )
 #: Names of rules and of requirements.
 NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}\Z")
@@ -55,6 +56,7 @@ class Statement:
     requirement: Requirement | None = None
     advice: str | None = None
     mask: str | None = None
+    window: Window | None = None
     policy: str = ""
     fault: str | None = None
 
@@ -89,6 +91,7 @@ def requirement(name: str, statement: Mapping[str, Json]) -> Requirement | None:
         if not annotations[annotation]:
             raise RuleError(f'rule {name}: annotation @{annotation} is empty; write @{annotation}("…")')
     _mask(name, statement)
+    window(name, statement)
     requires, approvers = annotations.get("requires"), annotations.get("approvers")
     late = sorted({"escalate", "expires"} & annotations.keys())
     if requires is None and approvers is None:
@@ -184,6 +187,7 @@ def compile_rule(id: str, version: int, text: str, subclasses: Subclasses) -> St
         needed,
         statement.get("annotations", {}).get("advice"),
         statement.get("annotations", {}).get("mask"),
+        window(name, statement),
         json.dumps({key: value for key, value in widened.items() if key != "annotations"}),
     )
 

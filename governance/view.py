@@ -16,16 +16,23 @@ from governance.masks import masked, strictest
 from governance.principals import Principal
 from governance.rulebook import LABEL, RuleBook
 from governance.verdict import Request, Resource
+from governance.windows import Window
 from kg.model import Entity
 from kg.ontology import Class, Ontology
 from kg.values import Money, Value
 
 #: Row decisions remembered a class; beyond this they are made anew.
 DECISIONS_MAX: Final = 10_000
+#: Rows of which is remembered by which rules they are counted; far more than one operation tells.
+GRANTED_MAX: Final = 200_000
 #: Labels that no rule can lift: API key hashes and the like.
 NEVER_SHOWN: Final = frozenset({"secret"})
 #: Classes whose property `labels` says (as label@class) what these of their properties repeat.
 REPEATING: Final = {"Proposal": frozenset({"writes", "payload", "rationale", "alternatives"})}
+
+
+#: Rules by which a read is counted, as id@version, each with its window.
+Windows = tuple[tuple[str, Window], ...]
 
 
 @dataclass(slots=True)
@@ -36,13 +43,27 @@ class _Plan:
     visible: frozenset[str]
     masked: frozenset[str]
     forms: Mapping[str, str]
+    #: Whether reads of the class may be counted, and by which rules those of rows that decide alike are.
+    counted: bool = False
     decided: dict[object, bool] = field(default_factory=dict)
+    windows: dict[object, Windows] = field(default_factory=dict)
 
 
 class GovernedView:
     """Port kg.view.View for one principal under one RuleBook; make a new one for each request, since rules and roles change."""
 
-    __slots__ = ("_context", "_key", "_labels", "_ontology", "_plans", "_principal", "_repeats", "_rules")
+    __slots__ = (
+        "_context",
+        "_counting",
+        "_granted",
+        "_key",
+        "_labels",
+        "_ontology",
+        "_plans",
+        "_principal",
+        "_repeats",
+        "_rules",
+    )
 
     def __init__(self, principal: Principal, rules: RuleBook, ontology: Ontology, key: bytes = b"") -> None:
         """`key` makes the hashes of `@mask("hash")`; without one such values are redacted."""
@@ -53,6 +74,8 @@ class GovernedView:
         self._rules = rules
         self._ontology = ontology
         self._plans: dict[str, _Plan | None] = {}
+        self._counting = not principal.under() and all(link.kind == "User" for link in principal.chain())
+        self._granted: dict[tuple[str, int], Windows] = {}
         self._repeats: dict[str, bool] = {}
 
     @property
@@ -69,6 +92,10 @@ class GovernedView:
         chain = tuple(self._principal.chain())
         known = (name for name in names if name in self._rules.departments)
         return [name for name in known if all(self._rules.slice(link, "read", name).permits for link in chain)]
+
+    def windows(self, entity: Entity) -> Windows:
+        """The rules by which the reading of an entity that this view showed is counted; none for anybody but people."""
+        return self._granted.get((entity.id, entity.version), ()) if self._granted else ()
 
     def permits(self, cls: str, names: Iterable[str]) -> frozenset[str]:
         """The rules, as id@version, by which this principal may read the labels of these properties of a class."""
@@ -127,9 +154,15 @@ class GovernedView:
         if allowed is None:
             if len(plan.decided) >= DECISIONS_MAX:
                 plan.decided.clear()
-            allowed = plan.decided[key] = decide(
-                Request(self._principal, "read", entity, self._context), self._rules
-            ).allowed
+                plan.windows.clear()
+            verdict = decide(Request(self._principal, "read", entity, self._context), self._rules)
+            allowed = plan.decided[key] = verdict.allowed
+            if plan.counted and allowed:
+                plan.windows[key] = self._rules.windows([rule for rule, _ in verdict.rules])
+        if plan.counted and allowed:
+            if len(self._granted) >= GRANTED_MAX:
+                self._granted.clear()
+            self._granted[entity.id, entity.version] = plan.windows[key]
         return allowed
 
     def _planned(self, name: str) -> _Plan | None:
@@ -143,7 +176,11 @@ class GovernedView:
         hidden = {prop.name: forms[prop.sensitivity] for prop in cls.properties.values() if prop.sensitivity in forms}
         shown = {prop: form for prop, form in hidden.items() if form != "redact"}
         plan = self._plans[name] = _Plan(
-            self._reads(cls), frozenset(cls.properties) - set(hidden), frozenset(hidden), shown
+            self._reads(cls),
+            frozenset(cls.properties) - set(hidden),
+            frozenset(hidden),
+            shown,
+            self._counting and self._rules.counted(name),
         )
         return plan
 

@@ -9,8 +9,10 @@ import typer
 from api.cli.proving import write
 from api.cli.session import session_of
 from api.cli.terminal import First, Json, Terminal, entity_form
+from governance import tallies
 from governance.readings import readings_of
 from kg.errors import InputError
+from kg.model import Order
 from kg.values import Value
 
 audit = typer.Typer(no_args_is_help=True, help="The auditor's dossier: eleven answers, signed and provable offline.")
@@ -78,6 +80,24 @@ def reads(
     rows = [(times[one.id].isoformat(timespec="seconds"), *(_words(one.get(name)) for name in names)) for one in found]
     columns = ["when", "who", "for whom", "purpose", "through", "was told", "by rules"]
     terminal.table("", columns, rows, "No reading of it that you may see.")
+
+
+@audit.command("tallies")
+def audit_tallies(context: typer.Context, first: First = 50, json: Json = False) -> None:
+    """How often people read what is neither personal nor labelled, by rule and window (`@readings`), newest window first."""
+    session = session_of(context)
+    with session.platform() as platform:
+        tallies.close(platform.store, platform.clock)
+        order = Order("validFrom", descending=True)
+        found = session.reader(platform).find(tallies.CLASS, (), order, None, first).items
+    terminal = Terminal()
+    if json:
+        terminal.document([entity_form(one) for one in found])
+        return
+    names = ("validFrom", "validTo", "rule", "principal", "roles", "ofClass", "operationCount", "entityCount")
+    columns = ["from", "until", "rule", "who", "roles", "class", "operations", "entities"]
+    rows = [tuple(_words(one.get(name)) for name in names) for one in found]
+    terminal.table("", columns, rows, "No window is over; a permit counts reads with @readings.")
 
 
 def _words(value: Value | None) -> str:

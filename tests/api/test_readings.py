@@ -7,15 +7,17 @@ from typing import Any
 import pytest
 
 from api.platform import Noesis
+from governance import tallies
 from governance.people import ensure_principal
 from governance.principals import Principal
 from governance.readings import CLASS, SUBJECTS_MAX, Readings, readings_of, recorded
-from governance.rules import add
+from governance.rules import add, find_rule
 from kg.errors import StoreFullError
 from kg.model import Entity
 from kg.reader import Reader
 from tests.api.client import Client
 from tests.api.parts import SYSTEM, customer, key, write
+from tests.parts import ManualClock
 
 
 @pytest.fixture
@@ -140,3 +142,27 @@ def test_a_command_records_before_it_goes_on(platform: Noesis) -> None:
     assert (reading["channel"], reading["subjectCount"], reading["purpose"]) == ("cli", 2, "audit")
     view.see(list(platform.store.get(["customer0000"]).values()))
     assert len(on_record(platform)) == 1, "what was told once in a command is told again without another record"
+
+
+def test_a_list_is_counted_by_the_rule_that_permitted_it(platform: Noesis, clock: ManualClock) -> None:
+    ensure_principal(platform.store, platform.clock, "User", "carl", SYSTEM, roles=["carls"])
+    rule = '@id("carls") @readings("1h by role, class") permit(principal in Role::"carls", action == Action::"read", resource);'
+    add(platform.store, platform.clock, platform.ontology, rule, SYSTEM, "a test needs it")
+    carl = Client(platform, key(platform, 'User::"carl"'))
+    before = platform.store.head().position
+    for _ in range(2):
+        carl.data("{ customers { nodes { name orders { nodes { number } } } } }")
+    # Told whole in one row and without its address in another: the first is single, and not counted beside.
+    carl.data('{ customer(id: "customer0000") { name email } }')
+    assert platform.store.head().position == before + 1
+    assert [r["told"] for r in on_record(platform)] == [("Customer.email",)]
+    clock.advance(3600)
+    assert tallies.close(platform.store, platform.clock) == 2
+    found = Client(platform).data(
+        "{ readingTallies { nodes { rule roles ofClass operationCount entityCount principal } } }"
+    )["readingTallies"]["nodes"]
+    told = {
+        one["ofClass"]: (one["operationCount"], one["entityCount"], one["roles"], one["principal"]) for one in found
+    }
+    assert told == {"Customer": (2, 6, ["carls"], None), "Order": (2, 12, ["carls"], None)}
+    assert {one["rule"] for one in found} == {f"{find_rule(platform.store, 'carls').id}@1"}  # type: ignore[union-attr]

@@ -166,7 +166,9 @@ def test_all_known_annotations_are_accepted() -> None:
     assert check(text, vocabulary(ontology())) == "a"
     form = '@id("m") @mask("partial") permit(principal, action == Action::"read", resource == Label::"pii");'
     assert check(form, vocabulary(ontology())) == "m"
-    assert all(f"@{name}(" in text + form for name in ANNOTATIONS)
+    counted = '@id("r") @readings("1h by role") permit(principal, action == Action::"read", resource);'
+    assert check(counted, vocabulary(ontology())) == "r"
+    assert all(f"@{name}(" in text + form + counted for name in ANNOTATIONS)
 
 
 def test_brackets_in_texts_and_comments_are_no_nesting() -> None:
