@@ -50,7 +50,7 @@ VENDORS: dict[str, tuple[str, ...]] = {
     "graphql": ("api/graphql/*.py",),
     "qdrant_client": ("kg/indexes/qdrant*.py",),
     "qdrant_edge": ("kg/indexes/edge*.py",),
-    "rdflib": ("kg/ontology/*.py",),
+    "rdflib": ("kg/ontology/*.py", "kg/prov_rdf.py"),
     "redis": (),
     "reportlab": ("api/reports/paper.py",),
     "referencing": ("coordination/workflow/schemas.py",),
