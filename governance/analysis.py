@@ -6,12 +6,12 @@ Invariant: a finding is certain, not a guess: where it cannot be told, nothing i
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final, Literal
 
-from governance.comparisons import Comparison, Constant, demanded
+from governance.comparisons import Comparison, Constant, demanded, hopeless
 from governance.rulebook import RuleBook
 from governance.scope import Scope
 from governance.statement import Statement
@@ -31,13 +31,17 @@ class Finding:
     text: str
 
 
-def analyse(rules: RuleBook, roles: Iterable[str], departments: Iterable[str]) -> tuple[Finding, ...]:
-    """Everything found about these rules, given the roles and departments that somebody or some class has."""
-    held = {("Role", name) for name in roles} | {("Department", name) for name in departments}
+def mentioned(rules: RuleBook) -> frozenset[tuple[str, str]]:
+    """Who the heads of the rules name: roles, departments and single principals, as (kind, name)."""
+    return frozenset(statement.principal.member for statement in rules.statements if statement.principal.member)
+
+
+def analyse(rules: RuleBook, held: Set[tuple[str, str]]) -> tuple[Finding, ...]:
+    """Everything found about these rules, given which of those `mentioned` there are: held roles and departments, principals."""
     return (*_each(rules, held), *_pairs(rules.statements), *_uncovered(rules))
 
 
-def _each(rules: RuleBook, held: set[tuple[str, str]]) -> Iterator[Finding]:
+def _each(rules: RuleBook, held: Set[tuple[str, str]]) -> Iterator[Finding]:
     for statement in rules.statements:
         if statement.fault is not None:
             yield Finding("broken", statement.name, statement.fault)
@@ -45,10 +49,13 @@ def _each(rules: RuleBook, held: set[tuple[str, str]]) -> Iterator[Finding]:
             yield Finding("never", statement.name, f"{reason}; correct or retire it")
 
 
-def _impossible(statement: Statement, held: set[tuple[str, str]]) -> str:
+def _impossible(statement: Statement, held: Set[tuple[str, str]]) -> str:
     member = statement.principal.member
-    if member is not None and member[0] in {"Role", "Department"} and member not in held:
-        return f"nobody is in {member[0]} {member[1]!r}"
+    if member is not None and member not in held:
+        group = member[0] in {"Role", "Department"}
+        return f"nobody is in {member[0]} {member[1]!r}" if group else f"there is no {member[0]} {member[1]!r}"
+    if hopeless(json.loads(statement.policy)):
+        return "its conditions are never met"
     by_attribute: dict[tuple[str, str], list[Comparison]] = defaultdict(list)
     for comparison in demanded(json.loads(statement.policy)):
         by_attribute[comparison.variable, comparison.attribute].append(comparison)
@@ -105,7 +112,7 @@ def _pairs(statements: Sequence[Statement]) -> Iterator[Finding]:
                 yield from _beside(other, statement)
     for twins in same.values():
         for one, other in pairwise(twins):
-            if _covers(one, other) and _covers(other, one) and bodies[one.id] and one.requirement == other.requirement:
+            if _covers(one, other) and _covers(other, one) and bodies[one.id] and _said(one) == _said(other):
                 yield Finding("redundant", other.name, f"says the same as {one.name}; retire one of them")
 
 
@@ -117,9 +124,24 @@ def _beside(wide: Statement, narrow: Statement) -> Iterator[Finding]:
     elif (
         wide.effect == narrow.effect
         and narrow.requirement is None
+        and _adds_nothing(wide, narrow)
         and not (_covers(narrow, wide) and narrow.name < wide.name)
     ):
         yield Finding("redundant", narrow.name, f"adds nothing to {wide.name}, which covers all of it; retire it")
+
+
+def _said(statement: Statement) -> tuple[object, ...]:
+    """What a rule says by its annotations."""
+    return (statement.requirement, statement.mask, statement.window, statement.advice)
+
+
+def _adds_nothing(wide: Statement, narrow: Statement) -> bool:
+    """Whether a narrower rule shows no more, counts nothing else and advises nothing else than a wider one."""
+    return (
+        wide.mask in (None, narrow.mask)
+        and narrow.window in (None, wide.window)
+        and narrow.advice in (None, wide.advice)
+    )
 
 
 def _conditions(statement: Statement) -> str:

@@ -60,6 +60,20 @@ def demanded(statement: Mapping[str, Json]) -> Iterator[Comparison]:
             yield found
 
 
+def hopeless(statement: Mapping[str, Json]) -> bool:
+    """Whether a literal ends it: ``false`` among what must hold, or ``true`` among what must not."""
+    for condition in statement["conditions"]:
+        joint = "&&" if condition["kind"] == "when" else "||"
+        stack: list[Any] = [condition["body"]]
+        while stack:
+            node = stack.pop()
+            if joint in node:
+                stack.extend((node[joint]["left"], node[joint]["right"]))
+            elif node.get("Value") is (condition["kind"] == "unless"):
+                return True
+    return False
+
+
 def _comparison(node: Mapping[str, Any]) -> Comparison | None:
     for operator, sides in node.items():
         if operator in _MIRROR:

@@ -1,8 +1,9 @@
 """`noesis rules`, second part: the way of a rule into force and out of it, trials over past decisions, and analysis."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from difflib import unified_diff
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,7 +13,7 @@ from api.cli.session import Session, session_of
 from api.cli.terminal import Json, Terminal, entity_form
 from api.platform import Noesis
 from coordination.replaying import replay_decision
-from governance.analysis import Finding, analyse
+from governance.analysis import Finding, analyse, mentioned
 from governance.configuring import permit
 from governance.lifecycle import Interval, Lifecycle
 from governance.principals import Principal
@@ -22,7 +23,7 @@ from governance.rules import find_rule, list_rules
 from governance.statement import parse_rule
 from governance.trial import DECISIONS_MAX, Trial, past, try_rules, with_drafts, without
 from kg.errors import InputError
-from kg.model import Entity
+from kg.model import Direction, Entity, Op, Where
 from kg.store import PAGE_MAX
 
 Reason = Annotated[str, typer.Option("--reason", "-m", help="Why, for the record.")]
@@ -95,33 +96,50 @@ def _instant(text: str | None) -> datetime | None:
     return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
 
-def _move(context: typer.Context, name: str, reason: str, operation: str, move: Move) -> None:
+def _move(context: typer.Context, name: str, reason: str, operation: str, move: Move, json: bool) -> None:
     session = session_of(context)
     with session.platform() as platform:
         who = session.principal(platform)
         permit(platform.store, platform.clock, platform.rules(), who, operation, "Rule", name)
         rule = move(Lifecycle(platform.store, platform.clock, platform.ontology), name, who, reason)
-    Terminal().line(f"{rule['name']}: {_state(rule)} (version {rule.version}).")
+    terminal = Terminal()
+    if json:
+        terminal.document(entity_form(rule))
+        return
+    terminal.line(f"{rule['name']}: {_state(rule)} (version {rule.version}).")
 
 
-def activate(context: typer.Context, name: Name, reason: Reason = "reviewed on the command line") -> None:
+def activate(
+    context: typer.Context, name: Name, reason: Reason = "reviewed on the command line", json: Json = False
+) -> None:
     """Put a rule that is in review in force, or carry out its change or retirement; never by its own author."""
-    _move(context, name, reason, "rule.activate", Lifecycle.activate)
+    _move(context, name, reason, "rule.activate", Lifecycle.activate, json)
 
 
-def send_back(context: typer.Context, name: Name, reason: Reason = "sent back on the command line") -> None:
+def send_back(
+    context: typer.Context, name: Name, reason: Reason = "sent back on the command line", json: Json = False
+) -> None:
     """Return a rule in review to its author."""
-    _move(context, name, reason, "rule.send_back", Lifecycle.send_back)
+    _move(context, name, reason, "rule.send_back", Lifecycle.send_back, json)
 
 
-def withdraw(context: typer.Context, name: Name, reason: Reason = "withdrawn on the command line") -> None:
+def withdraw(
+    context: typer.Context, name: Name, reason: Reason = "withdrawn on the command line", json: Json = False
+) -> None:
     """Drop a draft, or what would succeed a rule in force."""
-    _move(context, name, reason, "rule.withdraw", Lifecycle.withdraw)
+    _move(context, name, reason, "rule.withdraw", Lifecycle.withdraw, json)
 
 
-def diff(context: typer.Context, name: Name) -> None:
-    """Show what each version of a rule changed, and what waits to succeed it."""
+def diff(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="Name of a rule, or a .cedar file or folder.")],
+    json: Json = False,
+) -> None:
+    """Show what each version of a rule changed and what waits to succeed it; of files what adding them would change."""
     session = session_of(context)
+    if Path(name).exists():
+        _compared(session, Path(name), json)
+        return
     with session.platform() as platform:
         rule = find_rule(platform.store, name)
         history = platform.store.history(rule.id) if rule is not None else []
@@ -131,11 +149,52 @@ def diff(context: typer.Context, name: Name) -> None:
     texts = [(f"version {r.version}, {r['status']}, by {r.get('author')}", str(r["text"])) for r in seen]
     if (following := seen[-1].get("nextText")) is not None:
         texts.append((f"in {seen[-1]['nextStage']}, by {seen[-1].get('nextAuthor')}", str(following)))
-    terminal, before = Terminal(), ("nothing", "")
-    for after in texts:
-        for line in unified_diff(before[1].splitlines(), after[1].splitlines(), before[0], after[0], lineterm=""):
-            terminal.line(line, "green" if line.startswith("+") else "red" if line.startswith("-") else None)
-        before = after
+    steps = [
+        {"from": one, "to": other, "diff": _lines(before, after, one, other)}
+        for (one, before), (other, after) in pairwise([("nothing", ""), *texts])
+    ]
+    terminal = Terminal()
+    if json:
+        terminal.document(steps)
+        return
+    for step in steps:
+        _print(terminal, step["diff"])
+
+
+def _compared(session: Session, path: Path, json: bool) -> None:
+    """What files would change of the rules that whoever asks may see."""
+    sources = read_rules(path)
+    with session.platform() as platform:
+        view = session.view(platform)
+        seen = [rule for rule in view.see(list(list_rules(platform.store))) if rule is not None]
+    known = {str(rule["name"]): rule for rule in seen}
+    told: list[dict[str, Any]] = []
+    for source in sources:
+        name, _ = parse_rule(source.text)
+        rule = known.pop(name, None)
+        before = str(rule["text"]) if rule is not None else ""
+        state = "new" if rule is None else "same" if before == source.text else "changed"
+        where = f"{rule['status']}, version {rule.version}" if rule is not None else "nothing"
+        lines = _lines(before, source.text, f"{name} ({where})", source.origin)
+        told.append({"rule": name, "file": source.origin, "state": state, "diff": lines})
+    left = sorted(name for name, rule in known.items() if rule["status"] == "active")
+    terminal = Terminal()
+    if json:
+        terminal.document({"rules": told, "notInFiles": left})
+        return
+    for one in told:
+        _print(terminal, one["diff"])
+    same = sum(one["state"] == "same" for one in told)
+    terminal.line(f"{len(told) - same:,} rules differ, {same:,} are the same, {len(left):,} in force stand in no file.")
+
+
+def _lines(before: str, after: str, one: str, other: str) -> list[str]:
+    return list(unified_diff(before.splitlines(), after.splitlines(), one, other, lineterm=""))
+
+
+def _print(terminal: Terminal, lines: Sequence[str]) -> None:
+    for line in lines:
+        terminal.line(line, "green" if line.startswith("+") else "red" if line.startswith("-") else None)
 
 
 def try_out(
@@ -241,7 +300,8 @@ def analyse_rules(context: typer.Context, json: Json = False) -> None:
     session = session_of(context)
     with session.platform() as platform:
         session.principal(platform)
-        found = analyse(platform.rules(), _names(platform, "Role"), _names(platform, "Department"))
+        rules = platform.rules()
+        found = analyse(rules, {one for one in mentioned(rules) if _there(platform, *one)})
     terminal = Terminal()
     if json:
         terminal.document([{"kind": f.kind, "subject": f.subject, "text": f.text} for f in found])
@@ -257,16 +317,22 @@ def _row(finding: Finding) -> tuple[str, str, str]:
     return finding.kind, finding.subject, finding.text
 
 
-def _names(platform: Noesis, cls: str) -> list[str]:
-    return [str(entity["name"]) for entity in platform.store.find(cls, first=PAGE_MAX).items]
+def _there(platform: Noesis, kind: str, name: str) -> bool:
+    """Whether a principal is there, or somebody holds a role or is in a department."""
+    found = platform.store.find(kind, [Where("name", Op.EQ, name)], first=1).items
+    relation = {"Role": "hasRole", "Department": "inDepartment"}.get(kind)
+    if not found or relation is None:
+        return bool(found)
+    return bool(platform.store.expand([found[0].id], relation, Direction.IN, first=1)[found[0].id])
 
 
 def export(
     context: typer.Context,
     folder: Annotated[Path, typer.Argument(help="A folder, made where it is not there.")],
     status: Annotated[str, typer.Option("--status", help="active, draft, review or retired.")] = "active",
+    json: Json = False,
 ) -> None:
-    """Write each rule of a status to a .cedar file of its own."""
+    """Write each rule of a status to a .cedar file of its own; `rules add` reads the folder back, `rules diff` compares it."""
     session: Session = session_of(context)
     with session.platform() as platform:
         seen = session.view(platform).see(list(list_rules(platform.store, status)))
@@ -277,4 +343,8 @@ def export(
             (folder / f"{rule['name']}.cedar").write_text(f"{rule['text']}\n", encoding="utf-8")
     except OSError as error:
         raise InputError(f"{folder} cannot be written ({error.strerror}); choose another folder") from None
-    Terminal().line(f"{len(found):,} rules written to {folder}.")
+    terminal = Terminal()
+    if json:
+        terminal.document({"folder": str(folder), "rules": [str(rule["name"]) for rule in found]})
+        return
+    terminal.line(f"{len(found):,} rules written to {folder}.")

@@ -11,10 +11,14 @@ from api.cli.terminal import Json, Terminal, entity_form
 from governance.cases import read_cases, run_cases
 from governance.configuring import permit
 from governance.lifecycle import Lifecycle
+from governance.rulefiles import FILES_MAX, read_rules
 from governance.rules import find_rule, list_rules, retire
+from governance.trial import with_drafts
 from kg.errors import InputError
 
 rules = typer.Typer(no_args_is_help=True, help="Cedar rules: versioned facts of the graph, one statement each.")
+#: How files of cases that stand beside rules end.
+CASES = ".cases.yaml"
 Reason = Annotated[str, typer.Option("--reason", "-m", help="Why, for the record.")]
 for _name, _command in (
     ("add", reviewing.add),
@@ -54,7 +58,9 @@ def rules_list(
 
 
 @rules.command("show")
-def rules_show(context: typer.Context, name: Annotated[str, typer.Argument(help="Name of the rule.")]) -> None:
+def rules_show(
+    context: typer.Context, name: Annotated[str, typer.Argument(help="Name of the rule.")], json: Json = False
+) -> None:
     """Print a rule's statement."""
     session = session_of(context)
     with session.platform() as platform:
@@ -62,7 +68,11 @@ def rules_show(context: typer.Context, name: Annotated[str, typer.Argument(help=
         shown = session.view(platform).see([rule])[0] if rule is not None else None
     if shown is None:
         raise InputError(f"there is no rule {name!r} that you may see; `noesis rules list` shows them")
-    Terminal().line(str(shown["text"]))
+    terminal = Terminal()
+    if json:
+        terminal.document(entity_form(shown))
+        return
+    terminal.line(str(shown["text"]))
 
 
 @rules.command("retire")
@@ -89,17 +99,25 @@ def rules_retire(
 @rules.command("test")
 def rules_test(
     context: typer.Context,
-    path: Annotated[Path, typer.Argument(help="A YAML file of cases: requests and what is expected of them.")],
+    path: Annotated[
+        Path, typer.Argument(help="A YAML file of cases, or a folder: every *.cases.yaml in it, beside the rules.")
+    ],
+    draft: Annotated[
+        Path | None, typer.Option("--with", help="A .cedar file or folder: decide as if its rules were in force.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Decide every case by the rules in force; exit code 1 where one is decided otherwise than expected."""
     session = session_of(context)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} cannot be read as UTF-8 text ({error}); check the path") from None
+    texts = _case_files(path)
     with session.platform() as platform:
-        results = run_cases(read_cases(text, platform.ontology, path.name), platform.rules())
+        rules = platform.rules()
+        if draft is not None:
+            added = [source.text for source in read_rules(draft)]
+            _, rules = with_drafts(platform.store, platform.ontology, platform.clock, added)
+        results = [
+            result for name, text in texts for result in run_cases(read_cases(text, platform.ontology, name), rules)
+        ]
     terminal = Terminal()
     if json:
         terminal.document(
@@ -113,3 +131,15 @@ def rules_test(
         terminal.table("", ["case", "", "outcome", "reason"], rows, "The file holds no cases.")
     if not all(result.passed for result in results):
         raise typer.Exit(1)
+
+
+def _case_files(path: Path) -> list[tuple[str, str]]:
+    """The files of cases by name, with their texts; InputError where there is none, or one cannot be read."""
+    files = sorted(path.rglob(f"*{CASES}")) if path.is_dir() else [path]
+    if not files or len(files) > FILES_MAX:
+        found = f"more than {FILES_MAX:,}" if files else "no"
+        raise InputError(f"{path} holds {found} files *{CASES}; name a file of cases")
+    try:
+        return [(file.name, file.read_text(encoding="utf-8")) for file in files]
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} cannot be read as UTF-8 text ({error}); check the path") from None

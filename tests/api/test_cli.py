@@ -297,6 +297,57 @@ def test_a_decision_is_explained_replayed_and_a_draft_tried_on_it(noesis: Noesis
     assert "no instant" in noesis("rules", "add", str(draft), "--from", "soon", code=1)
 
 
+def test_rules_go_out_to_files_and_come_back_the_same(noesis: Noesis, project: Path) -> None:
+    noesis("init")
+    out = project / "out"
+    names = noesis("rules", "export", str(out), "--json")["rules"]
+    assert set(names) >= {"bosses-approve", "large-needs-boss", "stock-agent-applies", "stock-agent-reads"}
+    compared = noesis("rules", "diff", str(out), "--json")
+    assert {one["state"] for one in compared["rules"]} == {"same"}
+    assert compared["notInFiles"] == []
+    before = {r["properties"]["name"]: r["version"] for r in noesis("rules", "list", "--json")}
+    noesis("rules", "add", str(out))
+    assert {r["properties"]["name"]: r["version"] for r in noesis("rules", "list", "--json")} == before
+    file = out / "large-needs-boss.cedar"
+    file.write_text(file.read_text().replace("> 100", "> 500"))
+    (out / "new.cedar").write_text(
+        '@id("fresh") permit(principal in Role::"boss", action == Action::"read", resource);'
+    )
+    (out / "bosses-approve.cedar").unlink()
+    compared = noesis("rules", "diff", str(out), "--json")
+    told = {one["rule"]: one for one in compared["rules"]}
+    assert (told["large-needs-boss"]["state"], told["fresh"]["state"]) == ("changed", "new")
+    assert any(line.startswith("+") and "> 500" in line for line in told["large-needs-boss"]["diff"])
+    assert compared["notInFiles"] == ["bosses-approve"]
+    assert f"2 rules differ, {len(names) - 2} are the same, 1 in force" in noesis("rules", "diff", str(out))
+    steps = noesis("rules", "diff", "large-needs-boss", "--json")
+    assert [step["from"] for step in steps] == ["nothing"]
+    assert noesis("rules", "show", "large-needs-boss", "--json")["properties"]["status"] == "active"
+    (out / "bad.cedar").write_text("permit(")
+    assert "noesis:" in noesis("rules", "diff", str(out), code=1)
+    assert "no rule 'nothing'" in noesis("rules", "diff", "nothing", code=1)
+
+
+def test_cases_stand_beside_the_rules_and_try_a_draft(noesis: Noesis, project: Path) -> None:
+    noesis("init")
+    case = {
+        "name": "many", "principal": {"kind": "Agent", "id": "counter"}, "action": "apply",
+        "resource": {"class": "Item", "properties": {"stock": 300}}, "expect": "needs_approval",
+        "context": {"operation": "item.count", "effect": "graph", "confidence": "1", "priority": 0},
+    }  # fmt: skip
+    (project / "rules" / "large.cases.yaml").write_text(json.dumps([case]))
+    (tried,) = noesis("rules", "test", str(project / "rules"), "--json")
+    assert (tried["case"], tried["passed"]) == ("many", True)
+    draft = project / "draft.cedar"
+    draft.write_text(
+        RULES[RULES.index('@id("large-needs-boss")') : RULES.index('@id("bosses')].replace("> 100", "> 500")
+    )
+    assert noesis("rules", "test", str(project / "rules"), "--with", str(draft), code=1) == ""
+    noesis("rules", "test", str(project / "rules"), "--json")
+    (project / "empty").mkdir()
+    assert "holds no files *.cases.yaml" in noesis("rules", "test", str(project / "empty"), code=1)
+
+
 def test_what_is_wrong_with_the_rules_is_found(noesis: Noesis, project: Path) -> None:
     noesis("init")
     (project / "odd.cedar").write_text(

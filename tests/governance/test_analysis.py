@@ -8,11 +8,12 @@ from governance.rulebook import RuleBook
 from tests.governance.world import agent, apply, book, product
 
 PERMIT = '@id("may") permit(principal in Role::"clerk", action == Action::"apply", resource is Product) when { %s };'
+HELD = {("Role", "clerk"), ("Department", "purchasing"), ("Department", "sales"), ("User", "anna")}
 SALES = '@id("sales") permit(principal, action, resource in Department::"sales") when { context has amount };'
 
 
 def kinds(rules: RuleBook) -> list[tuple[str, str]]:
-    return [(finding.kind, finding.subject) for finding in analyse(rules, ["clerk"], ["purchasing", "sales"])]
+    return [(finding.kind, finding.subject) for finding in analyse(rules, HELD)]
 
 
 @pytest.mark.parametrize(
@@ -75,3 +76,48 @@ def test_a_rule_that_does_not_compile_is_named() -> None:
     assert ("broken", "rule0") in kinds(
         book('@id("bad") permit(principal, action, resource) when { nonsense( };', SALES)
     )
+
+
+@pytest.mark.parametrize(
+    ("rule", "never"),
+    [
+        (PERMIT % "false", True),
+        (PERMIT % "resource has stock && false", True),
+        ((PERMIT % "true").replace("when", "unless"), True),
+        ((PERMIT % "resource has stock || true").replace("when", "unless"), True),
+        (PERMIT % "false || resource has stock", False),
+        ((PERMIT % "resource has stock && true").replace("when", "unless"), False),
+        (PERMIT % "true", False),
+    ],
+)
+def test_a_condition_that_a_literal_ends(rule: str, never: bool) -> None:
+    rules = book(rule, SALES)
+    assert (("never", "may") in kinds(rules)) == never
+    if never:
+        for stock in range(8):
+            assert decide(apply(agent("x", "clerk"), product(stock=stock)), rules).outcome != "allow"
+
+
+def test_a_principal_that_is_not_there() -> None:
+    rule = '@id("may") permit(principal == User::"%s", action == Action::"apply", resource is Product);'
+    assert ("never", "may") in kinds(book(rule % "ghost", SALES))
+    assert kinds(book(rule % "anna", SALES)) == []
+
+
+def test_a_rule_that_shows_more_counts_or_advises_adds_something() -> None:
+    label = 'permit(principal%s, action == Action::"read", resource == Label::"pii");'
+    wide, narrow = (
+        f'@id("wide") @mask("partial") {label % ""}',
+        f'@id("narrow") {label % (" in Role::" + chr(34) + "clerk" + chr(34))}',
+    )
+    department = (
+        '@id("dep") permit(principal, action, resource in Department::"purchasing") when { context has amount };'
+    )
+    assert kinds(book(wide, narrow, SALES, department)) == [], "the narrow one shows as it is what the wide one masks"
+    assert ("redundant", "narrow") in kinds(book(wide.replace('@mask("partial") ', ""), narrow, SALES, department))
+    every = '@id("every") permit(principal, action == Action::"read", resource is Product);'
+    for more in ('@readings("1h")', '@advice("look twice")'):
+        some = f'@id("some") {more} permit(principal in Role::"clerk", action == Action::"read", resource is Product);'
+        assert kinds(book(every, some, SALES)) == []
+    plain = '@id("some") permit(principal in Role::"clerk", action == Action::"read", resource is Product);'
+    assert ("redundant", "some") in kinds(book(every, plain, SALES))
