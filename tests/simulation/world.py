@@ -113,7 +113,7 @@ class Watched(DictStore):
         commit = super().commit(writes, cause, expects, state)
         if not commit.repeated:
             for row in state:
-                if row.kind == "work" and row.value["state"] == "done":
+                if row.kind == "work" and row.value is not None and row.value["state"] == "done":
                     self.finished[row.key] = self.finished.get(row.key, 0) + 1
         return commit
 
