@@ -52,7 +52,8 @@ class Flagging:
     """An agent that flags every product it is woken on."""
 
     def __init__(self) -> None:
-        self._cards = {"flagging": AgentCard("flagging", "1", None, (Wake("Product", properties=("stock",)),))}
+        card = AgentCard("flagging", "1", None, (Wake("Product", properties=("stock",)),))
+        self._cards: Mapping[str, AgentCard] = {card.name: card}
 
     def agents(self) -> Mapping[str, AgentCard]:
         return self._cards
@@ -72,14 +73,16 @@ class Flagging:
 class Line:
     """The whole embedded line, and when proposals and effects of the last commit came."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, agents: Flagging | None = None) -> None:
+        acting = agents or Flagging()
         self.clock = SystemClock()
         shapes = ontology()
         self.store = Committer(SqliteStore(path / "graph.db", shapes, self.clock))
         author = Principal("Service", "bench")
-        ensure_principal(self.store, self.clock, "Agent", "flagging", author, roles=["agents"])
+        for name in acting.agents():
+            ensure_principal(self.store, self.clock, "Agent", name, author, roles=["agents"])
         add(self.store, self.clock, shapes, RULE, author, "benchmark")
-        runtime = Runtime(self.store, self.clock, shapes, Flagging(), (), self._enqueue)
+        runtime = Runtime(self.store, self.clock, shapes, acting, (), self._enqueue)
         self._carrier = carrier(runtime.handle)
         self._worker = Worker(runtime, self._carrier)
         self._seen = self.store.head().position

@@ -1,19 +1,14 @@
-"""Durable workflows on a file with fsync: a step beside LangGraph's, many runs at once, branches, bytes, timers."""
+"""Durable workflows on a file with fsync: a step beside LangGraph's, many runs at once, branches, bytes, resuming."""
 
-import gc
-import resource
 import statistics
 import tempfile
 import time
-from datetime import datetime
 from pathlib import Path
 from typing import Final
 
 from benchmarks.peers.measuring import measure
 from benchmarks.result import Result, at_least, at_most, within
 from benchmarks.works import Works, steps, works_on_file
-from kg.model import Op, Where
-from kg.values import Ref
 
 ROUNDS: Final = 5
 RUNS: Final = 200
@@ -21,8 +16,6 @@ STEPS: Final = 10
 THREADS: Final = 16
 BRANCH_SECONDS: Final = 0.5
 WAITING: Final = 1_000
-TIMERS: Final = 100_000
-DUE: Final = 1_000
 _FORK = """
 document: {dsl: '1.0.3', namespace: bench, name: fork, version: '1.0.0'}
 do:
@@ -121,40 +114,6 @@ def _resumed() -> list[Result]:
     return [within(f"resume of {WAITING:,} waiting runs after a restart", seconds, "s", 2.0)]
 
 
-def _memory() -> float:
-    gc.collect()
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * resource.getpagesize() / 1_000_000
-
-
-def _timers() -> list[Result]:
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        with works_on_file(folder, THREADS) as made:
-            workflow = made.register(_WAIT)
-            far = [made.start(workflow, {"for": "P1D"}) for _ in range(TIMERS)]
-            made.wait(far, "waiting")
-            before = _memory()
-            soon = {made.start(workflow, {"for": f"PT{10 + n // 50}S"}): n for n in range(DUE)}
-            made.wait(list(soon))
-            late = [_late(made, id, 10 + number // 50) for id, number in soon.items()]
-            after = _memory()
-    late.sort()
-    return [
-        within(f"lateness of timers beside {TIMERS:,} waiting, p99", late[int(len(late) * 0.99)], "s", 1.0),
-        within(f"memory added by {DUE:,} due timers of those", after - before, "MB", 50.0),
-    ]
-
-
-def _late(made: Works, run: str, seconds: float) -> float:
-    """How long after it was due a run's wait ended."""
-    found = made.store.find("Step", [Where("run", Op.EQ, Ref(run)), Where("task", Op.EQ, "pause")], first=1).items
-    began, ended = found[0]["began"], found[0]["ended"]
-    if not isinstance(began, datetime) or not isinstance(ended, datetime):
-        raise RuntimeError(f"run {run} keeps no times")
-    return (ended - began).total_seconds() - seconds
-
-
 def run() -> list[Result]:
     """Measure all of it."""
-    return [*_single(), *_at_once(), *_bytes(), *_branches(), *_resumed(), *_timers()]
+    return [*_single(), *_at_once(), *_bytes(), *_branches(), *_resumed()]

@@ -39,6 +39,7 @@ class Reconciler:
     #: Whether this process had the lease when it last looked.
     leading: bool = False
     _missed: dict[str, None] = field(default_factory=dict)
+    _looked: int = 0
 
     def __post_init__(self) -> None:
         self.holder = self.holder or self.clock.id()
@@ -62,10 +63,10 @@ class Reconciler:
         return sent
 
     def next_due_seconds(self) -> float | None:
-        """How long until some work that waits falls due, None where none waits."""
+        """How long until some work that waits falls due, None where none waits; 0 where it fell due since the last look."""
         now = micros(self.clock.now())
         works_ = [works.of(row) for row in self._soonest()]
-        waits = [work.until - now for work in works_ if not work.open_at(now)]
+        waits = [work.until - now for work in works_ if not work.open_at(now) or self._unsent(work, now)]
         return max(0.0, min(waits) / 1_000_000) if waits else None
 
     def release(self) -> None:
@@ -74,6 +75,7 @@ class Reconciler:
 
     def _step(self) -> int:
         now = micros(self.clock.now())
+        self._looked = now
         row = leases.read(self.store, LEASE)
         lease = leases.claim(row, LEASE, self.holder, now, self.bounds.reconcile_lease_seconds)
         self.leading = lease is not None
@@ -107,6 +109,10 @@ class Reconciler:
             return False
         noted = row.due if row.due is not None and row.due != work.until else now
         return not now < noted <= now + self._longest()
+
+    def _unsent(self, work: Work, now: int) -> bool:
+        """Whether its wait ended after the last look, so that nobody has sent it; what was made open its maker sent."""
+        return work.since < work.until and self._looked < work.until <= now
 
     def _wait(self, work: Work, now: int) -> int:
         """As long again as it has waited already, within the bounds."""
