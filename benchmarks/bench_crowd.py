@@ -41,15 +41,15 @@ def _memory() -> float:
     return pages * resource.getpagesize() / 1_000_000
 
 
-def _copies(made: Works, run: str) -> None:
+def _copies(made: Works, run: str, numbers: range) -> None:
     """Fill the store with waiting runs: the facts and machine rows of one that really waits, under other ids."""
     store: Any = made.store
     entity = store.get([run])[run]
     (step,) = store.find("Step", [Where("run", Op.EQ, run)], first=10).items
     found = [row for kind in ("strand", "mailbox", "work") for row in store.scan(kind, first=100) if run in row.key]
-    for start in range(0, TIMERS, COPIED):
+    for start in range(numbers.start, numbers.stop, COPIED):
         requests = []
-        for number in range(start, start + COPIED):
+        for number in range(start, min(start + COPIED, numbers.stop)):
             id = f"far-{number}"
             puts = [
                 Put(id, "Run", dict(entity.properties)),
@@ -72,8 +72,10 @@ def _timers() -> list[Result]:
         workflow = made.register(_WAIT)
         far = made.start(workflow, {"for": "P1D"})
         made.wait([far], "waiting")
-        empty = _memory()
-        _copies(made, far)
+        # SQLite fills its page cache, which has a bound of its own, with the first of them.
+        _copies(made, far, range(TIMERS // 2))
+        half = _memory()
+        _copies(made, far, range(TIMERS // 2, TIMERS))
         wanted = {}
         for number in range(DUE):
             wait = AHEAD_SECONDS + number // DUE_A_SECOND
@@ -84,8 +86,8 @@ def _timers() -> list[Result]:
         late = sorted(_late(made, run, wait) for run, wait in wanted.items())
     return [
         within(f"lateness of {DUE:,} timers beside {TIMERS:,} waiting, p99", late[int(len(late) * 0.99)], "s", 1.0),
-        within(f"memory that {TIMERS:,} waiting timers add", before - empty, "MB", 50.0),
-        within("memory that timers add by falling due", after - before, "MB", 50.0),
+        at_most(f"memory with {TIMERS:,} waiting timers", before, "MB", "with half of them", half, 1.1),
+        at_most(f"memory when {DUE:,} of them have run", after, "MB", "before", before, 1.1),
     ]
 
 
