@@ -4,11 +4,16 @@ from typing import Any
 
 import pytest
 
+from coordination.codec import derive
 from coordination.errors import StateError
 from coordination.runs import mailbox
 from coordination.runs.engine import Workflows
+from governance.approvals import approve
+from governance.people import ensure_principal
+from governance.principals import load_principal
+from governance.rules import add, load_rules
 from kg.errors import ConflictError
-from tests.coordination.plant import Telling
+from tests.coordination.plant import AUTHOR, Telling, ontology
 from tests.runs.works import Works, works
 
 FUNCTIONS: dict[str, Any] = {"inc": lambda x: {"x": x + 1}, "boom": lambda: 1 / 0}
@@ -79,6 +84,32 @@ do:
     here.later(2)
     assert here.output(run) == {"i": 0}
     assert here.rows() == {}
+
+
+RACE = """
+do:
+  - race:
+      fork:
+        compete: true
+        branches:
+          - broken: {raise: {error: {type: 'x:first', status: 500}}}
+          - later: {do: [{rest: {wait: {seconds: 5}}}, {end: %s}]}
+"""
+
+
+def test_a_branch_that_faults_in_a_race_leaves_it_to_the_others(here: Works) -> None:
+    run = here.start(RACE % "{set: {won: later}}")
+    assert not here.run(run).ended
+    here.later(5)
+    assert here.output(run) == {"won": "later"}
+    assert here.rows() == {}
+
+
+def test_a_race_that_nobody_wins_is_the_fault_of_the_first(here: Works) -> None:
+    run = here.start(RACE % "{raise: {error: {type: 'x:second', status: 500}}}")
+    here.later(5)
+    assert here.run(run).state == "faulted"
+    assert here.run(run).error["type"] == "x:first"
 
 
 def test_a_fault_in_a_branch_ends_the_others_and_may_be_caught(here: Works) -> None:
@@ -286,11 +317,6 @@ def test_what_is_not_served_is_the_specifications_error(here: Works) -> None:
 
 
 def test_people_approve(here: Works) -> None:
-    from governance.approvals import approve
-    from governance.principals import load_principal
-    from governance.rules import load_rules
-    from tests.coordination.plant import ontology
-
     text = "do: [{a: {call: approve, with: {approvers: {managers: 1}, summary: 'may we?', timeout: {hours: 1}}}}]"
     run = here.engine.start(here.register("ask", text), None, 'User::"ben"')
     here.drain()
@@ -303,6 +329,39 @@ def test_people_approve(here: Works) -> None:
     here.drain()
     here.later(3_700)
     assert here.run(late).error["status"] == 408
+
+
+def test_of_several_roles_all_approve_and_nobody_counts_for_two(here: Works) -> None:
+    people = {"carla": ["managers", "auditors"], "dora": ["auditors"]}
+    for name, roles in people.items():
+        ensure_principal(here.store, here.clock, "User", name, AUTHOR, roles=roles)
+    may = '@id("auditors-may") permit(principal in Role::"auditors", action == Action::"approve", resource);'
+    add(here.store, here.clock, ontology(), may, AUTHOR, "test")
+    text = "do: [{a: {call: approve, with: {approvers: {managers: 1, auditors: 1}, summary: 'may we?'}}}]"
+
+    def asked(id: str) -> str:
+        run = here.engine.start(here.register("ask", text), None, 'User::"ben"', id=id)
+        here.drain()
+        (step,) = here.steps(run)
+        assert (here.run(run).state, step["state"]) == ("waiting", "waiting")
+        return derive("approve", f"run:{run}/0/0")
+
+    def says(decision: str, who: str, answer: str) -> None:
+        person = load_principal(here.store, f'User::"{who}"')
+        approve(here.store, here.clock, load_rules(here.store, ontology()), decision, person, answer)
+        here.drain()
+
+    decision = asked("both")
+    says(decision, "carla", "approve")
+    assert here.run("both").state == "waiting"
+    # Dora takes the auditor's place, so that carla fills the manager's.
+    says(decision, "dora", "approve")
+    assert here.output("both")["by"] == ['User::"carla"', 'User::"dora"']
+
+    decision = asked("refused")
+    says(decision, "dora", "approve")
+    says(decision, "carla", "reject")
+    assert here.run("refused").error["title"] == "Rejected"
 
 
 def test_pause_resume_cancel(here: Works) -> None:
@@ -337,7 +396,6 @@ def test_a_faulted_run_is_retried_from_the_step_that_failed(here: Works) -> None
     )
     assert here.run(run).state == "faulted"
     from governance.rules import retire
-    from tests.coordination.plant import AUTHOR, ontology
 
     retire(here.store, here.clock, ontology(), "no-gifts", AUTHOR, "test")
     here.engine.retry(run, 'User::"anna"')
