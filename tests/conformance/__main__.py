@@ -4,6 +4,7 @@ import importlib
 import sys
 
 SUITES = {
+    "cedar": "tests.conformance.cedar_corpus",
     "graphql-http": "tests.conformance.graphql_http.__main__",
     "open-workflow": "tests.conformance.workflow_ctk",
 }
