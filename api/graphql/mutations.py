@@ -63,8 +63,12 @@ class ControlPayload:
 @strawberry.type(description="What became of a record that was handed in.")
 class RecordPayload:
     row: strawberry.Private[Any] = None
-    outcome: str | None = strawberry.field(default=None, description="created, updated or unchanged.")
-    position: Position | None = strawberry.field(default=None, description="The last change it made; null: none.")
+    outcome: str | None = strawberry.field(
+        default=None, description="created, updated or unchanged; always updated where the caller may not read it."
+    )
+    position: Position | None = strawberry.field(
+        default=None, description="The last change it made; null: none, or not to be told."
+    )
     errors: list[UserError] = strawberry.field(default_factory=list)
     entity = strawberry.field(resolver=lambda self: self.row, graphql_type=ENTITY)
 

@@ -1,8 +1,8 @@
 """One record handed in from outside: read by the ontology, found by its key, decided, and written as ingest writes.
 
 Invariants: it is decided as ``apply`` of ``ingest_record`` for the caller, and the decision is committed with what it allows, or
-alone where it refuses; classes of the platform are never taken, so nobody hands in a rule or an approval; the same record again
-changes nothing (I3).
+alone where it refuses or where the caller may not see that nothing changed; classes of the platform are never taken, so nobody
+hands in a rule or an approval; the same record again changes nothing (I3).
 """
 
 from collections.abc import Mapping
@@ -137,12 +137,23 @@ def _write(platform: Noesis, principal: Principal, cls: Class, key: str, put: Pu
     if not verdict.allowed:
         store.commit(writes, cause)
         raise DeniedError(f"{principal.uid} may not hand in this {cls.name}: {verdict.reason}", decision)
+    hidden = present is not None and _hidden(platform, principal, present, put)
     if present is not None and not _changes(present, put):
-        return Taken(id, "unchanged")
+        if not hidden:
+            return Taken(id, "unchanged")
+        # INVARIANT I10: whether it was the same is told to nobody who may not read it, and that somebody asked is on record.
+        store.commit(writes, cause)
+        return Taken(id, "updated")
     state = [] if row is not None else [StateWrite(KIND_KEY, key, {"id": id}, expect=ABSENT)]
     expects = {id: present.version} if present is not None else ({id: 0} if row is None else {})
     commit = store.commit((*writes, put), cause, expects, state)
-    return Taken(id, "created" if present is None else "updated", commit.last)
+    return Taken(id, "created" if present is None else "updated", None if hidden else commit.last)
+
+
+def _hidden(platform: Noesis, principal: Principal, present: Entity, put: Put) -> bool:
+    """Whether the caller may not read something of what the record names."""
+    (seen,) = platform.view(principal).see([present])
+    return seen is None or not seen.masked.isdisjoint({*put.set, *put.unset})
 
 
 def _decided(principal: Principal, present: Entity | None, put: Put, rules: RuleBook) -> tuple[Request, Verdict]:

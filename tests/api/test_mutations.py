@@ -1,6 +1,7 @@
 """Mutations act as the caller and go through governance; a refusal is part of the payload and on record."""
 
 from decimal import Decimal
+from typing import Any
 
 from api.platform import Noesis
 from governance.decisions import record
@@ -8,7 +9,7 @@ from governance.people import ensure_principal
 from governance.principals import load_principal
 from governance.rules import add
 from governance.verdict import Request, Requirement, Resource, Verdict
-from kg.model import Cause
+from kg.model import Cause, Op, Where
 from tests.api.client import Client
 from tests.api.parts import SYSTEM, key
 
@@ -157,6 +158,26 @@ def test_a_bad_record_is_one_clear_sentence(client: Client, platform: Noesis) ->
         assert said in found["errors"][0]["message"], found
         assert "\n" not in found["errors"][0]["message"]
     assert platform.store.head().position == position
+
+
+def test_who_may_not_read_a_record_is_not_told_that_it_was_the_same(platform: Noesis) -> None:
+    ensure_principal(platform.store, platform.clock, "Service", "feeder", SYSTEM, roles=["feed"])
+    rule = '@id("feed") permit(principal in Role::"feed", action == Action::"apply", resource is Customer);'
+    add(platform.store, platform.clock, platform.ontology, rule, SYSTEM, "a feed that reads nothing")
+    feeder = Client(platform, key(platform, 'Service::"feeder"'))
+
+    def hand_in(rating: int) -> Any:
+        return feeder.data(RECORD, **{"class": "Customer", "p": {"number": "F-9", "rating": rating}})["ingestRecord"]
+
+    assert hand_in(2)["outcome"] == "created"
+    version = platform.store.find("Customer", [Where("number", Op.EQ, "F-9")], first=1).items[0].version
+    decided = platform.store.count("Decision")
+    same, other = hand_in(2), hand_in(3)
+    assert same == other
+    assert (same["outcome"], same["position"], same["entity"], same["errors"]) == ("updated", None, None, [])
+    (now,) = platform.store.find("Customer", [Where("number", Op.EQ, "F-9")], first=1).items
+    assert (now.version, now["rating"]) == (version + 1, 3)
+    assert platform.store.count("Decision") == decided + 2, "each try is on record"
 
 
 def test_a_rule_can_bound_records(platform: Noesis) -> None:
