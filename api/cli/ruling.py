@@ -80,6 +80,7 @@ def rules_retire(
     context: typer.Context,
     name: Annotated[str, typer.Argument(help="Name of the rule.")],
     reason: Reason = "retired on the command line",
+    json: Json = False,
 ) -> None:
     """Ask that a rule be taken out of force; somebody else does it with `rules activate`, and it stays on record."""
     session = session_of(context)
@@ -87,13 +88,17 @@ def rules_retire(
         principal = session.principal(platform)
         permit(platform.store, platform.clock, platform.rules(), principal, "rule.retire", "Rule", name)
         store, clock, ontology = platform.store, platform.clock, platform.ontology
-        if not platform.settings.rules_review:
+        if platform.settings.rules_review:
+            Lifecycle(store, clock, ontology).propose_retirement(name, principal, reason)
+        else:
             retire(store, clock, ontology, name, principal, reason)
-            Terminal().line(f"{name} is retired.")
-            return
-        rule = Lifecycle(store, clock, ontology).propose_retirement(name, principal, reason)
+        rule = find_rule(store, name)
+    terminal = Terminal()
+    if rule is not None and json:
+        terminal.document(entity_form(rule))
+        return
     waits = f"stays in force until somebody else than {principal.uid} runs `noesis --as NAME rules activate {name}`"
-    Terminal().line(f"{name} is retired." if rule["status"] == "retired" else f"{name} {waits}.")
+    terminal.line(f"{name} is retired." if rule is None or rule["status"] == "retired" else f"{name} {waits}.")
 
 
 @rules.command("test")

@@ -206,7 +206,7 @@ def test_keys_and_rules_come_and_go(noesis: Noesis, project: Path) -> None:
     assert "forbid" in noesis("rules", "show", "no-hoses")
     assert noesis("rules", "list", "--status", "review", "--json")[0]["properties"]["name"] == "no-hoses"
     noesis("--as", "bea", "rules", "activate", "no-hoses", "-m", "test")
-    noesis("rules", "retire", "no-hoses", "-m", "test")
+    assert noesis("rules", "retire", "no-hoses", "-m", "test", "--json")["properties"]["nextKind"] == "retirement"
     noesis("--as", "bea", "rules", "activate", "no-hoses", "-m", "test")
     assert noesis("rules", "list", "--status", "retired", "--json")[0]["properties"]["name"] == "no-hoses"
     cases = project / "cases.yaml"

@@ -219,13 +219,19 @@ def test_i11_a_step_under_way_when_the_workflow_is_stopped_is_not_committed(at: 
         told: list[int] = []
         late: Any = Late(here.store, at, lambda: told.append(control(here, "workflow:test.flow", "stop").position))
         here.engine.driving.store = late
-        run = here.start("do: [{a: {call: one}}, {w: {wait: {seconds: 1}}}, {b: {call: one}}, {c: {set: {x: 1}}}]")
+        # Two waits make three commits of steps, however many steps each of them holds.
+        wait = "{wait: {seconds: 1}}"
+        run = here.start(
+            f"do: [{{a: {{call: one}}}}, {{v: {wait}}}, {{b: {{call: one}}}}, {{w: {wait}}}, {{c: {{set: {{x: 1}}}}}}]"
+        )
+        here.later(2)
         here.later(2)
         assert told
         made = [c.position for c in here.store.changes(0, 10_000) if c.cls in ("Step", "Run") and c.version]
         assert max(made) < told[0]
         change(here.store, here.clock, AUTHOR, "workflow:test.flow", "run", "over")
         here.drain()
+        here.later(2)
         here.later(2)
         assert here.output(run) == {"x": 1}
         assert len({(s["reference"], s["number"]) for s in here.steps(run)}) == len(here.steps(run))
