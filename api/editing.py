@@ -14,6 +14,7 @@ from api.graphql.records import read_properties
 from api.graphql.scalars import PARSERS
 from api.platform import Noesis
 from coordination.editing import Edit, Edited, edit, waiting
+from coordination.errors import StateError
 from coordination.proposals import Proposal
 from governance.principals import Principal
 from kg.errors import ValueDomainError
@@ -30,8 +31,12 @@ _PARTS: Final = frozenset({"values", "payload", "amount"})
 
 def edit_proposal(platform: Noesis, view: View, principal: Principal, decision: str, given: Any, reason: str) -> Edited:
     """Edit the proposal that a decision asks about, as this principal, who sees it through this view."""
+    reader = Reader(platform.store, view)
+    if decision not in reader.get([decision]):
+        # As where there is none: its state is nothing for whoever may not see it.
+        raise StateError(f"there is no decision {decision[:80]!r}; take ids from `noesis inbox`")
     _, proposal = waiting(platform.store, decision)
-    seen = Reader(platform.store, view).get([proposal.id]).get(proposal.id)
+    seen = reader.get([proposal.id]).get(proposal.id)
     if seen is None or seen.masked & {"writes", "payload"}:
         raise ForbiddenError("you may not see what this proposal would do, so you cannot edit it; approve or reject it")
     wanted = read_edit(platform, proposal, given)

@@ -35,7 +35,8 @@ def ended(holder: str) -> StateWrite:
 def living(store: GraphStore, now: int, own: str = "") -> frozenset[str]:
     """The processes whose last beat still counts, and the one that asks: however late its beats are, it lives."""
     rows = store.scan(KIND, first=WORKERS_MAX)
-    return frozenset(row.key for row in rows if row.key == own or row.value["since"] <= now < row.value["until"])
+    beating = frozenset(row.key for row in rows if row.value["since"] <= now < row.value["until"])
+    return beating | {own} if own else beating
 
 
 def serving(store: GraphStore, now: int) -> dict[str, int]:

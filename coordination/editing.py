@@ -2,13 +2,15 @@
 superseded with the reason; it is decided anew by the rules of that moment.
 
 Invariants: a proposal's content never changes; I5 whoever edits stands behind the new one beside its agent, so both must be allowed
-it and no identity of either approves it; answers to the first count for nothing. Only values change: not the target, the operation,
-the effector or which entities are written. Applies nothing.
+it and no identity of either approves it; what the first asked of people the new one asks too (`coordination.gate`). Approvals of
+the first count for nothing; what was rejected is not edited. Only values change, not the target, the operation, the effector or
+which entities are written, and an amount only together with what it is the amount of. Applies nothing.
 """
 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Final
 
 from coordination import proposals, works
@@ -17,17 +19,18 @@ from coordination.errors import StateError
 from coordination.labels import labels_of
 from coordination.proposals import GRAPH, PROPOSAL, Draft, Origin, Proposal
 from coordination.works import micros
+from governance.approvals import answers
 from governance.decide import decide
 from governance.decisions import record
 from governance.errors import DeniedError
-from governance.principals import Principal
+from governance.principals import Principal, load_principal
 from governance.rulebook import RuleBook
 from governance.verdict import Request
 from kg.clock import Clock
 from kg.errors import ConflictError
 from kg.model import ABSENT, Cause, Direction, Entity, Input, Link, Put, StateWrite, Write
 from kg.ontology import Ontology
-from kg.store import GraphStore
+from kg.store import PAGE_MAX, GraphStore
 from kg.values import Json, Money, Ref, Value
 
 REASON_MAX: Final = 2_000
@@ -74,6 +77,17 @@ def waiting(store: GraphStore, decision_id: str) -> tuple[Entity, Proposal]:
     return decision, proposal
 
 
+def _open(store: GraphStore, clock: Clock, first: Proposal) -> None:
+    """StateError where the proposal was rejected or its time to be answered is over, though it does not say so yet."""
+    asked = [edge.entity for edge in store.expand([first.id], "decidedBy", first=PAGE_MAX)[first.id]]
+    for decision in asked:
+        for rejection in answers(store, decision.id, "reject"):
+            raise StateError(f"proposal {first.id} was rejected by {rejection['principal']}; let it be made anew")
+    ends = [end for one in sorted(asked, key=lambda one: one.since) if isinstance(end := one.get("expires"), datetime)]
+    if ends and ends[-1] <= clock.now():
+        raise StateError(f"proposal {first.id} was not answered by {ends[-1]:%Y-%m-%d %H:%M} UTC; let it be made anew")
+
+
 def edit(
     store: GraphStore, clock: Clock, ontology: Ontology, rules: RuleBook, principal: Principal, decision_id: str,
     wanted: Edit, reason: str,
@@ -85,7 +99,11 @@ def edit(
     """
     if not reason.strip() or len(reason) > REASON_MAX:
         raise StateError(f"an edit needs a reason of 1 to {REASON_MAX:,} characters; say why")
+    for link in principal.chain():
+        # Who cannot stand behind the new proposal would take the first one along.
+        load_principal(store, link.uid)
     decision, first = waiting(store, decision_id)
+    _open(store, clock, first)
     put = _revised(store, ontology, first, principal, wanted)
     writes, allowed = _decided(clock, rules, principal, decision, first)
     behalf = principal.on_behalf_of.uid if principal.on_behalf_of is not None else None
@@ -160,8 +178,7 @@ def _revised(store: GraphStore, ontology: Ontology, first: Proposal, principal: 
         first.texts("compatible"),
         first.sandbox,
     )
-    if draft.writes == first.writes and dict(draft.payload) == dict(first.payload) and draft.amount == first.amount:
-        raise StateError("the edit changes nothing; approve the proposal as it is, or say what is to be otherwise")
+    _priced(first, draft, wanted.amount)
     model = first.text("model")
     origin = Origin(
         first.text("agent"), first.text("agentVersion"), first.text("department") or None, first.text("work"),
@@ -175,6 +192,21 @@ def _revised(store: GraphStore, ontology: Ontology, first: Proposal, principal: 
     if first.texts("partners"):
         more["partners"] = first.texts("partners")
     return Put(derive("edited proposal", first.id, first.version, put.set["intent"]), PROPOSAL, {**put.set, **more})
+
+
+def _priced(first: Proposal, draft: Draft, amount: Money | None) -> None:
+    """StateError where nothing changes, or an amount without what it is the amount of, or that without saying the amount."""
+    same = draft.writes == first.writes and dict(draft.payload) == dict(first.payload)
+    if same and draft.amount == first.amount:
+        raise StateError("the edit changes nothing; approve the proposal as it is, or say what is to be otherwise")
+    if same:
+        raise StateError(
+            "an amount is not edited alone: it says what the writes or the payload come to; edit those too"
+        )
+    if amount is None and first.amount is not None:
+        raise StateError("say the amount too, also where it stays: it is what the edited proposal comes to")
+    if amount is not None and amount.amount < 0:
+        raise StateError(f"an amount is not negative, as {amount.amount} is; say what the proposal comes to")
 
 
 def _written(first: Proposal, wanted: Edit) -> tuple[Write, ...]:

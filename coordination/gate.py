@@ -6,13 +6,14 @@ that begins an effect expects them, so what was decided on is what holds. I5, I6
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final, cast
 
 from coordination import claims, effects, outgoing, switches
 from coordination.proposals import GRAPH, Proposal
+from coordination.revisions import earlier
 from coordination.starters import starter
 from governance import approvals as answering
 from governance import budgets, throttles
@@ -22,7 +23,7 @@ from governance.decide import decide_over
 from governance.decisions import record, requirements
 from governance.errors import PrincipalError
 from governance.principals import Principal, load_principal
-from governance.quorum import satisfied
+from governance.quorum import merge, satisfied
 from governance.rulebook import RuleBook
 from governance.rules import BOOK, load_rules
 from governance.throttles import Room
@@ -39,16 +40,8 @@ DECISIONS_MAX: Final = 100
 TOUCHED_MAX: Final = 200
 #: Ids that the platform makes from names; whoever took one first would keep a rule, a switch or an answer from being.
 RESERVED: Final = (
-    "approval-",
-    "breakglass-",
-    "budget-",
-    "claim-",
-    "conflicts-",
-    "control-",
-    "ontology-",
-    "reads-",
-    "rule-",
-)
+    "approval-", "breakglass-", "budget-", "claim-", "conflicts-", "control-", "ontology-", "reads-", "rule-",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +155,26 @@ class Gate:
         if basis.refused:
             return Verdict("deny", reason=basis.refused)
         request = _request(proposal, basis)
-        return decide_over(request, basis.touched, basis.rules, approvals)
+        verdict = decide_over(request, basis.touched, basis.rules, approvals)
+        if verdict.outcome == "deny" or not proposal.texts("editors"):
+            return verdict
+        return self._as_first_asked(proposal, basis, verdict, Answers(tuple(approvals)))
+
+    def _as_first_asked(self, proposal: Proposal, basis: Basis, verdict: Verdict, answers: Answers) -> Verdict:
+        """The verdict on an edited proposal with what was asked for before the edit."""
+        # INVARIANT I5: an edit adds to what people are asked, it never takes away; else who edits would be who approves.
+        asked = [
+            item
+            for first in earlier(self.store, proposal)
+            for one in self._decisions(first)
+            for item in requirements(one)
+        ]
+        required = merge((*verdict.required, *asked))
+        met = tuple(item.name for item in required if self.satisfied(item, answers, basis))
+        if len(met) == len(required):
+            return replace(verdict, required=required, satisfied=met)
+        reason = verdict.reason if not verdict.allowed else "it was edited, and what was asked for before still holds"
+        return replace(verdict, outcome="needs_approval", required=required, satisfied=met, reason=reason)
 
     def afford(self, proposal: Proposal, basis: Basis, answers: Answers) -> Plan:
         """What beginning the effect reserves: one call, and its amount; what people answered may let more pass."""
@@ -213,12 +225,14 @@ class Gate:
         return min((item.expires for item in verdict.required if item.expires), default=self.approval_seconds)
 
     def answers(self, proposal: Proposal) -> Answers:
-        """What people answered to any decision on this proposal."""
+        """What people answered to any decision on this proposal; who rejected what it is an edit of has rejected it too."""
         found: dict[str, Approved] = {}
-        for decision in self._decisions(proposal):
+        own = self._decisions(proposal)
+        for decision in (*own, *(one for first in earlier(self.store, proposal) for one in self._decisions(first))):
             for rejection in answering.answers(self.store, decision.id, "reject"):
                 comment = str(rejection.get("comment", ""))
                 return Answers(rejected=f"rejected by {rejection['principal']}" + (f": {comment}" if comment else ""))
+        for decision in own:
             for approval in answering.given(self.store, self.clock, decision.id):
                 found[approval.id] = approval
         return Answers(tuple(found.values()))

@@ -31,6 +31,8 @@ MOVES: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
                 "superseded",
                 "conflicted",
                 "denied",
+                # An edit of what somebody rejected at the same moment.
+                "rejected",
                 "waiting_approval",
                 "approved",
                 "applying",

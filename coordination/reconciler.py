@@ -52,6 +52,8 @@ class Reconciler:
 
     def step(self) -> int:
         """Send what is due and was not sent of late; how many messages that were."""
+        # Also where the broker is away: what falls due meanwhile waits for the next look, it does not call for one at once.
+        self._looked = micros(self.clock.now())
         sent = self._send(list(self._missed))
         if self._missed:
             return sent

@@ -2,7 +2,8 @@
 
 Invariants: while it is open the evaluator alone sets ``context.breakGlass``, for that person only: never for an agent, a service
 or whoever acts on behalf, nor for a key or token that is narrower than the person. It ends by the later of the clock and the last
-commit, so a clock turned back extends nothing; it opens nothing itself, another opening least of all. Somebody else reviews it.
+commit, so a clock turned back opens nothing that was over; it opens nothing itself, another opening least of all. Another person
+reviews it.
 """
 
 import hashlib
@@ -128,6 +129,9 @@ def review(
     store: GraphStore, clock: Clock, rules: RuleBook, principal: Principal, id: str, finding: str, comment: str
 ) -> Entity:
     """Say of an opening that is over whether it was justified, as another person; ``configure``, ``breakglass.review``."""
+    if principal.kind != "User" or principal.on_behalf_of is not None:
+        # A service's key may be in the holder's own hands.
+        raise BreakGlassError("only a person reviews a break-glass; act without another in between")
     if finding not in FINDINGS:
         raise BreakGlassError(f"a review finds {' or '.join(FINDINGS)}, not {finding[:40]!r}")
     said = _said(comment, "a review")

@@ -109,3 +109,4 @@ def test_rows_of_processes_gone_long_ago_are_dropped() -> None:
     case.store.commit([], None, state=forgotten(case.store, micros(case.clock.now())))
     assert case.store.state("worker", ["first", "second", "third"]).keys() == {"third"}
     assert living(case.store, micros(case.clock.now())) == {"third"}
+    assert living(case.store, micros(case.clock.now()), "fourth") == {"third", "fourth"}, "before its first beat too"

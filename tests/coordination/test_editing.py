@@ -9,6 +9,7 @@ import pytest
 from coordination.editing import EDITS_MAX, Edit, edit
 from coordination.errors import StateError
 from coordination.proposals import Draft, Proposal
+from governance.approvals import approve
 from governance.errors import DeniedError, SelfApprovalError
 from governance.people import ensure_principal
 from governance.principals import load_principal
@@ -19,7 +20,14 @@ from kg.values import Money
 from tests.coordination.plant import AUTHOR, RULES, Plant, Telling, card, low, number, ontology, plant
 
 MANAGERS_APPLY = '@id("managers-may") permit(principal in Role::"managers", action == Action::"apply", resource);'
-CHEAPER = Edit(amount=Money(Decimal(2000), "EUR"))
+
+
+def at(euros: int) -> Edit:
+    """An edit of what is bought, with what it comes to."""
+    return Edit({"p": {"onOrder": euros // 45}}, amount=Money(Decimal(euros), "EUR"))
+
+
+CHEAPER = at(2000)
 
 
 def waiting(*more: str, people: Sequence[str] = ("anna", "carla"), **options: Any) -> tuple[Plant, Entity]:
@@ -89,24 +97,96 @@ def test_what_was_answered_to_the_first_counts_for_nothing() -> None:
         p.answer(new.id, "carla")
 
 
-def test_an_edit_below_the_band_is_applied_without_more_asking_and_the_editors_right_counts() -> None:
+def test_an_edit_takes_nothing_away_from_what_people_were_asked_and_the_editors_right_counts() -> None:
     p, first = waiting()
-    new = by(p, "anna", Edit(amount=Money(Decimal(900), "EUR")), first.id)
+    new = by(p, "anna", at(900), first.id)
+    p.run()
+    asked = p.decisions(new.id)[-1]
+    assert (asked["outcome"], asked["required"]) == ("needs_approval", p.decisions(first.id)[-1]["required"])
+    with pytest.raises(SelfApprovalError):
+        p.answer(new.id, "anna")
+    p.answer(new.id, "carla")
     p.run()
     assert p.store.get([new.id])[new.id]["state"] == "applied"
     q, first = waiting()
     retire(q.store, q.clock, ontology(), "managers-may", AUTHOR, "test")
-    new = by(q, "anna", Edit(amount=Money(Decimal(900), "EUR")), first.id)
+    new = by(q, "anna", at(900), first.id)
     q.run()
     denied = q.store.get([new.id])[new.id]
     assert denied["state"] == "denied", "nobody gets by editing what neither may do alone"
+
+
+def test_an_edit_of_an_edit_still_asks_what_the_first_asked() -> None:
+    p, first = waiting(people=("anna", "carla", "dora"))
+    second = by(p, "anna", at(900), first.id)
+    p.run()
+    third = by(p, "carla", at(450), second.id)
+    p.run()
+    assert p.store.get([third.id])[third.id]["state"] == "waiting_approval"
+    for name in ("anna", "carla"):
+        with pytest.raises(SelfApprovalError):
+            p.answer(third.id, name)
+    p.answer(third.id, "dora")
+    p.run()
+    assert p.store.get([third.id])[third.id]["state"] == "applied"
+
+
+def test_an_amount_is_edited_with_what_it_is_the_amount_of() -> None:
+    p, first = waiting()
+    for wanted, said in (
+        (Edit(amount=Money(Decimal(900), "EUR")), "not edited alone"),
+        (Edit({"p": {"onOrder": 4_000}}), "say the amount too"),
+        (Edit({"p": {"onOrder": 1}}, amount=Money(Decimal(-1), "EUR")), "not negative"),
+    ):
+        with pytest.raises(StateError, match=said):
+            by(p, "anna", wanted, first.id)
+    assert p.one().id == first.id
+
+
+def test_what_was_rejected_or_not_answered_in_time_is_not_edited() -> None:
+    p, first = waiting()
+    p.answer(first.id, "carla", "reject")
+    assert p.store.get([first.id])[first.id]["state"] == "waiting_approval", "nobody has settled it yet"
+    with pytest.raises(StateError, match="was rejected by"):
+        by(p, "anna", CHEAPER, first.id)
+    q, first = waiting()
+    q.clock.advance(60 * 86_400)
+    with pytest.raises(StateError, match="was not answered by"):
+        by(q, "anna", CHEAPER, first.id)
+
+
+def test_a_rejection_that_an_edit_overtook_is_not_lost() -> None:
+    p, first = waiting()
+    carla, rules = load_principal(p.store, 'User::"carla"'), load_rules(p.store, ontology())
+    decision = p.decisions(first.id)[-1].id
+    anna = load_principal(p.store, 'User::"anna"')
+
+    class Racing:
+        """The store, in which somebody rejects between the look and the commit of the edit."""
+
+        raced = False
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(p.store, name)
+
+        def commit(self, *given: Any) -> Any:
+            if not self.raced:
+                self.raced = True
+                approve(p.store, p.clock, rules, decision, carla, "reject", "too much")
+            return p.store.commit(*given)
+
+    racing: Any = Racing()
+    done = edit(racing, p.clock, ontology(), rules, anna, decision, CHEAPER, "fewer")
+    p.queue.extend(done.follow)
+    p.run()
+    assert p.store.get([done.proposal])[done.proposal]["state"] == "rejected"
 
 
 def test_an_edit_is_decided_by_the_rules_of_that_moment_also_as_forbidden() -> None:
     p, first = waiting()
     cap = '@id("cap") forbid(principal, action == Action::"apply", resource) when { context has amount && '
     add(p.store, p.clock, ontology(), cap + 'context.amount.greaterThan(decimal("9000.0")) };', AUTHOR, "test")
-    new = by(p, "anna", Edit(amount=Money(Decimal(9500), "EUR")), first.id)
+    new = by(p, "anna", at(9500), first.id)
     p.run()
     assert p.store.get([new.id])[new.id]["state"] == "denied"
 
@@ -154,7 +234,7 @@ def test_edits_have_an_end() -> None:
     p, first = waiting()
     last = first
     for number_ in range(EDITS_MAX):
-        last = by(p, "anna", Edit(amount=Money(Decimal(2000 + number_), "EUR")), last.id)
+        last = by(p, "anna", at(2000 + 45 * number_), last.id)
         p.run()
     with pytest.raises(StateError, match="times"):
         by(p, "anna", CHEAPER, last.id)
@@ -183,7 +263,7 @@ def test_two_edits_at_once_are_one() -> None:
 
     racing: Any = Racing()
     with pytest.raises(ConflictError, match="meanwhile"):
-        edit(racing, p.clock, ontology(), rules, anna, decision, Edit(amount=Money(Decimal(3000), "EUR")), "second")
+        edit(racing, p.clock, ontology(), rules, anna, decision, at(3000), "second")
     assert sorted(str(x["state"]) for x in p.proposals()) == ["proposed", "superseded"]
 
 
@@ -202,7 +282,7 @@ def test_the_payload_of_an_outside_effect_is_edited_member_by_member() -> None:
     p, first = waiting(cards=cards, acts={"buyer": tell}, effectors=[telling])
     with pytest.raises(StateError, match="edit its payload"):
         by(p, "anna", Edit({"p": {"stock": 1}}), first.id)
-    new = by(p, "anna", Edit(payload={"units": 40, "note": None}), first.id)
+    new = by(p, "anna", Edit(payload={"units": 40, "note": None}, amount=Money(Decimal(1800), "EUR")), first.id)
     assert dict(Proposal(new).payload) == {"to": "acme", "units": 40}
     p.run()
     p.answer(new.id, "carla")

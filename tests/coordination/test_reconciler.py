@@ -34,3 +34,23 @@ def test_work_that_its_maker_sent_calls_for_no_look() -> None:
     clock.advance(1)
     store.commit([], None, state=works.new(store, clock, [Work("w", "t", "subject")]))
     assert reconciler.next_due_seconds() is None
+
+
+def test_a_broker_that_is_away_does_not_make_it_look_without_rest() -> None:
+    clock = ManualClock()
+    store = DictStore(FreeSchema(), clock)
+    there = True
+    sent: list[str] = []
+    reconciler = Reconciler(store, clock, Bounds(), lambda work: there and not sent.append(work))
+    now = micros(clock.now())
+    timers = [Work(f"w{seconds}", "t", "subject", until=now + seconds * 1_000_000) for seconds in (2, 9)]
+    store.commit([], None, state=works.new(store, clock, timers))
+    reconciler.missed("earlier")
+    there = False
+    clock.advance(3)
+    for _ in range(3):
+        assert reconciler.step() == 0
+        assert reconciler.next_due_seconds() == 6.0, "what fell due during the outage does not call for a look at once"
+    there = True
+    assert reconciler.step() == 2
+    assert sent == ["earlier", "w2"]
