@@ -17,6 +17,7 @@ TEXT_MAX: Final = 20_000_000
 _SIGNS: Final = "()[],;="
 _TOKEN = re.compile(
     r"(?P<skip>\s+|//[^\n]*|/\*.*?\*/)"
+    r"|(?P<open>/\*)"
     r'|(?P<text>"""(?:\\.|[^\\])*?"""|"(?:\\.|[^"\\\n])*")'
     r"|(?P<quoted>'(?:\\.|[^'\\\n])*')"
     r"|(?P<iri><[^<>\s]*>)|(?P<of>%%)|(?P<language>@[A-Za-z]+(?:-[A-Za-z0-9]+)*)"
@@ -49,6 +50,8 @@ def _tokens(text: str) -> Iterator[Token]:
         found = _TOKEN.match(text, place)
         if found is None:
             raise InputError(f"line {_line(text, place)}: {text[place : place + 20]!r} is no PROV-N; correct the file")
+        if found.lastgroup == "open":
+            raise InputError(f"line {_line(text, place)}: the comment that begins here has no end; close it with */")
         if found.lastgroup != "skip":
             yield str(found.lastgroup), found[0], place
         place = found.end()

@@ -184,6 +184,13 @@ def test_documents_beyond_the_bounds_are_refused(monkeypatch: pytest.MonkeyPatch
             read(text)
 
 
+def test_a_comment_without_an_end_is_refused_at_the_first() -> None:
+    text = "document\n" + "entity(/*)\n" * 18_000
+    assert len(text) > 190_000
+    with pytest.raises(InputError, match=r"line 2: the comment that begins here has no end; close it with \*/"):
+        provn.read(text)
+
+
 def test_the_command_takes_every_form(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     valid, broken = document(entity={"ex:x": {}}), BROKEN[min(BROKEN)]
     for name, write in (
