@@ -6,6 +6,7 @@ is found and may not go (a hold, retention, a class that is never touched) is sa
 """
 
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -25,6 +26,7 @@ STAYED_MAX: Final = 1_000
 REJECT: Final = "reject"
 #: Ends the name of every property that names a payload.
 _NAMED: Final = 'Digest":"'
+_DIGEST: Final = re.compile(r"\b[0-9a-f]{64}\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,7 @@ class Erasing:
     _lines: dict[tuple[int, int], str] = field(default_factory=dict)
     _counts: dict[str, int] = field(default_factory=dict)
     _stayed: dict[str, str] = field(default_factory=dict)
+    _promised: dict[str, str] = field(default_factory=dict)
 
     def subjects(self, rows: Iterable[VersionRow], inputs: Mapping[int, Sequence[str]]) -> None:
         """Take the person's own versions, and which entities each cause used."""
@@ -80,6 +83,8 @@ class Erasing:
         near = self._derives(stored.cause) or row.id in self._about or any(id in row.props for id in subjects)
         if near:
             self._about.add(row.id)
+        if (reason := self._reason(row.cls, row.id, stored.at)) is not None:
+            self._promised.update(dict.fromkeys(_DIGEST.findall(row.props), reason))
         if _NAMED in row.props:
             self._waiting.append((stored, near))
         else:
@@ -92,7 +97,13 @@ class Erasing:
             near = owner in self._about or any(id in row.value for id in self.forgetting.subjects)
             form = json.loads(row.value)
             text = redaction.clean(form["text"], self._scrub(near))
-            if text != form["text"]:
+            if text == form["text"]:
+                continue
+            # INVARIANT I14: a version that stays keeps what its digest promises; under a new digest it would be evidence altered.
+            reason = self.forgetting.held.get(owner) or self._promised.get(digest)
+            if reason is not None:
+                self._stay(f"{PAYLOAD} {row.key}", reason)
+            else:
                 made = digest_of(text)
                 self._needles.swap(digest, made)
                 self.states[row.kind, row.key] = None
@@ -212,14 +223,23 @@ class Erasing:
         return lambda text: self._needles.scrub(text, wide=not near)
 
     def _spared(self, cls: str, id: str, at: str) -> bool:
+        reason = self._reason(cls, id, at)
+        if reason is not None:
+            self._stay(f"{cls} {id}", reason)
+        return reason is not None
+
+    def _reason(self, cls: str, id: str, at: str) -> str | None:
+        """Why a version is not altered; None where it may be."""
         reason = self.forgetting.held.get(id)
         if reason is None and cls in self.forgetting.kept:
             reason = f"a {cls} is never altered; change it yourself if it names the person"
         if reason is None and at > self.forgetting.retained.get(cls, at):
             reason = f"retention of {cls}"
-        if reason is not None and len(self._stayed) < STAYED_MAX:
-            self._stayed[f"{cls} {id}"] = reason
-        return reason is not None
+        return reason
+
+    def _stay(self, what: str, reason: str) -> None:
+        if len(self._stayed) < STAYED_MAX:
+            self._stayed[what] = reason
 
     def _note(self, cause: int, position: int, touched: Touched, what: str) -> None:
         self._lines[cause, position] = touched.line

@@ -12,7 +12,7 @@ from governance.people import ensure_principal
 from governance.principals import Principal, load_principal
 from governance.rulefiles import import_rules, split
 from governance.rules import load_rules
-from kg import checkpoints, proofs, signing
+from kg import checkpoints, payloads, proofs, signing
 from kg.clock import SystemClock
 from kg.errors import LedgerError
 from kg.model import Cause, Input, Link, Put, StateWrite
@@ -235,6 +235,43 @@ def test_retention_of_a_class_keeps_its_rows_and_says_so(desk: Desk) -> None:
     assert {"Ticket t1", "Ticket t2"} <= set(certificate.forgotten.stayed)
     assert desk.store.get(["t2"])["t2"]["body"] == f"cc {MAIL} please"
     assert desk.store.verify() == desk.store.head().position
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "neo4j"])
+def test_a_payload_that_a_held_run_promises_stays_as_its_digest_says(kind: str, tmp_path: Path) -> None:
+    if kind == "sqlite":
+        desk = Desk(lambda words, clock: SqliteStore(tmp_path / "graph.db", words, clock, durable=False))
+    else:
+        desk = Desk(lambda words, clock: fresh(tmp_path, words, clock))
+    store = desk.store
+    try:
+        desk.fill()
+        digests = {}
+        for run in ("run1", "run2"):
+            digests[run], row = payloads.row(run, payloads.text_of({"who": NAME, "of": run, "more": "x" * 20_000}))
+            put = Put(run, "Run", {"inputDigest": digests[run]})
+            store.commit([put], Cause(desk.clock.id(), "test", "Service::test", inputs=(Input("c7", 2),)), state=[row])
+        erasure.hold(
+            store, desk.clock, load_rules(store, desk.words), load_principal(store, "User::ada"), "run1", "evidence"
+        )
+        forgotten = desk.forget().forgotten
+        assert forgotten.stayed[f"payload run1/{digests['run1']}"] == "legal hold: evidence"
+        assert store.get(["run1"])["run1"]["inputDigest"] == digests["run1"]
+        assert NAME in str(payloads.read(store, "run1", digests["run1"]))
+        after = str(store.get(["run2"])["run2"]["inputDigest"])
+        assert after != digests["run2"]
+        assert NAME not in str(payloads.read(store, "run2", after))
+        assert store.verify() == store.head().position
+    finally:
+        store.close()
+
+
+def test_a_payload_of_a_run_under_retention_stays_and_says_so(desk: Desk) -> None:
+    digest, row = payloads.row("run1", payloads.text_of({"who": NAME, "more": "x" * 20_000}))
+    cause = Cause(desk.clock.id(), "test", "Service::test", inputs=(Input("c7", 2),))
+    desk.store.commit([Put("run1", "Run", {"inputDigest": digest})], cause, state=[row])
+    assert desk.forget(Run=30).forgotten.stayed[f"payload run1/{digest}"] == "retention of Run"
+    assert NAME in str(payloads.read(desk.store, "run1", digest))
 
 
 def test_who_may_not_is_refused_on_record(desk: Desk) -> None:
