@@ -15,14 +15,16 @@ from governance.principals import Principal
 from governance.windows import Window
 from kg.clock import Clock
 from kg.errors import ConflictError
-from kg.model import ABSENT, Cause, Put, State, StateWrite
-from kg.store import PAGE_MAX, GraphStore
+from kg.model import ABSENT, Cause, Entity, Put, State, StateWrite
+from kg.store import PAGE_MAX, GraphStore, Request
 from kg.values import Json, Value, canonical
 
 CLASS: Final = "ReadingTally"
 #: Kind of the state rows in which open windows are counted, and how many share the counting of one.
 KIND: Final = "reading-tally"
 SHARDS: Final = 16
+#: Pages of counts that one look closes: others of the same process wait meanwhile.
+PAGES_MAX: Final = 20
 #: Ids of tallies are made from window, rule and group; nothing else may take such an id.
 PREFIX: Final = "reads-"
 SERVICE: Final = 'Service::"readings"'
@@ -73,25 +75,34 @@ def _groups(
 
 
 def close(store: GraphStore, clock: Clock) -> int:
-    """Make facts of the windows that are over, a page at a time; how many tallies were written."""
+    """Make facts of the windows that are over, at most PAGES_MAX pages of counts; how many tallies were written."""
     now = int(moment(store, clock).timestamp() * 1_000_000)
-    over: dict[str, list[State]] = {}
-    for row in store.scan(KIND, due=now, first=PAGE_MAX):
-        over.setdefault(row.key.rpartition(".")[0], []).append(row)
     written = 0
-    for key, some in sorted(over.items()):
-        try:
-            _close(store, clock, key, some)
-            written += 1
-        except ConflictError:
-            # Another process closed it.
-            continue
+    for _ in range(PAGES_MAX):
+        page = store.scan(KIND, due=now, first=PAGE_MAX)
+        done = _close(store, clock, page)
+        written += done
+        if len(page) < PAGE_MAX or not done:
+            break
     return written
 
 
-def _close(store: GraphStore, clock: Clock, key: str, some: Sequence[State]) -> None:
-    id = PREFIX + hashlib.sha256(key.encode()).hexdigest()[:26]
-    present = store.get([id]).get(id)
+def _close(store: GraphStore, clock: Clock, page: Sequence[State]) -> int:
+    """Commit the tallies of one page of counts, each by itself and all of them at once."""
+    over: dict[str, list[State]] = {}
+    for row in page:
+        over.setdefault(row.key.rpartition(".")[0], []).append(row)
+    groups = {PREFIX + hashlib.sha256(key.encode()).hexdigest()[:26]: some for key, some in sorted(over.items())}
+    present = store.get(list(groups))
+    outcomes = store.commit_many([_tally(clock, id, some, present.get(id)) for id, some in groups.items()])
+    for outcome in outcomes:
+        # A conflict says that another process closed it.
+        if isinstance(outcome, Exception) and not isinstance(outcome, ConflictError):
+            raise outcome
+    return sum(not isinstance(outcome, Exception) for outcome in outcomes)
+
+
+def _tally(clock: Clock, id: str, some: Sequence[State], present: Entity | None) -> Request:
     first = some[0].value
     counts = {name: sum(row.value[name] for row in some) for name in ("operations", "entities")}
     for name, kept in (("operations", "operationCount"), ("entities", "entityCount")):
@@ -115,4 +126,4 @@ def _close(store: GraphStore, clock: Clock, key: str, some: Sequence[State]) -> 
     cause = Cause(clock.id(), "read.tally", SERVICE, f"reads permitted by {first['rule']} in one window")
     expects = {id: present.version if present is not None else ABSENT}
     gone = [StateWrite(KIND, row.key, None, expect=row.revision) for row in some]
-    store.commit([Put(id, CLASS, kept_values)], cause, expects, gone)
+    return Request([Put(id, CLASS, kept_values)], cause, expects, gone)

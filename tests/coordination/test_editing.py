@@ -1,6 +1,6 @@
 """Edit-then-approve: an edit is a new proposal, decided anew, whose editor counts among its authors; the first stays on record."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -28,6 +28,22 @@ def at(euros: int) -> Edit:
 
 
 CHEAPER = at(2000)
+
+
+class Overtaken:
+    """The store, in which somebody else does something between the look and the commit."""
+
+    def __init__(self, store: Any, deed: Callable[[], object]) -> None:
+        self._store = store
+        self._deeds = [deed]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def commit(self, *given: Any) -> Any:
+        if self._deeds:
+            self._deeds.pop()()
+        return self._store.commit(*given)
 
 
 def waiting(*more: str, people: Sequence[str] = ("anna", "carla"), **options: Any) -> tuple[Plant, Entity]:
@@ -161,21 +177,7 @@ def test_a_rejection_that_an_edit_overtook_is_not_lost() -> None:
     decision = p.decisions(first.id)[-1].id
     anna = load_principal(p.store, 'User::"anna"')
 
-    class Racing:
-        """The store, in which somebody rejects between the look and the commit of the edit."""
-
-        raced = False
-
-        def __getattr__(self, name: str) -> Any:
-            return getattr(p.store, name)
-
-        def commit(self, *given: Any) -> Any:
-            if not self.raced:
-                self.raced = True
-                approve(p.store, p.clock, rules, decision, carla, "reject", "too much")
-            return p.store.commit(*given)
-
-    racing: Any = Racing()
+    racing: Any = Overtaken(p.store, lambda: approve(p.store, p.clock, rules, decision, carla, "reject", "too much"))
     done = edit(racing, p.clock, ontology(), rules, anna, decision, CHEAPER, "fewer")
     p.queue.extend(done.follow)
     p.run()
@@ -247,21 +249,8 @@ def test_two_edits_at_once_are_one() -> None:
     rules = load_rules(p.store, ontology())
     anna, carla = (load_principal(p.store, f'User::"{name}"') for name in ("anna", "carla"))
 
-    class Racing:
-        """The store, in which another edit wins between the look and the commit."""
-
-        raced = False
-
-        def __getattr__(self, name: str) -> Any:
-            return getattr(p.store, name)
-
-        def commit(self, *given: Any) -> Any:
-            if not self.raced:
-                self.raced = True
-                edit(p.store, p.clock, ontology(), rules, carla, decision, CHEAPER, "first")
-            return p.store.commit(*given)
-
-    racing: Any = Racing()
+    other = (p.store, p.clock, ontology(), rules, carla, decision, CHEAPER, "first")
+    racing: Any = Overtaken(p.store, lambda: edit(*other))
     with pytest.raises(ConflictError, match="meanwhile"):
         edit(racing, p.clock, ontology(), rules, anna, decision, at(3000), "second")
     assert sorted(str(x["state"]) for x in p.proposals()) == ["proposed", "superseded"]
