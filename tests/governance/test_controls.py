@@ -2,6 +2,7 @@
 
 import contextlib
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
@@ -10,10 +11,12 @@ import pytest
 from governance.controls import STATES, change, control_id, ensure, expects, resume, scopes, standing, stop
 from governance.errors import ControlError, DeniedError
 from governance.principals import Principal
+from kg.committer import Committer
 from kg.errors import ConflictError
 from kg.model import Cause, Entity, Kind, Op, Put, Where
 from kg.store import GraphStore
 from kg.stores.sqlite import SqliteStore
+from kg.stores.sqlite_lock import FileLock
 from tests.governance.conftest import EVERY_STORE
 from tests.governance.world import book, ontology, user
 from tests.parts import ManualClock
@@ -197,6 +200,43 @@ class Worker(threading.Thread):
         put = Put(f"e{self.n}-{count}", "Effect", {"status": "intent", "agent": f"a{self.n}"})
         with contextlib.suppress(ConflictError):
             self.store.commit([put], Cause(f"c{self.n}-{count}", "effect.intent", f"Agent::a{self.n}"), held)
+
+
+def test_a_stop_goes_before_the_work_that_waits(tmp_path: Path, clock: ManualClock, root: Principal) -> None:
+    path = tmp_path / "graph.db"
+    committer = Committer(SqliteStore(path, ontology(), clock, durable=False))
+    positions: dict[str, int] = {}
+
+    def until(waits: Callable[[], object]) -> None:
+        for _ in range(30_000):
+            if waits():
+                return
+            threading.Event().wait(0.001)
+        raise AssertionError("nobody queued")
+
+    def intend(id: str) -> None:
+        put = Put(id, "Effect", {"status": "intent", "agent": "a"})
+        positions[id] = committer.commit([put], Cause(f"c-{id}", "effect.intent", "Agent::a")).last
+
+    def halt() -> None:
+        positions["stop"] = stop(committer, clock, root, "global", "alarm").position
+
+    threads = [threading.Thread(target=intend, args=(f"e{n}",)) for n in range(4)]
+    # Another process writes meanwhile, so the first intent waits for its turn and the others for the first.
+    with FileLock(path.with_name(path.name + ".lock"), 30).held():
+        threads[0].start()
+        # The wait in the kernel's queue is a thread of that name.
+        until(lambda: any(thread.name == "store-lock" for thread in threading.enumerate()))
+        for thread in threads[1:]:
+            thread.start()
+        until(lambda: len(committer._waiting) >= 2)
+        threads.append(threading.Thread(target=halt))
+        threads[-1].start()
+        until(lambda: len(committer._urgent))
+    for thread in threads:
+        thread.join()
+    committer.close()
+    assert sum(position < positions["stop"] for position in positions.values()) <= 2, positions
 
 
 def test_i11_after_an_acknowledged_stop_no_intent_commits_under_load(
