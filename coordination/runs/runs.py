@@ -99,7 +99,8 @@ class Run:
 
     def moved(self, put: Put, version: int) -> "Run":
         """The run after a write of its own was committed as this version."""
-        properties = {**self.entity.properties, **put.set}
+        kept = {name: value for name, value in self.entity.properties.items() if name not in put.unset}
+        properties = {**kept, **put.set}
         return Run(replace(self.entity, version=version, properties=properties))
 
 

@@ -2,7 +2,7 @@
 
 from coordination.runs.driving import SLOW_SECONDS
 from coordination.runs.engine import Workflows
-from kg.model import Op, Where
+from kg.model import Cause, Op, Put, Where
 from tests.runs.works import Works, works
 
 TEXT = "do: [{rest: {wait: {seconds: 10}}}, {on: {call: inc, with: {x: '${ .x }'}}}]"
@@ -53,3 +53,16 @@ def test_what_shares_a_commit_ends_at_its_own_time() -> None:
         rest, on = here.steps("second")
         assert on["began"] == rest["ended"]
         assert (on["ended"] - on["began"]).total_seconds() == 0.01
+
+
+def test_a_run_is_after_its_own_write_what_the_store_says_of_it() -> None:
+    with works(Workflows()) as here:
+        run = here.run(here.start("do: [{a: {set: {x: 1}}}, {w: {wait: {seconds: 9}}}]"))
+        for put in (
+            Put(run.id, "Run", {"state": "waiting", "error": "e"}),
+            Put(run.id, "Run", {"state": "running"}, unset=frozenset({"error", "ended"})),
+        ):
+            commit = here.store.commit([put], Cause(here.clock.id(), "test", "Service"))
+            run = run.moved(put, commit.versions[run.id])
+            stored = here.store.get([run.id])[run.id]
+            assert (dict(run.entity.properties), run.entity.version) == (dict(stored.properties), stored.version)
