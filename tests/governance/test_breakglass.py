@@ -81,7 +81,9 @@ def test_it_opens_for_its_holder_alone_and_ends_by_itself(
 
 
 @EVERY_STORE
-def test_a_clock_turned_back_extends_nothing(people: GraphStore, clock: ManualClock, rules: RuleBook) -> None:
+def test_a_clock_turned_back_opens_nothing_that_was_over(
+    people: GraphStore, clock: ManualClock, rules: RuleBook
+) -> None:
     opened(people, clock, rules)
     clock.advance(3601)
     people.commit([Put("p1", "Product", {"stock": 1})], Cause(clock.id(), "test", "t"))
