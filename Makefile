@@ -3,6 +3,9 @@ SHELL := /bin/bash
 PY := .venv/bin/python
 ONLY ?=
 PROCESSES ?=
+# Tests, demo and benchmarks start many processes; where nothing compiled may be kept, each compiles all it imports anew.
+unexport PYTHONDONTWRITEBYTECODE
+export PYTHONPYCACHEPREFIX := $(CURDIR)/.venv/pycache
 
 .DEFAULT_GOAL := help
 .PHONY: seeds leaks redteam help setup env demo demo-servers test check lint types layers docs serve bench soak crash-matrix conformance services services-stop lock clean

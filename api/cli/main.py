@@ -11,19 +11,20 @@ from collections.abc import Sequence
 import typer
 from typer.exceptions import TyperException
 
-from api.cli.commands import join
+from api.cli.commands import Commands, root
 from api.cli.terminal import Terminal
 from kg.errors import NoesisError
 
 app = typer.Typer(
     name="noesis",
+    cls=Commands,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="One governed graph that agents share: it senses changes, decides by rules, acts once and can explain everything.",
     epilog="Start with `noesis demo`, or `noesis init` in a folder with a noesis.toml. NOESIS_PROJECT names that folder.",
 )
-join(app)
+app.callback()(root)
 
 
 #: Exit code after Ctrl-C.

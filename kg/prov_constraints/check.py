@@ -4,14 +4,14 @@ Invariant: a document without violations is valid in the sense of PROV-CONSTRAIN
 wrong and changes nothing.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
 from kg.prov_constraints.chase import Chase
 from kg.prov_constraints.document import ABSENT, PROV, Instance, read
-from kg.prov_constraints.order import circles, steps
+from kg.prov_constraints.order import circles, components, steps
 
 NAMES: Final = {
     22: "key-object", 23: "key-properties", 24: "unique-generation", 25: "unique-invalidation", 26: "unique-wasStartedBy",
@@ -79,32 +79,26 @@ def _instance(instance: Instance) -> Iterator[Violation]:
         _, _, activity, generation, usage = one.arguments
         if activity == ABSENT and (generation != ABSENT or usage != ABSENT):
             yield Violation(51, f"{one.arguments[0]} names a generation or usage but no activity", instance.name)
-    for (_, earlier, later), numbers in circles(list(steps(chase))):
+    found = circles(list(steps(chase)))
+    made = {one.id: one.arguments[0] for one in chase.statements("wasGeneratedBy")} if found else {}
+    for (_, earlier, later), numbers in found:
         shown = ", ".join(str(number) for number in sorted(numbers))
-        what = _subject(chase, later) or later
+        what = made.get(later, later)
         text = f"the generation of {what} would have to precede itself (constraints {shown}; event {earlier})"
         yield Violation(42, text, instance.name)
     for number, text in (*_special(chase), *_overlaps(chase), *_typed(chase)):
         yield Violation(number, text, instance.name)
 
 
-def _subject(chase: Chase, event: str) -> str | None:
-    return next((one.arguments[0] for one in chase.statements("wasGeneratedBy") if one.id == event), None)
-
-
 def _special(chase: Chase) -> Iterator[tuple[int, str]]:
     """Specialisation is transitive (inference 19), so a circle of it specialises itself."""
-    above: defaultdict[str, set[str]] = defaultdict(set)
+    above: defaultdict[str, list[str]] = defaultdict(list)
     for one in chase.statements("specializationOf"):
-        above[one.arguments[0]].add(one.arguments[1])
+        above[one.arguments[0]].append(one.arguments[1])
+    part = components(above)
+    shared = Counter(part.values())
     for start in sorted(above):
-        reached, work = set(), list(above[start])
-        while work:
-            general = work.pop()
-            if general not in reached:
-                reached.add(general)
-                work += above.get(general, ())
-        if start in reached:
+        if shared[part[start]] > 1 or start in above[start]:
             yield 52, f"{start} would be a specialization of itself"
 
 

@@ -5,7 +5,7 @@ without one its events are simultaneous, which PROV allows. Times play no part: 
 """
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from kg.prov_constraints.chase import Chase
@@ -115,7 +115,7 @@ def circles(found: list[Step]) -> list[tuple[Step, set[int]]]:
     after: defaultdict[str, list[str]] = defaultdict(list)
     for _, earlier, later in found:
         after[earlier].append(later)
-    part = _components(after)
+    part = components(after)
     inside: defaultdict[int, set[int]] = defaultdict(set)
     for number, earlier, later in found:
         if part[earlier] == part[later]:
@@ -124,8 +124,8 @@ def circles(found: list[Step]) -> list[tuple[Step, set[int]]]:
     return [(step, inside[part[step[1]]]) for step in sorted(strict)]
 
 
-def _components(after: dict[str, list[str]]) -> dict[str, int]:
-    """The number of the strongly connected component of each event (Kosaraju)."""
+def components(after: Mapping[str, Sequence[str]]) -> dict[str, int]:
+    """The number of the strongly connected component of each term of a graph (Kosaraju)."""
     before: defaultdict[str, list[str]] = defaultdict(list)
     for node, some in list(after.items()):
         for later in some:
@@ -141,7 +141,7 @@ def _components(after: dict[str, list[str]]) -> dict[str, int]:
     return part
 
 
-def _finished(after: dict[str, list[str]]) -> list[str]:
+def _finished(after: Mapping[str, Sequence[str]]) -> list[str]:
     """The events in the order in which a depth-first walk leaves them."""
     left: list[str] = []
     met: set[str] = set()

@@ -179,7 +179,8 @@ def test_each_command_is_one_of_ours(key: str) -> None:
         if word.startswith("--"):
             assert word in {option for p in command.params for option in (*p.opts, *p.secondary_opts)}
         else:
-            command = command.commands[word]
+            command = command.get_command(None, word)
+            assert command is not None, word
 
 
 def test_scalers_and_budgets_name_what_is_there() -> None:
