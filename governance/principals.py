@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from json.encoder import encode_basestring as quote
 from typing import Final
 
 from governance.errors import PrincipalError
@@ -48,7 +49,7 @@ class Principal:
     @property
     def uid(self) -> str:
         """The principal as Cedar writes it, e.g. ``User::"anna"``."""
-        return f"{self.kind}::{json.dumps(self.id, ensure_ascii=False)}"
+        return f"{self.kind}::{quote(self.id)}"
 
     def chain(self) -> Iterator["Principal"]:
         """The principal, the one it acts for, and so on; raises PrincipalError beyond CHAIN_MAX."""

@@ -26,7 +26,8 @@ def commitment(salt: bytes, text: str) -> str:
     return _sha256(salt + text.encode()).hexdigest()
 
 
-def _optional(text: str | None) -> str:
+def optional(text: str | None) -> str:
+    """The JSON of a text that may be missing."""
     return "null" if text is None else quote(text)
 
 
@@ -43,7 +44,7 @@ def cause_text(
     used = ",".join([f"[{quote(id)},{version}]" for id, version in inputs])
     return (
         f'{{"activity":{quote(activity)},"agent":{quote(agent)},"attributes":{attributes},"id":{quote(id)},'
-        f'"inputs":[{used}],"on_behalf_of":{_optional(on_behalf_of)},"reason":{quote(reason)}}}'
+        f'"inputs":[{used}],"on_behalf_of":{optional(on_behalf_of)},"reason":{quote(reason)}}}'
     )
 
 
@@ -60,7 +61,7 @@ def seal(prior: bytes, at: str, cause: str, request: str, first: int, last: int)
 
 def rest_text(origin: str | None, properties: str) -> str:
     """What the commitment for the non-personal part is made over; `properties` is canonical JSON."""
-    return f'{{"origin":{_optional(origin)},"properties":{properties}}}'
+    return f'{{"origin":{optional(origin)},"properties":{properties}}}'
 
 
 def personal_commitments(personal: str | None, salts: bytes, erased: str | None = None) -> str:

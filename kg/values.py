@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
+from json.encoder import c_make_encoder, encode_basestring  # type: ignore[attr-defined]
 from typing import Any
 
 from kg.errors import ValueDomainError
@@ -26,6 +27,8 @@ LIST_MAX = 10_000
 _QUANTUM = Decimal(1).scaleb(-DECIMAL_PLACES)
 _CURRENCY = re.compile(r"[A-Z]{3}\Z")
 _MICROSECOND = timedelta(microseconds=1)
+#: Characters of an instant before its zone.
+_INSTANT_LENGTH = 26
 
 
 class Ref(str):
@@ -124,7 +127,7 @@ def instant(value: datetime) -> str:
     """The fixed-width UTC text of an instant, in microseconds, so that text order is time order."""
     if value.tzinfo is None:
         raise ValueDomainError(f"{value.isoformat()} has no time zone; declare one in the mapping")
-    return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ").rjust(27, "0")
+    return value.astimezone(UTC).isoformat(timespec="microseconds")[:_INSTANT_LENGTH] + "Z"
 
 
 def _money(value: Money) -> Json:
@@ -192,11 +195,15 @@ def _decode_tagged(form: Mapping[str, Json]) -> Scalar:
 
 
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+# What `_ENCODER` makes anew at each call, which takes as long as a short text; absent outside CPython.
+_chunks = c_make_encoder and c_make_encoder(
+    None, _ENCODER.default, encode_basestring, None, ":", ",", True, False, False
+)
 
 
 def canonical(form: Json) -> str:
     """The canonical JSON text of an encoded form: RFC 8785 bytes when keys are ASCII and numbers are small integers."""
-    return _ENCODER.encode(form)
+    return "".join(_chunks(form, 0)) if _chunks else _ENCODER.encode(form)
 
 
 def encode_properties(properties: Mapping[str, Value]) -> dict[str, Json]:
@@ -204,7 +211,7 @@ def encode_properties(properties: Mapping[str, Value]) -> dict[str, Json]:
     encoded: dict[str, Json] = {}
     for name, value in properties.items():
         try:
-            encoded[name] = encode(value)
+            encoded[name] = _string(value) if type(value) is str else encode(value)
         except ValueDomainError as error:
             raise ValueDomainError(f"property {name!r}: {error}") from None
     return encoded

@@ -92,13 +92,13 @@ class Plan:
             return seen.commit
         draft = Draft(self.head.position)
         self._expect(prepared)
-        for write, encoded in zip(prepared.request.writes, prepared.encoded, strict=True):
+        for write, encoded, text in zip(prepared.request.writes, prepared.encoded, prepared.texts, strict=True):
             if isinstance(write, Put):
-                self._put(draft, write, encoded)
+                self._put(draft, write, encoded, text)
             elif isinstance(write, Close):
                 self._close(draft, write)
             elif isinstance(write, Link):
-                self._link(draft, write, canonical(encoded))
+                self._link(draft, write, text)
             else:
                 self._unlink(draft, write)
         for row, text in zip(prepared.request.state, prepared.state, strict=True):
@@ -141,12 +141,13 @@ class Plan:
             draft.links[pair] = dict(self._loaded.links.get(pair, {}))
         return draft.links[pair]
 
-    def _put(self, draft: Draft, write: Put, encoded: dict[str, Json]) -> None:
+    def _put(self, draft: Draft, write: Put, encoded: dict[str, Json], text: str) -> None:
         last = self._latest(draft, write.id)
         if last is not None and last.cls != write.cls:
             raise ShapeError(f"{write.id} is a {last.cls}, not a {write.cls}; use another id")
         before = last.encoded() if last is not None and not last.closed else {}
-        if last is None or last.closed or write.replace:
+        anew = last is None or last.closed or write.replace
+        if anew:
             merged = dict(encoded)
             values: dict[str, Value] = dict(write.set)
         else:
@@ -176,7 +177,7 @@ class Plan:
             valid_from,
             valid_to,
             self._clock.entropy(SALT_BYTES * (1 + len(personal))),
-            canonical(merged),
+            text if anew and len(merged) == len(encoded) else canonical(merged),
             canonical(personal) if personal else None,
             None,
         )

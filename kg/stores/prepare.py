@@ -7,10 +7,11 @@ that makes two commits of one cause id the same (writes and cause, not state).
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import Final
 
 from kg.errors import InputError, ShapeError, ValueDomainError
-from kg.leaf import cause_text
+from kg.leaf import cause_text, optional, quote
 from kg.model import Cause, Close, Link, Put, StateWrite, Write
 from kg.store import WRITES_MAX, Request
 from kg.values import Json, canonical, encode_properties, instant
@@ -19,15 +20,21 @@ from kg.values import Json, canonical, encode_properties, instant
 NAME_MAX: Final = 1_000
 #: Characters in a cause's reason and in its attributes, each.
 CAUSE_TEXT_MAX: Final = 1_000_000
+#: Names of properties, classes and relations that are remembered as good; an ontology has fewer.
+WORDS_MAX: Final = 4_096
 
 
 @dataclass(slots=True)
 class Prepared:
-    """A request with its encoded writes (aligned; empty for Close and Unlink) and all keys that planning must look up."""
+    """A request with its encoded writes (aligned; empty for Close and Unlink) and all keys that planning must look up.
+
+    `texts` are the canonical texts of `encoded`.
+    """
 
     request: Request
     cause: Cause | None
     encoded: list[dict[str, Json]]
+    texts: list[str]
     text: str = ""
     cause_text: str = ""
     attributes: str = "{}"
@@ -44,7 +51,7 @@ def prepare(request: Request) -> Prepared:
     # INVARIANT I1: no write without a Cause.
     if request.cause is None and request.writes:
         raise ShapeError("a commit with writes needs a cause; name who writes and why")
-    prepared = Prepared(request, request.cause, [])
+    prepared = Prepared(request, request.cause, [], [])
     try:
         forms = [_write(write, prepared) for write in request.writes]
         if request.cause is not None:
@@ -64,47 +71,59 @@ def _name(text: str, what: str) -> str:
     return text
 
 
+@lru_cache(WORDS_MAX)
+def _word(text: str, what: str) -> str:
+    """The same of what comes again and again."""
+    return _name(text, what)
+
+
 def _time(value: datetime | None) -> str | None:
     return None if value is None else instant(value)
 
 
-def _properties(properties: Mapping[str, object]) -> dict[str, Json]:
+def _properties(properties: Mapping[str, object], prepared: Prepared) -> str:
+    """Note the encoded properties of a write; their canonical text."""
     encoded = encode_properties(properties)  # type: ignore[arg-type]
     for name in encoded:
-        _name(name, "property")
-    return encoded
+        _word(name, "property")
+    text = canonical(encoded)
+    prepared.encoded.append(encoded)
+    prepared.texts.append(text)
+    return text
 
 
-def _write(write: Write, prepared: Prepared) -> list[Json]:
-    """The JSON form of a write for the digest; notes on the way what planning must look up."""
+def _write(write: Write, prepared: Prepared) -> str:
+    """The canonical text of a write for the digest; notes on the way what planning must look up."""
     if isinstance(write, Put):
-        _name(write.id, "id")
-        _name(write.cls, "class")
-        encoded = _properties(write.set)
-        prepared.encoded.append(encoded)
-        prepared.ids.add(write.id)
-        valid = (_time(write.valid_from), _time(write.valid_to))
-        return ["put", write.id, write.cls, encoded, sorted(write.unset), _origin(write.origin), *valid, write.replace]
-    if isinstance(write, Close):
-        prepared.encoded.append({})
         prepared.ids.add(_name(write.id, "id"))
-        return ["close", write.id, _origin(write.origin)]
-    _name(write.source, "id")
-    _name(write.relation, "relation")
+        _word(write.cls, "class")
+        set_, unset = _properties(write.set, prepared), canonical(sorted(write.unset)) if write.unset else "[]"
+        valid = f"{optional(_time(write.valid_from))},{optional(_time(write.valid_to))}"
+        head = f'["put",{quote(write.id)},{quote(write.cls)},{set_},{unset}'
+        return f"{head},{_origin(write.origin)},{valid},{_flag(write.replace)}]"
+    if isinstance(write, Close):
+        _properties({}, prepared)
+        prepared.ids.add(_name(write.id, "id"))
+        return f'["close",{quote(write.id)},{_origin(write.origin)}]'
+    prepared.ids.add(_name(write.source, "id"))
+    _word(write.relation, "relation")
     if isinstance(write, Link):
-        encoded = _properties(write.properties)
-        prepared.encoded.append(encoded)
-        prepared.ids.update((write.source, _name(write.target, "id")))
+        properties = _properties(write.properties, prepared)
+        prepared.ids.add(_name(write.target, "id"))
         _look_up(prepared, write.source, write.relation, None if write.exclusive else write.target)
-        return ["link", write.source, write.relation, write.target, encoded, write.exclusive]
-    prepared.encoded.append({})
-    prepared.ids.add(write.source)
+        ends = f"{quote(write.source)},{quote(write.relation)},{quote(write.target)}"
+        return f'["link",{ends},{properties},{_flag(write.exclusive)}]'
+    _properties({}, prepared)
     _look_up(prepared, write.source, write.relation, write.target)
-    return ["unlink", write.source, write.relation, write.target]
+    return f'["unlink",{quote(write.source)},{quote(write.relation)},{optional(write.target)}]'
 
 
-def _origin(origin: str | None) -> str | None:
-    return None if origin is None else _name(origin, "origin")
+def _flag(value: bool) -> str:
+    return "true" if value else "false"
+
+
+def _origin(origin: str | None) -> str:
+    return optional(None if origin is None else _name(origin, "origin"))
 
 
 def _look_up(prepared: Prepared, source: str, relation: str, target: str | None) -> None:
@@ -123,7 +142,7 @@ def _json(value: Json, what: str) -> str:
     return text
 
 
-def _cause(cause: Cause, forms: Sequence[list[Json]], prepared: Prepared) -> None:
+def _cause(cause: Cause, forms: Sequence[str], prepared: Prepared) -> None:
     for text, what in ((cause.id, "cause id"), (cause.activity, "activity"), (cause.agent, "agent")):
         _name(text, what)
     prepared.attributes = _json(dict(cause.attributes), "the attributes of the cause")
@@ -137,7 +156,7 @@ def _cause(cause: Cause, forms: Sequence[list[Json]], prepared: Prepared) -> Non
     prepared.cause_text = cause_text(
         cause.id, cause.activity, cause.agent, cause.reason, cause.on_behalf_of, inputs, prepared.attributes
     )
-    prepared.text = f"[{prepared.cause_text},{canonical(forms)}]"
+    prepared.text = f"[{prepared.cause_text},[{','.join(forms)}]]"
     prepared.text.encode()
 
 

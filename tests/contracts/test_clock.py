@@ -1,10 +1,12 @@
 """The contract of port Clock, over the machine's clock and the tests' own."""
 
+import base64
+import random
 from datetime import timedelta
 
 import pytest
 
-from kg.clock import Clock, SystemClock
+from kg.clock import Clock, SystemClock, opaque
 from tests.parts import ManualClock
 
 
@@ -35,6 +37,14 @@ def test_ids_sort_by_the_time_of_their_making(clock: Clock) -> None:
     while isinstance(clock, SystemClock) and clock.now() - before < timedelta(milliseconds=2):
         pass
     assert earlier < clock.id()
+
+
+def test_an_id_is_the_base32hex_of_its_time_and_entropy() -> None:
+    r = random.Random(3)
+    for _ in range(1_000):
+        moment, entropy = r.getrandbits(48), r.randbytes(10)
+        written = base64.b32hexencode(moment.to_bytes(6, "big") + entropy).decode()
+        assert opaque(moment, entropy) == written.rstrip("=").lower()
 
 
 def test_entropy_has_the_size_asked_for_and_differs(clock: Clock) -> None:

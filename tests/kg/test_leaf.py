@@ -1,12 +1,16 @@
 """Canonical bytes against the rfc8785 package, and what a leaf gives away."""
 
 import json
+from datetime import datetime, timedelta, timezone
 
 import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 
 from kg import leaf
+from kg.model import Cause, Close, Link, Put, Unlink
+from kg.store import Request
+from kg.stores.prepare import prepare
 from kg.values import canonical, encode_properties
 from tests.properties import values
 
@@ -27,6 +31,31 @@ def test_the_text_of_a_cause_is_rfc_8785(
     text = leaf.cause_text(id, "act", agent, reason, behalf, inputs, '{"a":1}')
     assert text.encode() == rfc8785.dumps(json.loads(text))
     assert json.loads(text)["inputs"] == [list(used) for used in inputs]
+
+
+@given(words, words, st.none() | words, st.dictionaries(names, values.values, max_size=3), st.booleans())
+def test_the_text_of_a_request_is_rfc_8785(
+    id: str, cls: str, origin: str | None, properties: dict[str, object], flag: bool
+) -> None:
+    # No name may be empty.
+    id, cls, origin = f"i{id}", f"c{cls}", None if origin is None else f"o{origin}"
+    start = datetime(2026, 1, 31, 9, 30, tzinfo=timezone(timedelta(hours=2)))
+    writes = [
+        Put(id, cls, properties, frozenset({"b", "a"}), origin, start, None, flag),  # type: ignore[arg-type]
+        Close(id, origin),
+        Link(id, cls, id, properties, flag),  # type: ignore[arg-type]
+        Unlink(id, cls, origin),
+    ]
+    prepared = prepare(Request(writes, Cause("c", "act", "me"), {}, ()))
+    encoded = encode_properties(properties)  # type: ignore[arg-type]
+    forms = [
+        ["put", id, cls, encoded, ["a", "b"], origin, "2026-01-31T07:30:00.000000Z", None, flag],
+        ["close", id, origin],
+        ["link", id, cls, id, encoded, flag],
+        ["unlink", id, cls, origin],
+    ]
+    assert prepared.text.encode() == rfc8785.dumps([json.loads(prepared.cause_text), forms])
+    assert prepared.texts == [canonical(encoded), "{}", canonical(encoded), "{}"]
 
 
 @given(words, words, st.none() | words)
