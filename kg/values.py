@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
-from json.encoder import c_make_encoder, encode_basestring  # type: ignore[attr-defined]
+from json import encoder as encoding
 from typing import Any
 
 from kg.errors import ValueDomainError
@@ -196,9 +196,8 @@ def _decode_tagged(form: Mapping[str, Json]) -> Scalar:
 
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 # What `_ENCODER` makes anew at each call, which takes as long as a short text; absent outside CPython.
-_chunks = c_make_encoder and c_make_encoder(
-    None, _ENCODER.default, encode_basestring, None, ":", ",", True, False, False
-)
+_make = getattr(encoding, "c_make_encoder", None)
+_chunks = _make and _make(None, _ENCODER.default, encoding.encode_basestring, None, ":", ",", True, False, False)
 
 
 def canonical(form: Json) -> str:

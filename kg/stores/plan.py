@@ -101,11 +101,11 @@ class Plan:
                 self._link(draft, write, text)
             else:
                 self._unlink(draft, write)
-        for row, text in zip(prepared.request.state, prepared.state, strict=True):
+        for row, value in zip(prepared.request.state, prepared.state, strict=True):
             before = self._state(draft, (row.kind, row.key))
             revision = before.revision + 1 if before else 1
             draft.state[row.kind, row.key] = (
-                None if text is None else StateRow(row.kind, row.key, revision, row.due, text)
+                None if value is None else StateRow(row.kind, row.key, revision, row.due, value)
             )
         return self._accept(draft, prepared)
 

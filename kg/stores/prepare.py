@@ -8,10 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
+from json.encoder import encode_basestring as quote
 from typing import Final
 
 from kg.errors import InputError, ShapeError, ValueDomainError
-from kg.leaf import cause_text, optional, quote
+from kg.leaf import cause_text, optional
 from kg.model import Cause, Close, Link, Put, StateWrite, Write
 from kg.store import WRITES_MAX, Request
 from kg.values import Json, canonical, encode_properties, instant
