@@ -13,7 +13,7 @@ from coordination.errors import StateError
 from coordination.runs import answers, mailbox, rows, runs
 from coordination.runs.driving import Driving
 from coordination.runs.finishing import woken
-from coordination.runs.parking import Parked, tidy
+from coordination.runs.parking import Parked, tidy, unfinished
 from coordination.runs.runs import Run
 from coordination.runs.starting import work_of
 from coordination.runs.turns import Claim, Turn
@@ -23,7 +23,7 @@ from coordination.workflow.strand import READY, Strand
 from coordination.works import KIND as WORK
 from coordination.works import Work, micros
 from kg.errors import ConflictError
-from kg.model import ABSENT, Cause, Op, Put, StateWrite, Where, Write
+from kg.model import ABSENT, Cause, Op, Put, StateWrite, Where
 from kg.store import PAGE_MAX, GraphStore
 from kg.values import Ref, Value
 
@@ -140,7 +140,7 @@ class Controlling:
         made.writes.append(run.move(runs.CANCELLED, **more))
         for strand in self._strands(run):
             made.rows += self._given_up(run, strand, now)
-            made.writes += _unfinished(strand)
+            made.writes += unfinished(strand)
         made.rows += mailbox.emptied(self.store, run.id)
         for child in self._children(run):
             work = Work(f"cancel:{child.id}", "cancel", child.id, reason=f"run {run.id} was cancelled")
@@ -164,7 +164,7 @@ class Controlling:
             if "t" in wait:
                 made.append(StateWrite(WORK, work_of(run.id, strand.id, f"t{wait['t']}").id, None))
             return made
-        return made + tidy(self.store, self.driving.calls, turn, machine, [wait])
+        return made + tidy(self.store, self.driving.calls, turn, machine, [wait]).rows
 
     def _compensated(self, run: Run, made: Parked, by: str, reason: str) -> None:
         """Ask for the undoing of what the run did outside and in the graph, in the order it was done."""
@@ -197,12 +197,3 @@ class Controlling:
 
     def _now(self) -> int:
         return micros(self.driving.clock.now())
-
-
-def _unfinished(strand: Strand) -> list[Write]:
-    """Steps that wait on record will never end."""
-    return [
-        Put(runs.step_id(strand.run, strand.id, frame["n"]), runs.STEP, {"state": "cancelled"})
-        for frame in strand.frames
-        if frame.get("known")
-    ]

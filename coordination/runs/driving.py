@@ -6,17 +6,18 @@ expected absent. What a strand waits for is looked at, never told: a lost or dou
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from coordination import switches
 from coordination.errors import GiveUp, HeldError, RetryLater
-from coordination.runs import answers, rows, runs
+from coordination.runs import answers, resting, rows, runs
 from coordination.runs.calls import Answer, Begun, Call, Calls, Kind
 from coordination.runs.definitions import Definitions, acts_as
 from coordination.runs.finishing import finish
 from coordination.runs.hiding import hidden
-from coordination.runs.parking import park, tidy, timer_of, wanted_workflow
+from coordination.runs.parking import park, tidy, timer_of, unfinished, wanted_workflow
 from coordination.runs.recorded import Record
 from coordination.runs.runs import Run
 from coordination.runs.starting import work_of
@@ -30,7 +31,7 @@ from coordination.works import KIND as WORK
 from coordination.works import Work, micros
 from kg.clock import Clock
 from kg.errors import ConflictError, InputError
-from kg.model import ABSENT, Cause, Put, StateWrite, Write
+from kg.model import ABSENT, Put, StateWrite, Write
 from kg.store import GraphStore
 from kg.values import Json
 
@@ -40,6 +41,8 @@ AGAIN_SECONDS: Final = 1.0
 HOLD_SECONDS: Final = 60.0
 #: A function that takes so long has what went before it committed first, so that the record does not lag behind.
 SLOW_SECONDS: Final = 0.05
+#: Seconds after which a branch at work looks whether its fork is over.
+LOOK_SECONDS: Final = 0.05
 #: Characters of such a failure that are kept.
 REASON_MAX: Final = 500
 
@@ -92,14 +95,13 @@ class Driving:
     def _drive(self, claim: Claim) -> Sequence[str]:
         turn = self._turn(claim)
         if turn is None:
-            self.store.commit([], None, state=[_ended(claim.work)])
-            return ()
+            return self._ended(claim)
         agent = acts_as(turn.setting.plan.document)
         standing = switches.over_run(self.store, agent)
         if standing.held:
             raise HeldError(switches.words(agent, standing.held))
         turn.controls = standing.versions
-        began = self.clock.monotonic()
+        began = looked = self.clock.monotonic()
         while True:
             answer = self._answer(turn)
             if answer is None and not self._goes_on(turn):
@@ -107,24 +109,33 @@ class Driving:
             over = turn.commits + 1 >= self.pace.commits_a_claim
             self._advance(turn, answer)
             if turn.strand.ended:
-                return claim.follow
-            if over or self.clock.monotonic() - began > self.pace.seconds_a_claim:
+                return self._hushed(turn)
+            now = self.clock.monotonic()
+            if now - looked > LOOK_SECONDS:
+                looked = now
+                if resting.over(self.store, turn.strand):
+                    return self._ended(claim)
+            if over or now - began > self.pace.seconds_a_claim:
                 return self._hand_on(turn)
+
+    def _ended(self, claim: Claim) -> Sequence[str]:
+        self.store.commit([], None, state=[_ended(claim.work)])
+        return claim.follow
 
     def abandon(self, work: Work, reason: str) -> Sequence[str]:
         """Fault the run: what cannot be driven after so many tries is not the workflow's to catch."""
-        turn = self._turn(Claim(work))
+        turn = self._turn(claim := Claim(work))
         if turn is None:
-            self.store.commit([], None, state=[_ended(work)])
-            return ()
+            return self._ended(claim)
         strand = turn.strand
+        lost = unfinished(strand)
         strand.frames, strand.state = [], "faulted"
         strand.problem = {**fault("runtime", reason).problem, "instance": "/"}
         machine = Machine(turn.setting, strand, self._now())
         if strand.wait is not None:
             machine.left.append(strand.wait)
             strand.wait = None
-        self._commit(turn, machine, None)
+        self._commit(turn, machine, None, lost=lost)
         return turn.claim.follow
 
     # -- one claim ----------------------------------------------------------------------------------------------------
@@ -138,7 +149,7 @@ class Driving:
             return None
         packing = rows.Rows(self.store, run_id)
         strand = packing.of(row)
-        if strand.ended:
+        if strand.ended or resting.over(self.store, strand):
             return None
         plan = self.definitions.plan(run.text("workflow"))
         setting = Setting(
@@ -285,10 +296,11 @@ class Driving:
     # -- commits ------------------------------------------------------------------------------------------------------
 
     def _commit(
-        self, turn: Turn, machine: Machine, begun: Begun | None, waited: Mapping[str, Any] | None = None
-    ) -> None:
+        self, turn: Turn, machine: Machine, begun: Begun | None, waited: Mapping[str, Any] | None = None,
+        lost: Sequence[Write] = (),
+    ) -> None:  # fmt: skip
         strand, run, now = turn.strand, turn.run, machine.now
-        writes: list[Write] = []
+        writes = list(lost)
         # INVARIANT I11: the controls as they were when this claim looked, so that after a stop no step is committed.
         expects: dict[str, int] = {**turn.controls, run.id: run.version}
         state: list[StateWrite] = []
@@ -301,8 +313,10 @@ class Driving:
             state += kept
         parked = park(self.store, self.definitions, turn, machine, begun)
         left = [*machine.left, *([waited] if waited is not None and waited not in machine.left else [])]
-        state += tidy(self.store, self.calls, turn, machine, left)
-        writes += parked.writes
+        tidied = tidy(self.store, self.calls, turn, machine, left)
+        # Before the step that gave them up, so that a reader of the log never sees it end while they wait.
+        writes = [*tidied.writes, *writes, *parked.writes]
+        state += tidied.rows
         state += parked.rows
         follow = list(parked.follow)
         if strand.ended:
@@ -314,7 +328,7 @@ class Driving:
             packed = turn.rows.write(strand)
             state += packed
             turn.before = packed[-1].value or {}
-            moved = _moved(run, strand)
+            moved = resting.moved(run, strand)
             if moved is not None:
                 writes.append(run.move(moved))
         self._put(turn, writes, expects, state)
@@ -328,13 +342,7 @@ class Driving:
 
     def _put(self, turn: Turn, writes: list[Write], expects: dict[str, int], state: list[StateWrite]) -> None:
         strand, run = turn.strand, turn.run
-        cause = None
-        if writes:
-            cause = Cause(
-                self.clock.id(), "run.step", f'Agent::"{acts_as(turn.setting.plan.document)}"',
-                on_behalf_of=run.text("onBehalfOf") or run.text("startedBy") or None,
-                attributes={"depth": run.depth, "run": run.id},
-            )  # fmt: skip
+        cause = turn.cause(self.clock.id()) if writes else None
         renewed = replace(turn.work, since=self._now(), until=self._now() + turn.work.until - turn.work.since)
         if not strand.ended:
             # INVARIANT I7: whoever lost the claim takes no step, so the strand never loses the work that drives it.
@@ -363,6 +371,15 @@ class Driving:
                 # It came due while the run was suspended, and then the clock went back.
                 state.append(timer.first(now))
         self.store.commit([], None, state=state)
+        return self._hushed(turn)
+
+    def _hushed(self, turn: Turn) -> Sequence[str]:
+        """The strand goes no further now; where nothing else of its run does, that waits."""
+        run = turn.run
+        if run.state == runs.RUNNING and resting.quiet(self.store, run.id, self._now(), turn.work.id):
+            # Whoever goes on meanwhile moves the run itself, and this comes too late.
+            with suppress(ConflictError):
+                self.store.commit([run.move(runs.WAITING)], turn.cause(self.clock.id()), {run.id: run.version})
         return turn.claim.follow
 
     def _hand_on(self, turn: Turn) -> Sequence[str]:
@@ -379,13 +396,3 @@ def _ended(work: Work) -> StateWrite:
     """The removal of work that is done: its ids are made of what they wake, and are never asked for again."""
     # INVARIANT I7: whoever lost the claim does not end it.
     return StateWrite(WORK, work.id, None, expect=work.revision)
-
-
-def _moved(run: Run, strand: Strand) -> str | None:
-    """Which state the run takes with its first strand: it waits where that waits for something of the outside."""
-    if strand.parent:
-        return None
-    wait = strand.wait
-    waits = wait is not None and wait["kind"] != "fork" and not (wait["kind"] == "call" and "handle" not in wait)
-    wanted = runs.WAITING if waits else runs.RUNNING
-    return wanted if wanted != run.state else None

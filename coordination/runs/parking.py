@@ -21,7 +21,7 @@ from coordination.workflow.strand import Strand
 from coordination.works import KIND as WORK
 from coordination.works import Work
 from kg.errors import ConflictError
-from kg.model import ABSENT, StateWrite, Write
+from kg.model import ABSENT, Put, StateWrite, Write
 from kg.store import PAGE_MAX, GraphStore
 
 if TYPE_CHECKING:
@@ -150,45 +150,52 @@ def _start_child(
     return child
 
 
-def tidy(
-    store: GraphStore, calls: Calls, turn: "Turn", machine: Machine, left: Sequence[Mapping[str, Any]]
-) -> list[StateWrite]:
-    """What is removed because the strand waits for these no more, with the events that the turn took."""
+def tidy(store: GraphStore, calls: Calls, turn: "Turn", machine: Machine, left: Sequence[Mapping[str, Any]]) -> Parked:
+    """What goes because the strand waits for these no more: rows, with the events that the turn took, and steps of branches."""
     strand = turn.strand
-    made: list[StateWrite] = []
+    made = Parked()
     taken = set(machine.consumed)
     for wait in left:
-        made += _tidied(store, calls, turn, strand, wait)
+        _tidied(store, calls, turn, strand, wait, made)
         if wait["kind"] == "listen":
             waiting = mailbox.letters(store, strand.run, strand.id)
             after = (strand.wait or {}).get("after", "") if (strand.wait or {}).get("kind") == "listen" else ""
             # What was published, came for this listening alone and did not match is nobody's.
             gone = [x for x in waiting if x.key in taken or (x.own and not x.kept and x.order <= after)]
-            made += mailbox.taken(gone)
+            made.rows += mailbox.taken(gone)
     return made
 
 
-def _tidied(store: GraphStore, calls: Calls, turn: "Turn", strand: Strand, wait: Mapping[str, Any]) -> list[StateWrite]:
-    made: list[StateWrite] = []
+def _tidied(
+    store: GraphStore, calls: Calls, turn: "Turn", strand: Strand, wait: Mapping[str, Any], made: Parked
+) -> None:
     if "t" in wait:
         timer = work_of(strand.run, strand.id, f"t{wait['t']}").id
         if timer != turn.work.id:
-            made.append(StateWrite(WORK, timer, None))
+            made.rows.append(StateWrite(WORK, timer, None))
     kind = wait["kind"]
     if kind == "listen":
         box = mailbox.box(store, strand.run)
-        made += [mailbox.touched(box)] if box is not None else []
+        made.rows += [mailbox.touched(box)] if box is not None else []
         # The next listening may be for some of the same types: their rows are its own by now.
         next_ = strand.wait if strand is turn.strand and strand.wait is not None else {}
         heard = next_["types"] if next_.get("kind") == "listen" else ()
-        made += mailbox.deaf(strand.run, strand.id, [kind for kind in wait["types"] if kind not in heard])
+        made.rows += mailbox.deaf(strand.run, strand.id, [kind for kind in wait["types"] if kind not in heard])
     elif kind == "fork":
-        made += _unforked(store, calls, turn, strand, wait)
+        _unforked(store, calls, turn, strand, wait, made)
     elif kind == "run":
-        made += _orphan(store, wait)
+        made.rows += _orphan(store, wait)
     elif kind == "call" and "handle" in wait:
-        made += calls.kind(wait["call"]).withdraw(_call(turn, strand, wait), wait["handle"])
-    return made
+        made.rows += calls.kind(wait["call"]).withdraw(_call(turn, strand, wait), wait["handle"])
+
+
+def unfinished(strand: Strand) -> list[Write]:
+    """Steps that wait on record and will never end."""
+    return [
+        Put(runs.step_id(strand.run, strand.id, frame["n"]), runs.STEP, {"state": runs.CANCELLED})
+        for frame in strand.frames
+        if frame.get("known")
+    ]
 
 
 def _call(turn: "Turn", strand: Strand, wait: Mapping[str, Any]) -> Call:
@@ -197,28 +204,32 @@ def _call(turn: "Turn", strand: Strand, wait: Mapping[str, Any]) -> Call:
 
 
 def _unforked(
-    store: GraphStore, calls: Calls, turn: "Turn", strand: Strand, wait: Mapping[str, Any]
-) -> list[StateWrite]:
+    store: GraphStore, calls: Calls, turn: "Turn", strand: Strand, wait: Mapping[str, Any], made: Parked
+) -> None:
     """The end of a fork: its branches, those inside them, what they wait for, and where they meet."""
     prefix = f"{answers.join_key(strand.run, strand.id, wait['n'])}"
-    made = [StateWrite(answers.JOIN, prefix, None)]
+    made.rows.append(StateWrite(answers.JOIN, prefix, None))
     after = ""
     packing = rows.Rows(store, strand.run)
     for _ in range(turn.setting.limits.branches_max):
         page = store.scan(rows.KIND, prefix=f"{prefix}.", after=after, first=PAGE_MAX)
         for row in page:
-            # Without its row a branch that still runs elsewhere can commit nothing.
-            made.append(StateWrite(rows.KIND, row.key, None))
             branch = packing.of(row)
-            if branch.wait is not None and not branch.ended and branch.wait["kind"] != "fork":
-                made += _tidied(store, calls, turn, branch, branch.wait)
+            # INVARIANT I7: as it was looked at. What a branch that still runs elsewhere began since would be left behind; it
+            # goes no further once its fork is over, so this comes through when it is tried again.
+            made.rows.append(StateWrite(rows.KIND, row.key, None, expect=None if branch.ended else row.revision))
+            if branch.ended:
+                continue
+            # What is inside goes before what holds it.
+            made.writes[:0] = unfinished(branch)
+            if branch.wait is not None and branch.wait["kind"] != "fork":
+                _tidied(store, calls, turn, branch, branch.wait, made)
         if len(page) < PAGE_MAX:
             break
         after = page[-1].key
-    made += [
+    made.rows += [
         StateWrite(answers.JOIN, row.key, None) for row in store.scan(answers.JOIN, prefix=f"{prefix}.", first=PAGE_MAX)
     ]
-    return made
 
 
 def _orphan(store: GraphStore, wait: Mapping[str, Any]) -> list[StateWrite]:

@@ -9,10 +9,12 @@ from typing import Any
 
 from coordination.runs import rows
 from coordination.runs.calls import Answer
+from coordination.runs.definitions import acts_as
 from coordination.runs.runs import Run
 from coordination.workflow.scope import Setting
 from coordination.workflow.strand import Strand
 from coordination.works import Work
+from kg.model import Cause
 from kg.values import Json
 
 
@@ -53,3 +55,12 @@ class Turn:
     def work(self) -> Work:
         """The work as it is claimed now."""
         return self.claim.work
+
+    def cause(self, id: str) -> Cause:
+        """Why what the turn commits is so: the workflow's agent took a step, for whoever the run is for."""
+        run = self.run
+        return Cause(
+            id, "run.step", f'Agent::"{acts_as(self.setting.plan.document)}"',
+            on_behalf_of=run.text("onBehalfOf") or run.text("startedBy") or None,
+            attributes={"depth": run.depth, "run": run.id},
+        )  # fmt: skip

@@ -16,8 +16,14 @@ Json = Any
 class Calls:
     """Carries out `call: http` and `call: openapi`."""
 
-    def __init__(self, route: Callable[[str], str]) -> None:
-        self._route = route
+    def __init__(self, route: Callable[[str], str], declared: Json = None, secrets: Json = None) -> None:
+        self._route, self._declared, self._secrets = route, declared or {}, secrets or {}
+
+    def _as_whom(self, policy: Json) -> Json:
+        """A policy with what it names instead of the names."""
+        if "use" in policy:
+            policy = self._declared[policy["use"]]
+        return {scheme: self._secrets[said["use"]] if "use" in said else said for scheme, said in policy.items()}
 
     def __call__(self, name: str, arguments: Json, data: Json) -> Json:
         if name == "http":
@@ -29,7 +35,7 @@ class Calls:
     def _http(self, arguments: Json) -> Json:
         endpoint = arguments["endpoint"]
         address = endpoint if isinstance(endpoint, str) else endpoint["uri"]
-        policy = endpoint.get("authentication", {}) if isinstance(endpoint, dict) else {}
+        policy = self._as_whom(endpoint.get("authentication", {})) if isinstance(endpoint, dict) else {}
         headers = dict(arguments.get("headers") or {})
         if "basic" in policy:
             pair = f"{policy['basic']['username']}:{policy['basic']['password']}"

@@ -4,6 +4,7 @@ A crash is a runtime that is gone in the middle: whatever it calls next is refus
 """
 
 import copy
+import json
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,7 +18,9 @@ from coordination.effectors.effector import Effect, Receipt, Undo
 from coordination.effectors.http import Http, HttpSettings
 from coordination.effectors.http_call import Reach
 from coordination.effectors.openapi import OpenApi
+from coordination.effectors.secrets import Secret
 from coordination.reconciler import EVER
+from coordination.runs import lifecycles
 from coordination.runs.engine import Workflows
 from coordination.runtime import Runtime
 from coordination.testing.scheduler import CrashedError
@@ -28,6 +31,7 @@ from kg.values import Ref
 from tests.conformance.workflow_engine import START, Case, Outcome
 from tests.conformance.workflow_services import DESCRIPTION
 from tests.coordination.plant import AUTHOR, Scripted, ontology, populate
+from tests.kg.views import RuleView
 from tests.oracles.graph import DictStore
 from tests.parts import ManualClock
 from tests.runs.works import STARTERS_MAY
@@ -138,7 +142,11 @@ class World:
         self.lives += 1
         self.queue: deque[str] = deque()
         store: Any = Mortal(self.store, self.crashes)
-        settings = HttpSettings(Reach(allowed=("127.0.0.1",)), honours_key=True)
+        heard = {
+            name: Secret(value if isinstance(value, str) else json.dumps(value), frozenset({"127.0.0.1"}))
+            for name, value in self.case.secrets.items()
+        }
+        settings = HttpSettings(Reach(allowed=("127.0.0.1",)), honours_key=True, secrets=heard)
         local = self.case.route("https://petstore.swagger.io/v2")
         host, _, path = local.removeprefix("http://").partition("/")
         described = {**copy.deepcopy(DESCRIPTION), "host": host, "basePath": f"/{path}", "schemes": ["http"]}
@@ -238,4 +246,11 @@ class World:
         began, ended = run.began, run.entity.get("ended")
         elapsed = self._micros(ended) - began if isinstance(ended, datetime) else 0
         output = self.runtime.engine.output(id) if run.state == "completed" else None
-        return Outcome(status, output, run.error or None, told, emitted, outputs, elapsed, runs.instant(began))
+        events = [self._event(event) for event in lifecycles.events(self.store, RuleView(), id)]
+        lifecycle = [(reference, event) for reference, event in events if ".status-changed." not in event["type"]]
+        return Outcome(
+            status, output, run.error or None, told, emitted, outputs, elapsed, runs.instant(began), lifecycle
+        )
+
+    def _event(self, event: Any) -> tuple[str, dict[str, Any]]:
+        return str(event["data"].get("task", "")), event

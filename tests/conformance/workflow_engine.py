@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 from coordination.workflow.cron import Cron
-from coordination.workflow.document import parse
+from coordination.workflow.document import Document, parse
 from tests.conformance.workflow_calls import Calls
 from tests.oracles import workflow as oracle
 
@@ -36,7 +36,8 @@ class Case:
 class Outcome:
     """How a run ended. `trace` holds (phase, task name, reference), in order.
 
-    The phases are started, completed, faulted, cancelled and skipped. Times are microseconds.
+    The phases are started, completed, faulted, cancelled and skipped. Times are microseconds. `told` holds the lifecycle events as
+    (reference, event), the workflow's under no reference; those of a mere change of status are left out.
     """
 
     status: str
@@ -47,6 +48,7 @@ class Outcome:
     outputs: dict[str, Json] = field(default_factory=dict)
     elapsed: int = 0
     started: datetime | None = None
+    told: list[tuple[str, dict[str, Json]]] = field(default_factory=list)
 
 
 class Engine(Protocol):
@@ -116,7 +118,7 @@ class Naive:
         now = round(at.timestamp() * oracle.SECOND)
         others = [parse(text) for text in case.others]
         world = oracle.World(
-            call=Calls(case.route),
+            call=Calls(case.route, document.body.get("use", {}).get("authentications"), case.secrets),
             events=sorted(((now + after, event) for after, event in events), key=lambda pair: pair[0]),
             workflows={(other.namespace, other.name, other.version): other.body for other in others},
             secrets=case.secrets,
@@ -126,6 +128,37 @@ class Naive:
             ended = oracle.run(document.body, input, world)
         except oracle.Stuck:
             return Outcome("waiting", trace=world.trace, emitted=world.emitted, started=at)
+        told = _told(document, ended, at)
         return Outcome(
-            ended.status, ended.output, ended.error, ended.trace, ended.emitted, world.outputs, ended.elapsed, at
+            ended.status, ended.output, ended.error, ended.trace, ended.emitted, world.outputs, ended.elapsed, at, told
         )
+
+
+def _told(document: Document, ended: oracle.Outcome, at: datetime) -> list[tuple[str, dict[str, Json]]]:
+    """The lifecycle events that the specification wants of what the oracle did; all at one time, for it has no clock of theirs."""
+    found: list[tuple[str, dict[str, Json]]] = []
+    failed: set[str] = set()
+    name = f"{document.name}.{document.namespace}"
+
+    def tell(reference: str, kind: str, **more: Json) -> None:
+        whose = {"workflow": name, "task": reference} if reference else {"name": name}
+        of = "task" if reference else "workflow"
+        past = {f"{kind}At": at.isoformat()}
+        event = {
+            "specversion": "1.0", "id": str(len(found)), "source": "/tests", "subject": reference or name,
+            "type": f"io.serverlessworkflow.{of}.{kind}.v1", "time": at.isoformat(), "data": {**whose, **more, **past},
+        }  # fmt: skip
+        found.append((reference, event))
+
+    version = {"namespace": document.namespace, "name": document.name, "version": document.version}
+    tell("", "started", definition=version)
+    for phase, _, reference in ended.trace:
+        if phase in ("started", "skipped"):
+            tell(reference, "created")
+        if phase == "started" and reference in failed:
+            tell(reference, "retried")
+        if phase != "skipped":
+            tell(reference, phase, **({"error": ended.told[reference]} if phase == "faulted" else {}))
+        failed = failed | {reference} if phase == "faulted" else failed - {reference}
+    tell("", ended.status, **({"error": ended.error} if ended.status == "faulted" else {}))
+    return found

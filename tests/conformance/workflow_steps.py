@@ -127,6 +127,44 @@ def _schedule(scenario: Scenario, text: str) -> None:
     scenario.runs = scenario.engine.scheduled(scenario.case, length(text))
 
 
+def _told(scenario: Scenario, who: str) -> list[dict[str, Json]]:
+    named = {reference for _, name, reference in scenario.ended.trace if name == who}
+    return [
+        event for reference, event in scenario.ended.told
+        if (not reference if who == "the workflow" else reference in named)
+    ]  # fmt: skip
+
+
+@step(r"the lifecycle events of (the workflow|\S+) should be:")
+def _lifecycle(scenario: Scenario, who: str, block: str) -> None:
+    told = [event["type"].removesuffix(".v1").rpartition(".")[2] for event in _told(scenario, who)]
+    assert told == _value(block), f"told of {who}: {told}"
+
+
+@step(r"the fault that is told of (the workflow|\S+) should be:")
+def _told_fault(scenario: Scenario, who: str, block: str) -> None:
+    faults = [event["data"]["error"] for event in _told(scenario, who) if "faulted" in event["type"]]
+    assert len(faults) == 1, f"{len(faults)} faults are told of {who}"
+    _includes(faults[0], _value(block))
+
+
+@step(r"every lifecycle event should be a CloudEvent of the specification")
+def _cloud_events(scenario: Scenario) -> None:
+    told = [event for _, event in scenario.ended.told]
+    assert told, "nothing is told"
+    assert len({event["id"] for event in told}) == len(told), "an event comes twice"
+    for event in told:
+        _, _, of, kind, version = event["type"].split(".")
+        data = event["data"]
+        assert (event["specversion"], version) == ("1.0", "v1"), event
+        assert event["source"], event
+        assert event["subject"], event
+        assert datetime.fromisoformat(data[f"{kind}At"]).tzinfo is not None, event
+        assert all(data[name] for name in (("name",) if of == "workflow" else ("workflow", "task"))), event
+        assert ("error" in data) == (kind == "faulted"), event
+        assert ("definition" in data) == ((of, kind) == ("workflow", "started")), event
+
+
 # -- assert -----------------------------------------------------------------------------------------------------------
 
 

@@ -40,6 +40,8 @@ class Outcome:
     trace: list[tuple[str, str, str]] = field(default_factory=list)
     emitted: list[dict[str, Json]] = field(default_factory=list)
     elapsed: int = 0
+    #: The last fault of each task, by its reference.
+    told: dict[str, Json] = field(default_factory=dict)
 
 
 def run(body: Mapping[str, Json], input: Json = None, world: World | None = None) -> Outcome:
@@ -51,7 +53,7 @@ def run(body: Mapping[str, Json], input: Json = None, world: World | None = None
         output = _drive(Interpreter(body, world, input).workflow(), world)
     except Raised as raised:
         status, problem = "faulted", raised.problem
-    return Outcome(status, output, problem, world.trace, world.emitted, world.now - started)
+    return Outcome(status, output, problem, world.trace, world.emitted, world.now - started, world.faults)
 
 
 def _drive(steps: Steps, world: World) -> Json:
@@ -202,6 +204,7 @@ class Interpreter(Twelve):
         except Raised as raised:
             raised.problem.setdefault("instance", at)
             self.world.trace.append(("faulted", name, at))
+            self.world.faults[at] = dict(raised.problem)
             raise
         except Ended:
             # An end from within completes what stands around it.

@@ -82,6 +82,7 @@ class World:
     arrived: list[dict[str, Json] | None] = field(default_factory=list)
     emitted: list[dict[str, Json]] = field(default_factory=list)
     trace: list[tuple[str, str, str]] = field(default_factory=list)
+    faults: dict[str, Json] = field(default_factory=dict)
     outputs: dict[str, Json] = field(default_factory=dict)
 
 

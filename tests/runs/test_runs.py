@@ -61,7 +61,7 @@ def test_branches_meet_in_order(here: Works) -> None:
         "do: [{f: {fork: {branches: [{a: {call: inc, with: {x: 1}}}, {b: {wait: {seconds: 5}}}, {c: {set: {z: 3}}}]}}}]",
         {"i": 0},
     )
-    assert here.run(run).state == "running"
+    assert here.run(run).state == "waiting"
     here.later(6)
     assert here.output(run) == [{"x": 2}, {"i": 0}, {"z": 3}]
     assert here.rows() == {}

@@ -12,7 +12,10 @@ from tests.workflow import published
 #: Scenarios of the specification's kit.
 SCENARIOS = 21
 #: Features of ours, at least one for each of what the kit leaves out.
-FEATURES = {"wait", "timeout", "retry", "schedule", "listen", "fork", "resume", "extension", "component", "data"}
+FEATURES = {
+    "wait", "timeout", "retry", "schedule", "listen", "fork", "resume", "extension", "component", "data", "run",
+    "authentication", "lifecycle",
+}  # fmt: skip
 
 
 @pytest.fixture
