@@ -148,6 +148,9 @@ def main(folder: Path, threads: int) -> None:
     store, words, clock = open_store(folder)
     beginner = Beginner(store, words, clock, threads)
     beginner.start()
+    # Reading and parsing a thousand rules takes seconds; whoever is ready has them behind it.
+    while not all(beginner.begun):
+        beginner.ending.wait(HELD_SECONDS)
     print("ready", flush=True)
     sys.stdin.read()
     print(beginner.end(), flush=True)

@@ -19,6 +19,7 @@ from kg.errors import (
     StoreFullError,
     StoreReadOnlyError,
 )
+from kg.stores.sqlite_checkpoint import Checkpoints
 from kg.stores.sqlite_lock import FileLock
 
 #: The first SQLite with STRICT tables.
@@ -28,7 +29,8 @@ IDLE_MAX: Final = 32
 #: Seconds to wait for the turn to write, and for a foreign program that holds the database.
 PATIENCE: Final = 30.0
 PAGE_CACHE_KIB: Final = 65_536
-CHECKPOINT_PAGES: Final = 4_000
+#: Pages in the log after which a commit moves them itself: the bound of the log where the checkpoints beside it do not keep up.
+CHECKPOINT_PAGES: Final = 16_000
 
 _ERRORS: Final[dict[int, type[StoreError]]] = {
     sqlite3.SQLITE_BUSY: StoreBusyError,
@@ -83,6 +85,13 @@ class Database:
         self._idle: list[sqlite3.Connection] = []
         self._guard = threading.Lock()
         self._closed = False
+        self._checkpoints = Checkpoints(self._mover, self._lock.held)
+
+    def _mover(self) -> sqlite3.Connection:
+        """A connection for checkpoints, as careful about fsync as the writer's."""
+        connection = self._connect(write=False)
+        connection.execute(f"PRAGMA synchronous = {'FULL' if self._durable else 'OFF'}")
+        return connection
 
     def _connect(self, write: bool) -> sqlite3.Connection:
         connection = sqlite3.connect(
@@ -111,6 +120,7 @@ class Database:
             if self._writer is None:
                 self._writer = self._connect(write=True)
             connection = self._writer
+            before = connection.total_changes
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield connection
@@ -119,6 +129,8 @@ class Database:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
                 raise
+            rows = connection.total_changes - before
+        self._checkpoints.wrote(rows)
 
     @contextmanager
     def alone(self) -> Iterator[sqlite3.Connection]:
@@ -162,6 +174,7 @@ class Database:
         with self._guard:
             self._closed = True
             idle, self._idle = self._idle, []
+        self._checkpoints.close()
         for connection in idle:
             connection.close()
         with self._lock.held():
