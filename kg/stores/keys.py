@@ -47,9 +47,14 @@ _SORT_TEXTS: Final[dict[type, Callable[[Any], str]]] = {
 
 def sort_text(value: Value) -> str:
     """The text whose code-point order is the order of values; raises ValueDomainError outside the table of types."""
-    form = encode(value)
+    encode(value)
+    return stored_text(value)
+
+
+def stored_text(value: Value) -> str:
+    """The sort text of a value that was checked when it was stored."""
     make = _SORT_TEXTS.get(type(value))
-    return make(value) if make is not None else LIST + canonical(form)
+    return make(value) if make is not None else LIST + canonical(encode(value))
 
 
 def searchable(name: str) -> str:

@@ -13,7 +13,7 @@ from typing import Any, Final
 from kg.errors import InputError
 from kg.ontology.names import cypher_relation
 from kg.store import Schema
-from kg.stores.keys import sort_text
+from kg.stores.keys import stored_text
 from kg.stores.rows import RelationRow, VersionRow, properties
 from kg.values import Money, Ref, Value
 
@@ -54,8 +54,8 @@ def key(text: str) -> str:
 
 
 def keys(values: Mapping[str, Value]) -> dict[str, str]:
-    """The sort texts of properties, each under its name with a tilde."""
-    return {f"~{name}": key(sort_text(value)) for name, value in values.items()}
+    """The sort texts of stored properties, each under its name with a tilde."""
+    return {f"~{name}": key(stored_text(value)) for name, value in values.items()}
 
 
 def shown(values: Mapping[str, Value], own: frozenset[str] = _ENTITY) -> dict[str, Any]:
@@ -88,10 +88,12 @@ def _told(value: Value) -> str:
     return f"{value.amount} {value.currency}" if isinstance(value, Money) else str(value)
 
 
-def entity(row: VersionRow) -> dict[str, Any]:
-    """The properties of the Entity node whose latest version this is."""
+def entity(row: VersionRow, values: Mapping[str, Value] | None = None) -> dict[str, Any]:
+    """The properties of the Entity node whose latest version this is; `values` are the row's, where they are read already."""
     own: dict[str, Any] = {"id": row.id, "version": row.version, "since": row.since, "closed": row.closed == 1}
-    return own if row.closed else {**shown(properties(row.props, row.personal)), **own}
+    if row.closed:
+        return own
+    return {**shown(properties(row.props, row.personal) if values is None else values), **own}
 
 
 def relation(row: RelationRow) -> dict[str, Any]:

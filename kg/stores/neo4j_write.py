@@ -17,6 +17,7 @@ from kg.model import Commit, Put
 from kg.store import Schema
 from kg.stores import neo4j_show as show
 from kg.stores.carried import Batch
+from kg.stores.neo4j_pack import packed
 from kg.stores.neo4j_queries import query
 from kg.stores.neo4j_server import Asking, fetch
 from kg.stores.plan import Loaded, Pair, Plan
@@ -227,22 +228,23 @@ def _save_versions(
         node = change_node(change, subtrees)
         if (row := plan.versions.get(change.position)) is not None:
             until = plan.ended.get(row.since)
-            node |= _version(row, until)
+            values = properties(row.props, row.personal)
+            node |= _version(row, values, until)
             entry: dict[str, Any] = {"node": node, "id": row.id, "labels": labels(row.cls)}
             if until is None and not row.closed:
-                node["text"] = text_of(schema, row.cls, properties(row.props, row.personal))
-                entry["shown"] = show.entity(row)
+                node["text"] = text_of(schema, row.cls, values)
+                entry["shown"] = packed(show.entity(row, values))
                 new = there is not None and row.version == 1 and row.id not in there.nodes
                 (fresh if new else current).append(entry)
                 continue
             past.append(entry)
             if until is None:
-                closed.append(entry | {"shown": show.entity(row)})
+                closed.append(entry | {"shown": packed(show.entity(row, values))})
         elif (link := plan.relations.get(change.position)) is not None:
             until = plan.cut.get(link.since)
             node |= {"until": until, "salt": link.salt, "props": link.props, "erased": link.erased}
             if until is None:
-                shown.append({"node": node, "type": show.relationship(link.name), "shown": show.relation(link)})
+                shown.append({"node": node, "type": show.relationship(link.name), "shown": packed(show.relation(link))})
             else:
                 links.append({"node": node})
         else:
@@ -263,16 +265,14 @@ def _save_versions(
     run("save_endings", [[since, until] for since, until in plan.cut.items()])
 
 
-def _version(row: VersionRow, until: int | None) -> dict[str, Any]:
+def _version(row: VersionRow, values: Mapping[str, Value], until: int | None) -> dict[str, Any]:
     """The properties that a Version node has beside those of its change."""
     parts = {
         "until": until, "closed": row.closed == 1, "valid_from": row.valid_from, "valid_to": row.valid_to,
         "salts": row.salts, "props": row.props, "personal": row.personal, "erased": row.erased,
     }  # fmt: skip
     # An absent property and one that is null are the same to Neo4j; what is absent need not travel.
-    return show.keys(properties(row.props, row.personal)) | {
-        name: value for name, value in parts.items() if value is not None
-    }
+    return show.keys(values) | {name: value for name, value in parts.items() if value is not None}
 
 
 def _by_cause(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
