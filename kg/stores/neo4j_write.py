@@ -34,10 +34,11 @@ _HASH_BYTES = 32
 
 @dataclass(frozen=True, slots=True)
 class There:
-    """What of a batch the graph holds already: its Entity nodes by id (a target awaited is one too) and its machine rows."""
+    """What of a batch the graph holds already: Entity nodes by id (a target awaited is one too), machine rows, noted classes."""
 
     nodes: frozenset[str]
     state: frozenset[Pair]
+    classes: frozenset[str]
 
 
 def head_row(tx: "ManagedTransaction | Transaction | Asking") -> HeadRow:
@@ -95,29 +96,28 @@ def load(tx: "ManagedTransaction", batch: Sequence[Prepared], head: HeadRow) -> 
     triples = {triple for prepared in batch for triple in prepared.triples if triple[:2] not in pairs}
     keys = {(row.kind, row.key) for prepared in batch for row in prepared.request.state}
     causes = {prepared.cause.id for prepared in batch if prepared.cause is not None}
-    nodes = _asked(tx, "latest", "ids", ids)
+    classes = {write.cls for prepared in batch for write in prepared.request.writes if isinstance(write, Put)}
+    asked: dict[str, Iterable[Any]] = {
+        "ids": ids, "pairs": pairs, "triples": triples, "keys": keys, "causes": causes, "classes": classes,
+    }  # fmt: skip
+    ((nodes, of_pairs, of_triples, states, known, noted),) = fetch(tx, query("load"), _lists(asked))
     latest = {id: version_row(row) for *row, id in nodes if row[0] is not None}
     links: dict[Pair, dict[str, RelationRow]] = {}
-    for name, wanted in (("links_of_pairs", pairs), ("links_of_triples", triples)):
-        for row in _asked(tx, name, "keys", map(list, wanted)):
-            since, source, relation, target, until, salt, props = row
-            found = RelationRow(since, source, relation, target, until, bytes(salt), props)
-            links.setdefault((found.source, found.name), {})[found.target] = found
-    state: dict[Pair, StateRow | None] = {
-        (row[0], row[1]): StateRow(*row) for row in _asked(tx, "state_rows", "keys", map(list, keys))
-    }
+    for since, source, relation, target, until, salt, props in (*of_pairs, *of_triples):
+        found = RelationRow(since, source, relation, target, until, bytes(salt), props)
+        links.setdefault((found.source, found.name), {})[found.target] = found
+    state: dict[Pair, StateRow | None] = {(row[0], row[1]): StateRow(*row) for row in states}
     seen: dict[str, Seen] = {}
-    for id, at, first, last, salt, request in _asked(tx, "seen", "ids", causes):
+    for id, at, first, last, salt, request in known:
         made = dict(fetch(tx, query("made"), {"first": first, "last": last}))
         seen[id] = Seen(bytes(salt or b""), request, Commit(id, first, last, at_time(at), made, repeated=True))
     # Planning adds to what was loaded; what the graph holds stays as it was read.
-    there = There(frozenset(row[-1] for row in nodes), frozenset(state))
+    there = There(frozenset(row[-1] for row in nodes), frozenset(state), frozenset(noted))
     return Loaded(head, latest, links, state, seen), there
 
 
-def _asked(tx: "ManagedTransaction", name: str, parameter: str, wanted: Iterable[Any]) -> list[list[Any]]:
-    listed = list(wanted)
-    return fetch(tx, query(name), {parameter: listed}) if listed else []
+def _lists(asked: Mapping[str, Iterable[Any]]) -> dict[str, list[Any]]:
+    return {name: [list(one) if isinstance(one, tuple) else one for one in wanted] for name, wanted in asked.items()}
 
 
 def version_row(row: Sequence[Any]) -> VersionRow:
@@ -139,7 +139,10 @@ def save(
         if rows:
             tx.run(query(name), {parameter: rows}).consume()
 
-    run("save_causes", [_cause(row) for row in plan.causes])
+    if plan.causes:
+        head = plan.head
+        values = {"position": head.position, "at": head.at, "causes": head.causes, "seal": head.seal}
+        tx.run(query("save_causes"), {**values, "rows": [_cause(row) for row in plan.causes]}).consume()
     run("end_versions", [[since, until] for since, until in plan.ended.items() if since not in plan.versions])
     older = {since: until for since, until in plan.cut.items() if since not in plan.relations}
     run("end_links", [[since, until] for since, until in older.items()])
@@ -149,10 +152,6 @@ def save(
         run("cut_relationships", [[since_of[c.position], c.subject, c.target] for c in ended.values()])
     _save_versions(run, plan, _subtrees(nodes), schema, there)
     run("save_inputs", [[c.number, id, version] for c in plan.causes for id, version in c.inputs])
-    if plan.causes:
-        head = plan.head
-        values = {"position": head.position, "at": head.at, "causes": head.causes, "seal": head.seal}
-        tx.run(query("save_head"), values).consume()
     run("delete_state", [list(key) for key, row in plan.state.items() if row is None], "keys")
     states = [
         {"kind": row.kind, "key": row.key, "revision": row.revision, "due": row.due, "value": row.value}
@@ -259,7 +258,8 @@ def _save_versions(
     run("save_links", links)
     run("save_current_links", _by_cause(shown))
     run("save_ends", ends)
-    classes = sorted({entry["node"]["cls"] for entry in (*fresh, *current)})
+    noted = frozenset() if there is None else there.classes
+    classes = sorted({entry["node"]["cls"] for entry in (*fresh, *current)} - noted)
     run("note_classes", [[cls, "\n".join(texts(schema, cls)), labels(cls)] for cls in classes])
     run("save_revisions", [[row.id, row.version] for row in plan.versions.values() if row.version > 1])
     run("save_endings", [[since, until] for since, until in plan.cut.items()])

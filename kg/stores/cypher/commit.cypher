@@ -17,32 +17,36 @@ MATCH (w:Writer {id: $writer}) RETURN w.token AS token
 // name: forget_writer
 MATCH (w:Writer {id: $writer}) DELETE w
 
-// name: latest
-UNWIND $ids AS id
-MATCH (e:Entity {id: id})
-OPTIONAL MATCH (v:Change {position: e.since})
-RETURN v.position, v.subject, v.version, v.cls, v.until, v.closed, v.valid_from, v.valid_to, v.salts, v.props,
-       v.personal, v.erased, e.id
-
-// name: links_of_pairs
-UNWIND $keys AS key
-MATCH (l:CurrentLink {subject: key[0], relation: key[1]}) WHERE l.target IS NOT NULL
-RETURN l.position AS position, l.subject, l.relation, l.target, l.until, l.salt, l.props ORDER BY position
-
-// name: links_of_triples
-UNWIND $keys AS key
-MATCH (l:CurrentLink {subject: key[0], relation: key[1], target: key[2]})
-RETURN l.position AS position, l.subject, l.relation, l.target, l.until, l.salt, l.props ORDER BY position
-
-// name: state_rows
-UNWIND $keys AS key
-MATCH (s:State {kind: key[0], key: key[1]})
-RETURN s.kind, s.key, s.revision, s.due, s.value
-
-// name: seen
-UNWIND $ids AS id
-MATCH (u:Cause {id: id})
-RETURN u.id, u.at, u.first, u.last, CASE WHEN u.erased IS NULL THEN u.salt END, u.request
+// name: load
+RETURN COLLECT {
+  UNWIND $ids AS id
+  MATCH (e:Entity {id: id})
+  OPTIONAL MATCH (v:Change {position: e.since})
+  RETURN [v.position, v.subject, v.version, v.cls, v.until, v.closed, v.valid_from, v.valid_to, v.salts, v.props,
+          v.personal, v.erased, e.id]
+}, COLLECT {
+  UNWIND $pairs AS key
+  MATCH (l:CurrentLink {subject: key[0], relation: key[1]}) WHERE l.target IS NOT NULL
+  WITH l ORDER BY l.position
+  RETURN [l.position, l.subject, l.relation, l.target, l.until, l.salt, l.props]
+}, COLLECT {
+  UNWIND $triples AS key
+  MATCH (l:CurrentLink {subject: key[0], relation: key[1], target: key[2]})
+  WITH l ORDER BY l.position
+  RETURN [l.position, l.subject, l.relation, l.target, l.until, l.salt, l.props]
+}, COLLECT {
+  UNWIND $keys AS key
+  MATCH (s:State {kind: key[0], key: key[1]})
+  RETURN [s.kind, s.key, s.revision, s.due, s.value]
+}, COLLECT {
+  UNWIND $causes AS id
+  MATCH (u:Cause {id: id})
+  RETURN [u.id, u.at, u.first, u.last, CASE WHEN u.erased IS NULL THEN u.salt END, u.request]
+}, COLLECT {
+  UNWIND $classes AS cls
+  MATCH (t:TextClass {cls: cls})
+  RETURN t.cls
+}
 
 // name: made
 MATCH (c:Change) WHERE c.position >= $first AND c.position <= $last AND c.version > 0
@@ -54,6 +58,9 @@ MATCH (c:Change {position: position})
 RETURN c.position, c.leaf, c.subtrees
 
 // name: save_causes
+MATCH (h:Head {one: 1})
+SET h.settled = h.position, h.position = $position, h.at = $at, h.causes = $causes, h.seal = $seal
+WITH h
 UNWIND $rows AS row
 CREATE (u:Cause) SET u = row
 
@@ -144,10 +151,6 @@ UNWIND $rows AS row
 MATCH (u:Cause {number: row.cause})
 CREATE (c:Change) SET c = row
 CREATE (c)-[:CAUSED_BY]->(u)
-
-// name: save_head
-MATCH (h:Head {one: 1})
-SET h.settled = h.position, h.position = $position, h.at = $at, h.causes = $causes, h.seal = $seal
 
 // name: delete_state
 UNWIND $keys AS key
