@@ -22,6 +22,8 @@ KIND_ROW = "row"
 KIND_GIVES = "gives"
 KIND_RELINK = "relink"
 KIND_CURSOR = "cursor"
+#: Kinds of state rows that are only ever looked for by their whole key.
+_PLAIN = frozenset({KIND_ROW, KIND_KEY, KIND_CURSOR})
 PRINCIPAL = 'Service::"ingest"'
 TRIES_MAX = 20
 
@@ -35,6 +37,8 @@ class Run:
     plan: Plan
     location: str
     tally: Tally
+    #: What the last commit wrote (nothing before the first), None where that is not known as one draft.
+    written: "Draft | None" = field(default_factory=lambda: Draft({}, {}, {}))
 
     def cause(self, reason: str, first: int, last: int) -> Cause:
         """The cause of one commit."""
@@ -70,6 +74,17 @@ class Draft:
     awaited: list[tuple[Record, str, str]] = field(default_factory=list)
     put: list[tuple[Record, str]] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
+    #: The state rows and entities that it looked for.
+    sought: set[tuple[str, str]] = field(default_factory=set)
+    own: set[str] = field(default_factory=set)
+
+    def follows(self, other: "Draft") -> bool:
+        """Whether it would be the same made after the other was committed as it is made before or meanwhile."""
+        return (
+            all(kind in _PLAIN for kind, _ in other.state)
+            and self.sought.isdisjoint(other.state)
+            and self.own.isdisjoint(other.made)
+        )
 
     def set(self, kind: str, key: str, value: Json | None, expect: int | None = None) -> None:
         """Note one state row; a later note of the same row keeps the first one's expectation."""
@@ -88,20 +103,31 @@ def read_state(store: GraphStore, kind: str, keys: Sequence[str]) -> dict[str, S
 
 
 def write(
-    run: Run, records: Sequence[Record], refusals: Sequence[Refusal], cursor: Json | None = None
+    run: Run,
+    records: Sequence[Record],
+    refusals: Sequence[Refusal],
+    cursor: Json | None = None,
+    drafted: Draft | None = None,
 ) -> list[Refusal]:
-    """Commit a batch; gives every refusal, also those that only the graph could see."""
+    """Commit a batch, by the draft given where it still holds; gives every refusal, also those that only the graph could see."""
+    written, run.written = run.written, None
+    if drafted is not None and (written is None or not drafted.follows(written)):
+        drafted = None
     for _ in range(TRIES_MAX):
-        draft = _draft(run, records)
+        draft, drafted = drafted or draft_of(run, records), None
         found = [*refusals, *draft.refusals]
         try:
             commit = _commit(run, draft, records, found, cursor)
         except ConflictError:
             continue
         except (ShapeError, ValueDomainError) as error:
-            return _halves(run, records, refusals, cursor, error)
+            found = _halves(run, records, refusals, cursor, error)
+            run.written = None
+            return found
         _count(run, draft, records, commit, found)
-        relink(run)
+        if any(kind == KIND_RELINK for kind, _ in draft.state):
+            relink(run)
+        run.written = draft
         return found
     raise StoreBusyError(
         f"{run.plan.table.table!r}: another ingest keeps writing the same rows; run it again when that one has ended"
@@ -120,7 +146,8 @@ def _halves(
     return found + write(run, records[middle:], (), cursor)
 
 
-def _draft(run: Run, records: Sequence[Record]) -> Draft:
+def draft_of(run: Run, records: Sequence[Record]) -> Draft:
+    """Decide a batch by the graph as it is; writes nothing."""
     rows = read_state(run.store, KIND_ROW, [run.name(record.name) for record in records])
     fresh = [r for r in records if (row := rows.get(run.name(r.name))) is None or row.value["hash"] != r.hash]
     wanted: dict[str, None] = {}
@@ -142,7 +169,8 @@ def _draft(run: Run, records: Sequence[Record]) -> Draft:
         entities |= run.store.get(listed[start : start + PAGE_MAX])
     real = {str(state.value["id"]) for state in keys.values() if "cls" in state.value}
     first = {str(state.value["id"]): str(state.value["by"]) for state in keys.values() if "by" in state.value}
-    draft = Draft(rows, keys, entities, ids, real, first)
+    sought = {(KIND_ROW, run.name(record.name)) for record in records} | {(KIND_KEY, key) for key in wanted}
+    draft = Draft(rows, keys, entities, ids, real, first, sought=sought, own=own)
     for record in fresh:
         _add(run, draft, record)
     _await_targets(run, draft)

@@ -6,7 +6,8 @@ unchanged rows write nothing and a cursor is committed with its rows.
 
 import gc
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 from kg import tracing
 from kg.clock import Clock
 from kg.ingest import rejects
-from kg.ingest.batch import KIND_CURSOR, Run, relink, write
+from kg.ingest.batch import KIND_CURSOR, Draft, Run, draft_of, relink, write
 from kg.ingest.closing import close_gone
 from kg.ingest.mapping import Mapping_
 from kg.ingest.plan import Plan
@@ -98,6 +99,36 @@ def _read(plan: Plan, rows: Iterator[Row], jq: Jq) -> Iterator[list[Record | Ref
             yield found
 
 
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """Rows read, what of them is to be written, and the draft of that, which may still be in the making."""
+
+    found: list[Record | Refusal]
+    records: list[Record]
+    refusals: list[Refusal]
+    draft: Future[Draft]
+
+
+def _drafted(run: Run, seen: Seen, reading: Iterator[list[Record | Refusal]]) -> Iterator[_Batch]:
+    """The batches, each drafted while the one before is committed: the store and this process work at the same time."""
+    with ThreadPoolExecutor(1, "noesis-ingest-draft") as drafter:
+        before: _Batch | None = None
+        try:
+            for found in reading:
+                records, refusals = _first_of_each(found, seen)
+                batch = _Batch(found, records, refusals, drafter.submit(draft_of, run, records))
+                if before is not None:
+                    yield before
+                before = batch
+        except Exception:
+            # What was read before the source broke goes in.
+            if before is not None:
+                yield before
+            raise
+        if before is not None:
+            yield before
+
+
 def _table(run: Run, source: Source, jq: Jq, progress: Progress | None) -> None:
     plan = run.plan
     saved = run.store.state(KIND_CURSOR, [run.name("")]) if plan.table.cursor else {}
@@ -105,11 +136,11 @@ def _table(run: Run, source: Source, jq: Jq, progress: Progress | None) -> None:
     unnamed = 0
     with Seen() as seen:
         rows = source.rows(plan.table, plan.wanted(since["value"] if since else None))
-        for found in _read(plan, rows, jq):
-            records, refusals = _first_of_each(found, seen)
+        for batch in _drafted(run, seen, _read(plan, rows, jq)):
+            found, records, refusals = batch.found, batch.records, batch.refusals
             run.tally.records += len(found)
             run.tally.unchanged += len(found) - len(records) - len(refusals)
-            refused = write(run, records, refusals, _cursor(records))
+            refused = write(run, records, refusals, _cursor(records), batch.draft.result())
             unnamed += sum(refusal.name is None for refusal in refused)
             now = run.clock.now()
             seen.refuse([rejects.refused(plan.mapping, plan.table, refusal, now).key for refusal in refused])
