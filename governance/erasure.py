@@ -65,12 +65,16 @@ class Certificate:
     exports: tuple[str, ...]
     texts: tuple[str, ...] = field(default=(), repr=False)
 
-    def lines(self, *, rebuilt: bool = False) -> list[str]:
-        """The certificate as people read it; `rebuilt` says that the semantic index was made anew afterwards."""
+    def lines(self, *, rebuilt: bool = False, files: Mapping[str, str] | None = None) -> list[str]:
+        """The certificate as people read it.
+
+        `rebuilt` says that the semantic index was made anew afterwards, `files` names what was found beside the stores, with why.
+        """
         counts = [f"- {what}: {count:,}" for what, count in self.forgotten.counts.items()] or [
             "- nothing was left to erase"
         ]
         stayed = [f"- {what}: {why}" for what, why in self.forgotten.stayed.items()]
+        stayed += [f"- file {name}: {why}" for name, why in (files or {}).items()]
         return [
             "Certificate of erasure", "", f"erasure: {self.id}", f"person: {', '.join(self.person)}",
             f"at: {instant(self.at)}", f"by: {self.by}", f"why: {self.reason}", f"recorded at position: {self.position}",

@@ -9,6 +9,7 @@ from api import checkpointing
 from api.cli.proving import write
 from api.cli.session import session_of
 from api.cli.terminal import Json, Terminal
+from api.remains import remains
 from governance import erasure
 from kg.indexer import Indexer
 from kg.signing import write_note
@@ -28,7 +29,10 @@ def forget(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask; there is no way back.")] = False,
     json: Json = False,
 ) -> None:
-    """Erase a person: values, salts, search, caches, rejects and whatever repeats them. The ledger still verifies."""
+    """Erase a person: values, salts, search, caches, rejects and whatever repeats them. The ledger still verifies.
+
+    Reports, exports and logs that lie in the home are named where they still tell of the person; nothing is done to them.
+    """
     session = session_of(context)
     with session.platform(index=True) as platform:
         found = ", ".join(f"{entity.cls} {entity.id}" for entity in erasure.find_person(platform.store, person))
@@ -53,7 +57,8 @@ def forget(
         if rebuild:
             indexer.rebuild()
         checkpointing.make(platform, session.principal(platform).uid, "after an erasure")
-        text = "\n".join(certificate.lines(rebuilt=rebuild)) + "\n"
+        files = remains(platform.settings.home_path, certificate.texts)
+        text = "\n".join(certificate.lines(rebuilt=rebuild, files=files)) + "\n"
         if out is not None:
             write(out, write_note(text, (checkpointing.signer_of(platform),)).encode())
     terminal = Terminal()
@@ -70,6 +75,7 @@ def forget(
                 "digest": forgotten.digest,
                 "exports": certificate.exports,
                 "indexRebuilt": rebuild,
+                "files": dict(files),
             }
         )
         return

@@ -13,6 +13,7 @@ import pytest
 from api import bootstrap
 from api.bootstrap import build
 from api.cli.main import run
+from api.remains import CLOSED, TELLS
 from api.settings import load_settings
 from coordination.runs import mailbox
 from governance.erasure import UNBUILT
@@ -182,7 +183,27 @@ def test_i14_no_byte_of_the_home_tells_of_her(noesis: Callable[..., Any], tmp_pa
     assert "a pump for Bo" in json.dumps(noesis("search", "pump", "--json"))
 
 
-def test_without_a_rebuild_the_certificate_says_what_may_stay(noesis: Callable[..., Any], tmp_path: Path) -> None:
-    with closing(build(load_settings(project=tmp_path))) as platform:
+def test_what_lies_in_the_home_beside_the_stores_is_named(noesis: Callable[..., Any], tmp_path: Path) -> None:
+    home, her = tmp_path / ".noesis", person(tmp_path)
+    (home / "reports").mkdir()
+    report, log, other = home / "reports" / "her.html", home / "serve.log", home / "serve.old.log"
+    report.write_text(f"<td>asked by Wilhelmina&nbsp;{NAME.split()[1]}, {MAIL}</td>")
+    log.write_text(f"09:00 served\n09:01 asked for {MAIL.upper()} by hand\n")
+    other.write_text("09:00 served, zwetschgen are plums\n")
+    (home / "all.pdf").write_bytes(b"%PDF-1.7 packed")
+    assert "reports" in telling(home)
+    told = noesis("forget", her, "--reason", "she asked", "--yes", "--json")
+    assert told["files"] == {"reports/her.html": TELLS, "serve.log": TELLS, "all.pdf": CLOSED}
+    assert telling(home) == {"reports", "serve.log"}, "what is not named tells nothing"
+
+
+def person(folder: Path) -> str:
+    """Her id."""
+    with closing(build(load_settings(project=folder))) as platform:
         (her,) = [one for one in platform.store.find("Contact", first=9).items if one["number"] == "7"]
-    assert UNBUILT in noesis("forget", her.id, "--reason", "she asked", "--yes", "--no-rebuild")
+    return her.id
+
+
+def test_without_a_rebuild_the_certificate_says_what_may_stay(noesis: Callable[..., Any], tmp_path: Path) -> None:
+    her = person(tmp_path)
+    assert UNBUILT in noesis("forget", her, "--reason", "she asked", "--yes", "--no-rebuild")
