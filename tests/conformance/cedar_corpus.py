@@ -3,6 +3,7 @@
 The corpus is the one that the Go module of Cedar carries (Apache-2.0), of one version and checksum, fetched by `go` into its own
 cache and never copied here. Without `go` the suite says so, and fails where REQUIRE_SERVICES=1. The last line printed is
 `cedar: passed/total`; a policy that the platform refuses to take (a template, a namespaced action, too deep) is counted apart.
+With a folder in NOESIS_CEDAR_CASES, a checkout of cedar-policy/cedar-integration-tests, its hand-written cases are decided too.
 """
 
 import json
@@ -84,6 +85,28 @@ def cases(archive: Path) -> Iterator[tuple[str, Mapping[str, Any], str, str]]:
         yield name, test, texts[test["policies"]], texts[test["entities"]]
 
 
+def by_hand(root: Path) -> Iterator[tuple[str, Mapping[str, Any], str, str]]:
+    """Name, test, policies and entities of every case below `tests` of a folder, in the two forms that its files have had."""
+    for file in sorted((root / "tests").rglob("*.json")):
+        form = json.loads(file.read_text())
+        asked = form.get("requests", form.get("queries")) if isinstance(form, dict) else None
+        if asked is None:
+            # A schema, or policies as JSON, beside the cases.
+            continue
+        requests = [
+            {
+                **one,
+                "context": one.get("context", {}),
+                "decision": str(one["decision"]).lower(),
+                "reason": one.get("reason", one.get("reasons", [])),
+                "errors": one.get("errors", []),
+            }
+            for one in asked
+        ]
+        policies, entities = ((root / form[what]).read_text() for what in ("policies", "entities"))
+        yield file.relative_to(root).as_posix(), {"requests": requests}, policies, entities
+
+
 def ancestors(entities: list[Mapping[str, Any]]) -> dict[tuple[str, str], frozenset[tuple[str, str]]]:
     """Every entity's ancestors."""
     parents = {_uid(one["uid"]): [_uid(parent) for parent in one.get("parents", ())] for one in entities}
@@ -149,6 +172,16 @@ def main() -> int:
     tally = Tally()
     for case in cases(folder / ARCHIVE):
         decide(*case, tally)
+    if given := os.environ.get("NOESIS_CEDAR_CASES"):
+        hand = Tally()
+        found = list(by_hand(Path(given)))
+        for case in found:
+            decide(*case, hand)
+        total = hand.passed + len(hand.wrong)
+        sys.stdout.write(f"by hand: {hand.passed:,} of {total:,} requests in {len(found)} files agree\n")
+        tally.passed, tally.wrong, tally.refused = (
+            tally.passed + hand.passed, [*tally.wrong, *hand.wrong], tally.refused + hand.refused,
+        )  # fmt: skip
     for line in tally.wrong[:SHOWN]:
         sys.stdout.write(f"WRONG {line}\n")
     for why, count in sorted(tally.refused.items()):
