@@ -10,6 +10,7 @@ from api.graphql.schema import build_schema
 from api.settings import Settings
 from kg.ontology import Ontology
 from tests.api.client import Client
+from tests.redteam.words import FLOODS
 
 
 @pytest.mark.parametrize(
@@ -17,15 +18,12 @@ from tests.api.client import Client
     [
         ("{ " + "customers { nodes { orders { nodes { customer { orders { nodes { customer { orders { nodes { id "
          + "} " * 10 + "}", "levels deep; at most 10"),
-        ("{ " + " ".join(f"a{n}: viewer {{ uid }}" for n in range(31)) + " }", "31 aliases; at most 30"),
-        ("{ " + "viewer { uid } " * 600 + "}", "more than 2,000 tokens"),
         ("{ customers(first: 500) { nodes { orders(first: 100) { nodes { id } } } } }", "may ask for 51,001 objects"),
         ("{ customers { nodes { orders(first: 500) { nodes { lines(first: 5) { nodes { id } } } } } } }", "may ask for"),
         ("query($n: Int = 500) { customers(first: $n) { nodes { orders(first: $n) { nodes { id } } } } }", "may ask for"),
         ("{ customers(first: 500) { nodes { orders { nodes { why { text } } } } } }", "may ask for"),
         ("{ orders(first: 500) { nodes { lines { nodes { order { why { text } } } } } } }", "may ask for"),
-        ("{" + "a{" * 150 + "b" + "}" * 151, "nests more than 100 brackets"),
-        ("[" * 5_000, "nests more than 100 brackets"),
+        *FLOODS,
     ],
 )  # fmt: skip
 def test_too_much_is_refused(client: Client, query: str, said: str) -> None:

@@ -7,6 +7,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -57,6 +58,13 @@ class Login:
 
 @pytest.fixture
 def login() -> Iterator[Login]:
+    with issuing() as made:
+        yield made
+
+
+@contextmanager
+def issuing() -> Iterator[Login]:
+    """An issuer that answers as long as the block."""
     made = Login()
 
     class Handler(BaseHTTPRequestHandler):
@@ -78,9 +86,11 @@ def login() -> Iterator[Login]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=lambda: server.serve_forever(0.01), daemon=True).start()
     made.url = f"http://127.0.0.1:{server.server_port}"
-    yield made
-    server.shutdown()
-    server.server_close()
+    try:
+        yield made
+    finally:
+        server.shutdown()
+        server.server_close()
 
 
 @dataclass
@@ -98,8 +108,8 @@ class Door:
         return jwt.encode(kept, key, algorithm, headers={"kid": kid, **(headers or {})})
 
 
-def open_door(login: Login, **more: Any) -> Door:
-    clock = ManualClock()
+def open_door(login: Login, clock: ManualClock | None = None, **more: Any) -> Door:
+    clock = clock or ManualClock()
     store = DictStore(ontology(), clock)
     people = "roles: [clerk, boss]\nusers:\n  - {name: anna, roles: [clerk, boss]}\n  - {name: ben}\n"
     import_people(store, clock, read_people(people, "people.yaml"), ROOT)

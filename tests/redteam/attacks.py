@@ -15,6 +15,8 @@ class Attack:
 _PROMPTS, _DEEDS, _GUESS = (f"tests/redteam/test_{name}.py" for name in ("prompts", "deeds", "guessing"))
 _OIDC, _HOOK = "tests/api/test_oidc.py", "tests/coordination/test_webhook.py"
 _APPROVALS, _LEAKS = "tests/governance/test_approvals.py", "tests/leaks/test_leaks.py"
+#: Over HTTP, on a server process of its own.
+_LIVE = "tests/redteam/test_live.py"
 _JQ, _HTTP = "tests/kg/test_jq.py", "tests/coordination/effectors/test_http.py"
 
 ATTACKS = (
@@ -45,18 +47,21 @@ ATTACKS = (
         "approval replayed",
         "an answer belongs to one decision of one proposal, and expires",
         (f"{_DEEDS}::test_an_answer_to_one_proposal_opens_no_other",
-         f"{_APPROVALS}::test_expiry_ends_answering_and_counting"),
+         f"{_APPROVALS}::test_expiry_ends_answering_and_counting",
+         f"{_LIVE}::test_no_approval_is_replayed_and_nobody_approves_an_own_edit_under_another_name"),
     ),
     Attack(
         "approval, decision, rule or control forged",
         "platform classes are taken from nobody as records and from no agent as proposals",
-        (f"{_DEEDS}::test_no_agent_forges_a_record_of_the_platform",),
+        (f"{_DEEDS}::test_no_agent_forges_a_record_of_the_platform",
+         f"{_LIVE}::test_no_record_of_the_platform_is_forged_by_a_boss"),
     ),
     Attack(
         "self-approval through a second identity",
         "every identity and natural person of the proposing chain is left out",
         (f"{_APPROVALS}::test_i5_nobody_approves_an_own_proposal",
-         "tests/governance/test_lifecycle.py::test_a_second_identity_of_the_author_is_no_second_pair_of_eyes"),
+         "tests/governance/test_lifecycle.py::test_a_second_identity_of_the_author_is_no_second_pair_of_eyes",
+         f"{_LIVE}::test_no_approval_is_replayed_and_nobody_approves_an_own_edit_under_another_name"),
     ),
     Attack(
         "a rule or agent that removes its own trace",
@@ -69,25 +74,37 @@ ATTACKS = (
         "what is hidden and what is not there take the same road and get the same answer",
         (f"{_GUESS}::test_an_id_that_is_hidden_answers_like_one_that_is_not_there",
          f"{_GUESS}::test_both_take_the_same_road_through_the_store",
-         f"{_GUESS}::test_a_report_on_what_is_hidden_says_what_one_on_nothing_says"),
+         f"{_GUESS}::test_a_report_on_what_is_hidden_says_what_one_on_nothing_says",
+         f"{_LIVE}::test_a_guessed_id_is_answered_like_one_that_is_not_there"),
     ),
     Attack(
         "cursors forged; filters, orders, counts and search as an oracle",
         "no answer depends on what its reader may not see: random twins of worlds",
         (f"{_LEAKS}::test_i10_whatever_is_asked_the_answer_does_not_depend_on_what_is_hidden",
-         "tests/api/test_pages.py::test_a_garbled_cursor_is_one_clear_error"),
+         "tests/api/test_pages.py::test_a_garbled_cursor_is_one_clear_error",
+         f"{_LIVE}::test_cursors_orders_counts_and_search_are_no_oracle"),
+    ),
+    Attack(
+        "floods: deep and broad questions, aliases, batches, large bodies",
+        "bounds on depth, aliases, tokens, cost and bytes, held before anything runs; one question a request",
+        ("tests/api/test_limits.py::test_too_much_is_refused",
+         f"{_LIVE}::test_a_flood_in_one_question_is_refused_before_anything_runs",
+         f"{_LIVE}::test_a_body_that_is_no_question_is_one_sentence"),
     ),
     Attack(
         "JWT confusion: none, HS for RS, kid as a path, expired, wrong audience",
         "one algorithm family, keys by id from the issuer alone",
-        (f"{_OIDC}::test_whatever_is_wrong_with_a_token_it_opens_nothing_and_says_no_more",),
+        (f"{_OIDC}::test_whatever_is_wrong_with_a_token_it_opens_nothing_and_says_no_more",
+         f"{_LIVE}::test_a_forged_token_opens_nothing_and_hears_no_more_than_any_other",
+         f"{_LIVE}::test_nobody_gets_in_without_a_key"),
     ),
     Attack(
         "SSRF through webhooks and OpenAPI calls",
         "each address of a name is checked and the checked one is used; no redirects",
         (f"{_HOOK}::test_no_private_address_hides", f"{_HOOK}::test_every_address_of_a_name_is_checked_and_resolved_once",
          f"{_HOOK}::test_it_connects_to_the_checked_address_whatever_the_name_says_later",
-         f"{_HTTP}::test_what_may_not_be_is_refused_before_anything_is_sent"),
+         f"{_HTTP}::test_what_may_not_be_is_refused_before_anything_is_sent",
+         f"{_LIVE}::test_no_webhook_reaches_this_machine"),
     ),
     Attack(
         "jq bombs",
@@ -116,18 +133,21 @@ ATTACKS = (
         "path traversal",
         "paths are opened part by part below the root; dots and links are refused",
         ("tests/coordination/effectors/test_file.py::test_no_path_leads_out",
-         "tests/coordination/effectors/test_file.py::test_no_link_leads_out"),
+         "tests/coordination/effectors/test_file.py::test_no_link_leads_out",
+         f"{_LIVE}::test_no_path_leads_to_a_file"),
     ),
     Attack(
         "log injection",
         "control characters leave escaped",
-        ("tests/api/test_logs.py::test_no_value_forges_a_line",),
+        ("tests/api/test_logs.py::test_no_value_forges_a_line",
+         f"{_LIVE}::test_no_header_forges_a_line_or_another_host"),
     ),
     Attack(
         "secrets in logs, errors and receipts",
         "secrets are replaced; an error never repeats a value",
         ("tests/api/test_logs.py::test_no_secret_and_no_address_of_a_person_gets_into_a_line",
          f"{_HTTP}::test_a_secret_shows_up_nowhere",
+         f"{_LIVE}::test_nothing_secret_is_in_the_log_of_that_process",
          "tests/governance/test_hostile.py::test_values_outside_the_table_never_allow_and_are_never_repeated"),
     ),
     Attack(
