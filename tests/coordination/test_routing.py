@@ -66,9 +66,9 @@ def test_a_better_component_never_lowers_a_score(
 
     same = other()
     assert other(posterior=replace(known, good=good + 1)) >= same >= other(posterior=replace(known, bad=bad + 1))
-    assert other(card=replace(one, cost=Decimal(cost + 1))) <= same
-    assert other(busy=load + 1) <= same
-    assert other(card=replace(one, department="else")) <= same
+    assert other(card=replace(one, cost=Decimal(cost + 1))) < same
+    assert other(busy=load + 1) < same
+    assert other(card=replace(one, department="else")) < same
     assert score(replace(one, latency=latency + 1), task, known, load, Weights()).total <= total
     assert 0 <= total <= 1
 
@@ -93,6 +93,21 @@ def noting(text: str = "n", operation: str = "note") -> Act:
 
 def broken(change: Change, entity: Entity, store: GraphStore, at: int) -> Sequence[Draft]:
     raise ValueError("no idea")
+
+
+def test_what_was_tried_at_a_step_is_left_out_however_good_it_is() -> None:
+    p = plant([], {})
+    router = Router(p.store, p.clock, lambda *_: None)
+    cheap, dear = cards("one"), cards("two", cost=Decimal(100))
+    team = [*cheap.values(), *dear.values()]
+    first = Task("k1", "note", run="r", step="s")
+    assert [it.agent for it in router.choose(first, team).chain] == ["one", "two"]
+    record = router.record(first, router.choose(first, team), "one", {})
+    p.put(replace(record, set={**record.set, "state": "failed"}))
+    again = router.choose(replace(first, key="k2"), team)
+    assert ([it.agent for it in again.chain], again.out) == (["two"], {"one": "was tried before: failed"})
+    elsewhere = router.choose(replace(first, key="k3", step="t"), team)
+    assert [it.agent for it in elsewhere.chain] == ["one", "two"]
 
 
 ROUTED = """

@@ -125,6 +125,16 @@ def test_a_controller_chooses_who_looks() -> None:
         assert begun(here, control="control").error()["title"] == "Poor Answer"
 
 
+def test_a_round_that_passed_some_over_is_no_proof_that_nobody_has_more() -> None:
+    def control(assignment: Assignment) -> Answer:
+        round_ = assignment.data["rounds"]
+        return answered({"sources": [["counter"], ["namer"], ["teller"]][round_] if round_ < 3 else list(SOURCES)})
+
+    with team({"control": control}, acts=ACTS) as here:
+        output = begun(here, control="control").output()
+        assert (output["converged"], output["applied"]) == (True, 3)
+
+
 def test_the_same_after_a_crash_at_any_commit() -> None:
     def placed(here: Team) -> None:
         assert len(here.found("Proposal")) == 3, "I3: something was proposed twice"

@@ -34,6 +34,13 @@ def test_it_betters_until_it_is_accepted() -> None:
         }  # fmt: skip
 
 
+def test_what_is_accepted_early_ends_it() -> None:
+    with team({"writer": writer, "judge": judge(2)}) as here:
+        here.start(document(rounds=5), {"task": "write"})
+        assert (here.output()["output"], here.output()["rounds"]) == ("short longer", 2)
+        assert len(here.found("AgentAnswer", agent="writer")) == 2
+
+
 def test_the_rounds_are_bounded() -> None:
     with team({"writer": writer, "judge": judge(9)}) as here:
         here.start(document(rounds=2), {"task": "write"})
