@@ -16,6 +16,7 @@ from typer.main import get_command
 #: By name: its panel in the help, and where it is found; a function is one command, an application a group of them.
 _TABLE: Final[dict[str, tuple[str, str]]] = {
     "demo": ("Start", "playing.demo"),
+    "new": ("Start", "starting.new"),
     "init": ("Start", "setting_up.init"),
     "doctor": ("Start", "setting_up.doctor"),
     "ingest": ("Fill and ask", "filling.ingest"),

@@ -91,9 +91,9 @@ class SqlSource:
             raise
         except Exception as error:
             # dlt, SQLAlchemy and the drivers raise trees of their own; the root cause is what a person needs.
-            raise self._error(table, error) from None
+            raise self._error(repr(table.table), error) from None
 
-    def _error(self, table: TableMap, error: BaseException) -> SourceError:
+    def _error(self, what: str, error: BaseException) -> SourceError:
         for _ in range(CAUSES_MAX):
             deeper = getattr(error, "orig", None) or error.__cause__
             if deeper is None or deeper is error:
@@ -101,7 +101,7 @@ class SqlSource:
             error = deeper
         reason = scrub(" ".join(str(error).split()), self._location)[:REASON_MAX]
         return SourceError(
-            f"{self._name}: {table.table!r} cannot be read ({type(error).__name__}: {reason}); "
+            f"{self._name}: {what} cannot be read ({type(error).__name__}: {reason}); "
             "check the address, the table and the permissions"
         )
 
@@ -116,6 +116,25 @@ class SqlSource:
             for number, data in enumerate(chunks, 1):
                 yield Row(number, data)
         self._unfinished = False
+
+    def declared(self, at_most: int) -> list[dict[str, Any]]:
+        """Name, key and references of each table, in order of name; SourceError where the source cannot be asked."""
+        import sqlalchemy
+
+        try:
+            if self._engine is None:
+                self._engine = self._connect()
+            inspector = sqlalchemy.inspect(self._engine)
+            return [
+                {
+                    "name": name,
+                    "key": inspector.get_pk_constraint(name)["constrained_columns"],
+                    "references": inspector.get_foreign_keys(name),
+                }
+                for name in sorted(inspector.get_table_names())[:at_most]
+            ]
+        except Exception as error:
+            raise self._error("its list of tables", error) from None
 
     def _query(self, table: TableMap, wanted: Wanted) -> Generator[dict[str, Any], None, None]:
         import sqlalchemy

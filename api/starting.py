@@ -1,0 +1,130 @@
+"""Starts a project from a source that nobody has described: looks at its tables and writes the files to go on from.
+
+Invariant: nothing is overwritten; what is written was loaded and checked first, and holds no password. Opens no graph.
+"""
+
+import json
+import os
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from api.errors import SettingsError
+from api.settings import FILE
+from api.texts import platform_texts
+from governance.pii import labels
+from kg.errors import SourceError
+from kg.ingest import check_mapping, load_mapping
+from kg.ingest.drafting import files
+from kg.ingest.drafting.draft import Draft, draft
+from kg.ingest.drafting.naming import words
+from kg.ontology import load
+
+_NAME_MAX: Final = 60
+ONTOLOGY: Final = "ontology.ttl"
+PEOPLE: Final = "people.yaml"
+RULES: Final = "rules"
+_PEOPLE_TEXT: Final = """# Who works here. A role says what somebody may see and approve; rules/ says what each role means.
+roles:
+  - { name: staff, label: Everybody in the house }
+  - { name: auditor, label: Reads everything and changes nothing }
+  - { name: admin, label: Runs the platform }
+users: []
+# - { name: anna, label: Anna Example, roles: [staff] }
+"""
+_STAFF: Final = """@id("staff-read")
+@description("Staff read every department's facts; personal data is a matter of its own.")
+permit (principal in Role::"staff", action == Action::"read", resource);
+"""
+_MASKED: Final = """@id("personal-data-masked")
+@description("Personal data is for auditors and administrators until somebody decides otherwise.")
+forbid (principal, action == Action::"read", resource == Label::"pii")
+unless { principal in Role::"auditor" || principal in Role::"admin" };
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A project that was started: its folder, its files by their path inside, and the draft that they hold."""
+
+    folder: Path
+    files: tuple[str, ...]
+    draft: Draft
+    #: Whether the location names a password, which is not written.
+    secret: bool
+
+
+def start(
+    folder: Path,
+    location: str,
+    *,
+    name: str | None = None,
+    tables: Sequence[str] = (),
+    progress: Callable[[int, int], None] | None = None,
+) -> Started:
+    """Write a project for a source into a folder; SettingsError where one is there, SourceError where nothing can be drafted."""
+    if (folder / FILE).exists():
+        raise SettingsError(f"{folder} has a {FILE} already; choose another folder, or go on with that one")
+    slug = _slug(name if name is not None else folder.resolve().name)
+    platform = platform_texts()
+    taken = set(load(platform).classes)
+    found = draft(location, tables, taken=taken, personal=lambda text: bool(labels(text)), progress=progress)
+    if not found.classes:
+        reasons = "; ".join(f"{table}: {reason}" for table, reason in list(found.left.items())[:3])
+        raise SourceError(f"no table of this source can be drafted ({reasons})")
+    place, secret = _written(location, folder)
+    texts = {
+        FILE: _settings(slug, place),
+        ONTOLOGY: files.ontology(found, slug),
+        f"{slug}.yaml": files.mapping(found, slug),
+        PEOPLE: _PEOPLE_TEXT,
+        f"{RULES}/staff-read.cedar": _STAFF,
+        ".gitignore": ".noesis/\n",
+    }
+    if any(one.personal for cls in found.classes for one in cls.properties):
+        texts[f"{RULES}/personal-data-masked.cedar"] = _MASKED
+    there = [path for path in texts if (folder / path).exists() and path != ".gitignore"]
+    if there:
+        raise SettingsError(f"{folder / there[0]} is there already; choose another folder")
+    ontology = load({**platform, ONTOLOGY: texts[ONTOLOGY]})
+    _write(folder, texts)
+    check_mapping(load_mapping(folder / f"{slug}.yaml"), ontology)
+    return Started(folder, tuple(texts), found, secret)
+
+
+def _slug(name: str) -> str:
+    found = "-".join(words(name))[:_NAME_MAX].strip("-")
+    if not found:
+        raise SettingsError(f"{name[:40]!r} makes no name for a project; give one of letters and digits with --name")
+    return found
+
+
+def _written(location: str, folder: Path) -> tuple[str, bool]:
+    """The location as noesis.toml may hold it, and whether a password was left out."""
+    if "://" not in location:
+        return Path(os.path.relpath(Path(location).resolve(), folder.resolve())).as_posix(), False
+    parts = urlsplit(location)
+    secret = parts.password is not None
+    if secret:
+        host = (parts.netloc.rpartition("@")[2]) or ""
+        location = parts._replace(netloc=f"{parts.username}@{host}").geturl()
+    # Options may hold a password too.
+    return re.sub(r"([?&])(?:password|sslpassword)=[^&]*", r"\1", location), secret or "password=" in location
+
+
+def _settings(slug: str, place: str) -> str:
+    return (
+        f"# The project {slug}: what `noesis -P` of this folder works with. `noesis doctor` shows every setting.\n"
+        f'ontology = ["{ONTOLOGY}"]\npeople = "{PEOPLE}"\nrules = "{RULES}"\n\n'
+        f'[[mappings]]\nfile = "{slug}.yaml"\nlocation = {json.dumps(place, ensure_ascii=False)}\n'
+    )
+
+
+def _write(folder: Path, texts: dict[str, str]) -> None:
+    for path, text in texts.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        if not (folder / path).exists():
+            (folder / path).write_text(text, encoding="utf-8")

@@ -1,0 +1,150 @@
+"""What the values of a column are, told from the first rows of its table.
+
+Invariant: a type is chosen only where every value seen can be read as it; anything doubtful (a leading zero, a day that could
+be a month) stays text. What comes later and does not fit becomes a reject, never another value.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, time
+from decimal import Decimal
+from typing import Any, Final
+
+from kg.ingest.convert import absent
+from kg.values import DECIMAL_PLACES, INTEGER_MAX
+
+#: Rows of a table that are looked at.
+ROWS_MAX: Final = 10_000
+#: Values of a column that are kept to be looked through for personal data.
+SAMPLES_MAX: Final = 50
+_INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,15})\Z")
+_DECIMAL = re.compile(r"-?(?:0|[1-9][0-9]{0,20})\.[0-9]{1,30}\Z")
+_BOOLEANS: Final = frozenset({"true", "false", "t", "f", "yes", "no", "y", "n"})
+#: Ways to write a day beside ISO 8601. Two that read the same text as different days are both left alone.
+_FORMATS: Final = ("%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%Y/%m/%d", "%d-%m-%Y", "%m-%d-%Y")
+_DATE_TEXT_MAX: Final = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column: `type` is the local name of an XSD type, "" where no single value fits; `values` are those seen, as text."""
+
+    name: str
+    type: str
+    filled: bool
+    unique: bool
+    round: int | None = None
+    format: str | None = None
+    values: frozenset[str] = frozenset()
+    samples: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What was seen of one column so far."""
+
+    count: int = 0
+    values: set[str] = field(default_factory=set)
+    samples: list[str] = field(default_factory=list)
+    left: set[str] = field(default_factory=lambda: {"boolean", "integer", "decimal", "date", "dateTime", *_FORMATS})
+    odd: bool = False
+    places: int = 0
+    midnight: bool = True
+
+    def add(self, value: Any) -> None:
+        """Take one value into account."""
+        self.count += 1
+        if isinstance(value, dict | list | tuple | set | bytes | bytearray | memoryview):
+            self.odd = True
+            return
+        text = str(value).strip()
+        self.values.add(text)
+        if isinstance(value, str) and len(self.samples) < SAMPLES_MAX:
+            self.samples.append(text)
+        self.left &= self._fits(value, text)
+
+    def _fits(self, value: Any, text: str) -> set[str]:
+        match value:
+            case bool():
+                return {"boolean"}
+            case int():
+                return {"integer", "decimal"} if abs(value) <= INTEGER_MAX else set()
+            case float() | Decimal():
+                # A float is rounded on its way in; a decimal is refused where that would lose something.
+                self.places = max(self.places, 0 if isinstance(value, float) else _places(text))
+                return {"decimal"}
+            case datetime():
+                self.midnight &= value.time() == time()
+                return {"dateTime", "date"}
+            case date():
+                return {"date"}
+        return self._reads(text) if isinstance(value, str) else set()
+
+    def _reads(self, text: str) -> set[str]:
+        found = {"boolean"} if text.lower() in _BOOLEANS else set()
+        if _INTEGER.match(text):
+            found |= {"integer", "decimal"} if abs(int(text)) <= INTEGER_MAX else set()
+        elif _DECIMAL.match(text):
+            self.places = max(self.places, _places(text))
+            found.add("decimal")
+        elif len(text) <= _DATE_TEXT_MAX:
+            found |= self._moments(text)
+        return found
+
+    def _moments(self, text: str) -> set[str]:
+        found: set[str] = {style for style in _FORMATS if style in self.left and _parses(text, style)}
+        try:
+            moment = datetime.fromisoformat(text)
+        except ValueError:
+            return found
+        if len(text) == len("2026-01-31") and text[4] == text[7] == "-":
+            return found | {"date", "dateTime"}
+        self.midnight &= moment.time() == time()
+        return found | {"dateTime", "date"} if ":" in text else found
+
+    def column(self, name: str, rows: int) -> Column:
+        """What the column is, after so many rows."""
+        type, style = self._type()
+        places = DECIMAL_PLACES if type == "decimal" and self.places > DECIMAL_PLACES else None
+        whole = self.count == rows
+        unique = whole and not self.odd and len(self.values) == rows > 0
+        return Column(name, type, whole, unique, places, style, frozenset(self.values), tuple(self.samples))
+
+    def _type(self) -> tuple[str, str | None]:
+        if self.odd:
+            return "", None
+        if not self.count:
+            return "string", None
+        for type in ("boolean", "integer", "decimal"):
+            if type in self.left:
+                return type, None
+        if "dateTime" in self.left or "date" in self.left:
+            return ("date" if self.midnight and "date" in self.left else "dateTime"), None
+        styles = [style for style in _FORMATS if style in self.left]
+        return ("date", styles[0]) if len(styles) == 1 else ("string", None)
+
+
+def _places(text: str) -> int:
+    return len(text.partition(".")[2].rstrip("0"))
+
+
+def _parses(text: str, style: str) -> bool:
+    try:
+        datetime.strptime(text, style)
+    except ValueError:
+        return False
+    return True
+
+
+def columns_of(rows: Iterable[Mapping[str, Any]]) -> list[Column]:
+    """The columns of these rows, in the order in which they appear."""
+    seen: dict[str, _Seen] = {}
+    count = 0
+    for row in rows:
+        count += 1
+        for name, value in row.items():
+            one = seen.setdefault(name, _Seen())
+            if not absent(value):
+                one.add(value)
+    return [one.column(name, count) for name, one in seen.items()]

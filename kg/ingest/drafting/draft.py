@@ -1,0 +1,212 @@
+"""A draft: the classes, keys, properties and relations that the tables of a source seem to be about.
+
+Invariant: a relation is drafted only where the source declares it, or where the names agree and the values seen are keys of the
+other table. A table without a column, or pair of columns, that tells its rows apart is left out and named.
+"""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations, islice, pairwise
+from typing import Any, Final
+
+from kg.errors import SourceError
+from kg.ingest.drafting.columns import ROWS_MAX, Column, columns_of
+from kg.ingest.drafting.naming import KEY_WORDS, class_name, field_name, plural, words
+from kg.ingest.drafting.references import Looked, references
+from kg.ingest.drafting.tables import Table, tables_of
+from kg.ingest.mapping import TableMap
+from kg.ingest.sources.row import Source, Wanted
+
+#: Types that a key may have.
+KEYS: Final = frozenset({"string", "integer"})
+#: Columns of a table without a declared key that are tried in pairs.
+PAIRED_MAX: Final = 8
+#: A text column of which most values have so many words is searched for meaning.
+_PROSE_WORDS: Final = 2
+#: Words in a column's name that say that its values are about a person, each alone or as two words in a row.
+_PERSONAL: Final = frozenset(
+    {"email", "mail", "phone", "mobile", "fax", "contact", "birth", "birthday", "ssn", "iban", "passport", "salary"}
+    | {"surname", "firstname", "lastname", "fullname", "givenname", "familyname"}
+)
+#: Words in a column's name that say that people look for its values.
+_SOUGHT: Final = frozenset(
+    {"name", "title", "label", "description", "summary", "subject", "text", "note", "notes", "comment"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Property:
+    """A property and its column."""
+
+    name: str
+    column: Column
+    personal: bool = False
+    searchable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """A relation, the columns that spell the target's key, and what the way back is called."""
+
+    name: str
+    columns: tuple[str, ...]
+    target: str
+    by: tuple[str, ...]
+    inverse: str
+
+
+@dataclass(frozen=True, slots=True)
+class Class:
+    """A class, its table, and the names of the properties that are its key."""
+
+    name: str
+    table: str
+    key: tuple[str, ...]
+    properties: tuple[Property, ...]
+    relations: tuple[Relation, ...] = ()
+    rows: int = 0
+    whole: bool = True
+    #: Columns that are left out, with the reason.
+    without: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What a source seems to hold. `left`: tables without a class, with the reason."""
+
+    classes: tuple[Class, ...]
+    left: Mapping[str, str]
+
+
+def draft(
+    location: str,
+    tables: Sequence[str] = (),
+    *,
+    taken: Collection[str] = (),
+    personal: Callable[[str], bool],
+    progress: Callable[[int, int], None] | None = None,
+) -> Draft:
+    """Look at the first ROWS_MAX rows of each table, or of those named.
+
+    `taken` are names of classes that are not free; `personal` tells of a text whether it is about a person; `progress` is told
+    of tables done, of so many. SourceError where the source cannot be read.
+    """
+    source, found = tables_of(location)
+    looked: list[Looked] = []
+    left: dict[str, str] = {}
+    try:
+        chosen = _chosen(found, tables, source.name)
+        for number, table in enumerate(chosen, 1):
+            one = _look(source, table)
+            if isinstance(one, str):
+                left[table.name] = one
+            else:
+                looked.append(one)
+            if progress is not None:
+                progress(number, len(chosen))
+    finally:
+        source.close()
+    return Draft(tuple(_classes(looked, set(taken), personal)), left)
+
+
+def _chosen(found: Sequence[Table], names: Sequence[str], place: str) -> list[Table]:
+    known = {table.name: table for table in found}
+    for name in names:
+        if name not in known:
+            raise SourceError(f"{place} has no table {name[:80]!r}; it has {', '.join(list(known)[:12])}")
+    return [known[name] for name in dict.fromkeys(names)] if names else list(found)
+
+
+def _look(source: Source, table: Table) -> Looked | str:
+    """The table, or why nothing can be made of it."""
+    try:
+        found = list(islice(source.rows(TableMap(0, table.name, "", {}), Wanted(None, ())), ROWS_MAX))
+    except SourceError as error:
+        return str(error)
+    rows = [row.data for row in found if row.fault is None]
+    if not rows:
+        return "it has no rows to look at"
+    columns = {column.name: column for column in columns_of(rows)}
+    key = table.key or _key(list(columns.values()), rows)
+    if not key or any(name not in columns or columns[name].type not in KEYS for name in key):
+        return "no column, and no two, tell its rows apart; add it by hand, with a query that makes a key"
+    return Looked(table, columns, len(rows), len(found) < ROWS_MAX, key)
+
+
+def _key(columns: Sequence[Column], rows: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """The columns that tell the rows apart: one that is called so before one that merely does, one before two."""
+    usable = [column for column in columns if column.filled and column.type in KEYS]
+    alone = [column for column in usable if column.unique]
+    if alone:
+        named = [column for column in alone if set(words(column.name)) & KEY_WORDS]
+        return ((named or alone)[0].name,)
+    for one, other in combinations([column.name for column in usable[:PAIRED_MAX]], 2):
+        if len({(str(row[one]), str(row[other])) for row in rows}) == len(rows):
+            return one, other
+    return ()
+
+
+def _classes(looked: Sequence[Looked], taken: set[str], personal: Callable[[str], bool]) -> list[Class]:
+    names: dict[str, str] = {}
+    for one in looked:
+        names[one.table.name] = class_name(one.table.name, {*taken, *names.values()})
+    pointing = references(looked, names)
+    fields: dict[str, list[str]] = {name: [] for name in names.values()}
+    properties = {
+        one.table.name: _properties(one, fields[names[one.table.name]], pointing, names, personal) for one in looked
+    }
+    keys = {
+        one.table.name: tuple(
+            p.name for column in one.key for p in properties[one.table.name] if p.column.name == column
+        )
+        for one in looked
+    }
+    made: list[Class] = []
+    for one in looked:
+        cls = names[one.table.name]
+        relations: list[Relation] = []
+        for reference in pointing[one.table.name]:
+            target = names[reference.table]
+            stem = words(reference.columns[0]) if len(reference.columns) == 1 else words(target)
+            while len(stem) > 1 and stem[-1] in KEY_WORDS:
+                stem.pop()
+            name = field_name(stem if set(stem) - KEY_WORDS else words(target), cls, fields[cls])
+            fields[cls].append(name)
+            first, *rest = reversed(words(cls))
+            back = field_name([*reversed(rest), plural(first)], target, fields[target])
+            fields[target].append(back)
+            relations.append(Relation(name, reference.columns, target, keys[reference.table], back))
+        without = {
+            c.name: "objects, lists or binary data; pick a part with jq" for c in one.columns.values() if not c.type
+        }
+        made.append(
+            Class(cls, one.table.name, keys[one.table.name], tuple(properties[one.table.name]), tuple(relations), one.rows,
+                  one.whole, without)
+        )  # fmt: skip
+    return made
+
+
+def _properties(
+    one: Looked,
+    taken: list[str],
+    pointing: Mapping[str, Sequence[Any]],
+    names: Mapping[str, str],
+    personal: Callable[[str], bool],
+) -> list[Property]:
+    referring = {column for reference in pointing[one.table.name] for column in reference.columns} - set(one.key)
+    made: list[Property] = []
+    for column in one.columns.values():
+        if column.type and column.name not in referring:
+            taken.append(field_name(words(column.name), names[one.table.name], taken))
+            made.append(_property(taken[-1], column, personal))
+    return made
+
+
+def _property(name: str, column: Column, personal: Callable[[str], bool]) -> Property:
+    said = words(column.name)
+    together = {*said, *(one + other for one, other in pairwise(said))}
+    texts = column.samples if column.type == "string" else ()
+    about = bool(together & _PERSONAL) or sum(map(personal, texts)) * 2 > len(texts) > 0
+    prose = sum(len(text.split()) >= _PROSE_WORDS for text in texts) * 2 > len(texts) > 0
+    sought = column.type == "string" and (bool(set(said) & _SOUGHT) or (prose and not about))
+    return Property(name, column, about, sought)

@@ -1,0 +1,89 @@
+"""`noesis new`: a project from tables alone, that init and ingest take as it is; nothing is overwritten, no password is written."""
+
+import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from api.cli.main import run
+from api.starting import _written
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    path = tmp_path / "erp.db"
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("CREATE TABLE customers (id INTEGER PRIMARY KEY, name TEXT, email TEXT)")
+        connection.execute("CREATE TABLE orders (no TEXT PRIMARY KEY, customer_id INTEGER, placed TEXT)")
+        connection.execute("INSERT INTO customers VALUES (1, 'Anna Ltd', 'anna@example.com')")
+        connection.execute("INSERT INTO orders VALUES ('A-1', 1, '2026-11-02')")
+    return path
+
+
+def test_from_tables_to_facts_in_three_commands(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(["new", "shop", "--from", str(source), "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert [(c["class"], c["key"], c["relations"]) for c in said["classes"]] == [
+        ("Customer", ["customerId"], {}),
+        ("Order", ["no"], {"customer": "Customer"}),
+    ]
+    assert said["classes"][0]["personal"] == ["email"]
+    assert run(["-P", "shop", "init"]) == 0
+    assert run(["-P", "shop", "ingest", "--json"]) == 0
+    report = capsys.readouterr().out
+    assert '"rejected": 0' in report
+    assert '"created": 2' in report
+
+
+def test_nothing_is_overwritten(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(["new", "shop", "--from", str(source)]) == 0
+    (tmp_path / "shop" / "ontology.ttl").write_text("mine")
+    assert run(["new", "shop", "--from", str(source)]) == 1
+    assert "has a noesis.toml already" in capsys.readouterr().err
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "people.yaml").write_text("mine")
+    assert run(["new", "other", "--from", str(source)]) == 1
+    assert (
+        (tmp_path / "shop" / "ontology.ttl").read_text() == (tmp_path / "other" / "people.yaml").read_text() == "mine"
+    )
+    assert sorted(path.name for path in (tmp_path / "other").iterdir()) == ["people.yaml"]
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        (["new", "x", "--from", "nowhere.db"], "does not exist"),
+        (["new", "x", "--from", "mysql://h/d"], "is not supported"),
+        (["new", "x", "--from", "erp.db", "--table", "order"], "has no table 'order'"),
+        (["new", "x", "--from", "erp.db", "--name", "…"], "makes no name"),
+        (["new", "erp.db", "--from", "erp.db"], "check the path"),
+        (["new", "x"], "--from"),
+    ],
+)
+def test_bad_lines_get_a_sentence_and_leave_nothing(
+    line: list[str], sentence: str, source: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(source.parent)
+    assert run(line) in {1, 2}
+    assert sentence in " ".join(capsys.readouterr().err.split())
+    assert not (source.parent / "x").exists()
+
+
+@pytest.mark.parametrize(
+    ("location", "written", "secret"),
+    [
+        ("postgresql://anna:geheim@db:5432/erp", "postgresql://anna@db:5432/erp", True),
+        ("postgresql://db/erp?user=anna&password=geheim", "postgresql://db/erp?user=anna&", True),
+        ("postgresql://db/erp", "postgresql://db/erp", False),
+    ],
+)
+def test_no_password_is_written(location: str, written: str, secret: bool, tmp_path: Path) -> None:
+    assert _written(location, tmp_path) == (written, secret)

@@ -1,0 +1,232 @@
+"""What is drafted for a source loads, fits it, and takes in every row that was looked at, whatever its tables are called."""
+
+import sqlite3
+from contextlib import closing
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from api.texts import platform_texts
+from kg.clock import SystemClock
+from kg.errors import SourceError
+from kg.ingest import ingest, load_mapping
+from kg.ingest.drafting import files
+from kg.ingest.drafting.columns import columns_of
+from kg.ingest.drafting.draft import Draft, draft
+from kg.ingest.drafting.naming import plural, singular
+from kg.ontology import load
+from kg.stores.sqlite import SqliteStore
+
+DATA = Path(__file__).parents[4] / "shared" / "data"
+PLATFORM = platform_texts()
+TAKEN = set(load(PLATFORM).classes)
+
+
+def drafted(location: Path | str, *tables: str) -> Draft:
+    return draft(str(location), tables, taken=TAKEN, personal=lambda text: "@" in text)
+
+
+def taken_in(made: Draft, location: Path | str, folder: Path) -> Any:
+    """The report of an ingest with nothing but the draft."""
+    ontology = load({**PLATFORM, "draft.ttl": files.ontology(made, "draft")})
+    (folder / "draft.yaml").write_text(files.mapping(made, "draft"), encoding="utf-8")
+    store = SqliteStore(folder / "graph.db", ontology, SystemClock())
+    try:
+        return ingest(store, ontology, SystemClock(), load_mapping(folder / "draft.yaml"), location)
+    finally:
+        store.close()
+
+
+def database(path: Path, *statements: str) -> Path:
+    with closing(sqlite3.connect(path)) as connection, connection:
+        for statement in statements:
+            connection.execute(statement)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("values", "type"),
+    [
+        (["1", "-20", ""], "integer"),
+        (["007", "12"], "string"),
+        (["+49", "1"], "string"),
+        (["9007199254740993"], "string"),
+        (["1", "2.5"], "decimal"),
+        ([1, 2.5, Decimal("0.1")], "decimal"),
+        (["true", "False", None], "boolean"),
+        (["yes", "n"], "boolean"),
+        ([0, 1], "integer"),
+        ([True, False], "boolean"),
+        (["2026-01-31"], "date"),
+        (["2026-01-31 00:00:00", "2026-02-01T00:00:00"], "date"),
+        (["2026-01-31 00:00:00", "2026-02-01 10:30"], "dateTime"),
+        (["31.01.2026", "1.2.2026"], "date"),
+        (["01/02/2026", "03/04/2026"], "string"),
+        (["01/02/2026", "13/04/2026"], "date"),
+        ([datetime(2026, 1, 31, 8, tzinfo=UTC)], "dateTime"),
+        ([date(2026, 1, 31)], "date"),
+        (["2026-01-31", "tomorrow"], "string"),
+        ([b"\x89PNG"], ""),
+        ([{"a": 1}, "text"], ""),
+        ([None, ""], "string"),
+    ],
+)
+def test_a_type_is_one_that_every_value_has(values: list[Any], type: str) -> None:
+    [column] = columns_of({"x": value} for value in values)
+    assert column.type == type
+
+
+def test_more_places_than_a_decimal_has_are_rounded_and_said_so() -> None:
+    [column] = columns_of([{"x": "1.123456"}, {"x": "2.5"}])
+    assert (column.type, column.round) == ("decimal", 4)
+
+
+@pytest.mark.parametrize(
+    ("several", "one"),
+    [
+        ("customers", "customer"),
+        ("categories", "category"),
+        ("boxes", "box"),
+        ("addresses", "address"),
+        ("branches", "branch"),
+    ],
+)
+def test_numbers_of_words(several: str, one: str) -> None:
+    assert (singular(several), plural(one)) == (one, several)
+    assert singular("status") == "status"
+
+
+def test_declared_keys_and_references_are_taken(tmp_path: Path) -> None:
+    place = database(
+        tmp_path / "erp.db",
+        "CREATE TABLE kunden (nr TEXT PRIMARY KEY, name TEXT, e_mail TEXT)",
+        "CREATE TABLE lines (po INTEGER, pos INTEGER, kunde TEXT REFERENCES kunden (nr), PRIMARY KEY (po, pos))",
+        "CREATE TABLE notes (id INTEGER PRIMARY KEY, po INTEGER, pos INTEGER, note TEXT,"
+        " FOREIGN KEY (pos, po) REFERENCES lines (pos, po))",
+        "INSERT INTO kunden VALUES ('K1', 'Anna GmbH', 'a@b.example')",
+        "INSERT INTO lines VALUES (1, 1, 'K1'), (1, 2, 'K1')",
+        "INSERT INTO notes VALUES (1, 1, 2, 'handle with care')",
+    )
+    made = drafted(place)
+    by_table = {cls.table: cls for cls in made.classes}
+    assert by_table["lines"].key == ("po", "pos")
+    [to_customer] = by_table["lines"].relations
+    assert (to_customer.target, to_customer.columns) == (by_table["kunden"].name, ("kunde",))
+    [to_line] = by_table["notes"].relations
+    assert (to_line.target, to_line.columns, to_line.by) == ("Line", ("po", "pos"), ("po", "pos"))
+    assert [one.name for one in by_table["kunden"].properties if one.personal] == ["eMail"]
+    report = taken_in(made, place, tmp_path)
+    assert (report.created, report.rejected, report.dangling) == (4, 0, 0)
+
+
+def test_of_files_references_are_told_by_name_and_value(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "customers.csv").write_text("id,name\n1,Anna\n2,Ben\n3,Cleo\n")
+    (tmp_path / "data" / "orders.csv").write_text(
+        "order_no,customer_id,status_id,manager\nA-1,1,7,2\nA-2,1,8,1\nA-3,3,7,9\n"
+    )
+    (tmp_path / "data" / "shipments.jsonl").write_text(
+        '{"tracking": "T1", "order_no": "A-1"}\n{"tracking": "T2", "order_no": "A-3"}\n'
+    )
+    made = drafted(tmp_path / "data")
+    by_name = {cls.name: cls for cls in made.classes}
+    assert {name: [(r.name, r.target) for r in cls.relations] for name, cls in by_name.items()} == {
+        "Customer": [],
+        "Order": [("customer", "Customer")],
+        "Shipment": [("order", "Order")],
+    }
+    assert [one.name for one in by_name["Order"].properties] == ["orderNo", "statusId", "manager"]
+    assert by_name["Customer"].key == ("customerId",)
+    report = taken_in(made, tmp_path / "data", tmp_path)
+    assert (report.created, report.rejected, report.dangling) == (8, 0, 0)
+
+
+def test_a_column_whose_values_are_no_keys_is_no_reference(tmp_path: Path) -> None:
+    (tmp_path / "customers.csv").write_text("id,name\n1,Anna\n2,Ben\n")
+    (tmp_path / "orders.csv").write_text("order_no,customer_id\nA-1,77\nA-2,78\n")
+    [_, order] = drafted(tmp_path).classes
+    assert order.relations == ()
+    assert [one.name for one in order.properties] == ["orderNo", "customerId"]
+
+
+def test_rows_that_nothing_tells_apart_are_left_out_and_named(tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text("a,b\n1,1\n1,1\n")
+    (tmp_path / "pairs.csv").write_text("a,b\n1,1\n1,2\n2,1\n")
+    (tmp_path / "none.csv").write_text("a,b\n")
+    made = drafted(tmp_path)
+    assert [(cls.table, cls.key) for cls in made.classes] == [("pairs.csv", ("a", "b"))]
+    assert set(made.left) == {"log.csv", "none.csv"}
+    assert "no rows" in made.left["none.csv"]
+
+
+def test_northwind_comes_in_whole(tmp_path: Path) -> None:
+    place = DATA / "northwind" / "northwind.db"
+    if not place.exists():
+        pytest.skip("the real data is not beside the repository")
+    made = drafted(place)
+    assert {cls.name for cls in made.classes} >= {"Customer", "Order", "OrderDetail", "Product", "Supplier"}
+    report = taken_in(made, place, tmp_path)
+    assert (report.rejected, report.dangling) == (0, 0)
+    assert report.created == sum(cls.rows for cls in made.classes)
+
+
+def test_only_the_tables_that_were_named(tmp_path: Path) -> None:
+    place = database(tmp_path / "x.db", "CREATE TABLE a (id INTEGER PRIMARY KEY)", "CREATE TABLE b (id INTEGER PRIMARY KEY)",
+                     "INSERT INTO a VALUES (1)", "INSERT INTO b VALUES (1)")  # fmt: skip
+    assert [cls.table for cls in drafted(place, "b").classes] == ["b"]
+    with pytest.raises(SourceError, match="has no table 'c'; it has a, b"):
+        drafted(place, "c")
+
+
+WORDS = st.one_of(
+    st.sampled_from(
+        [
+            "id",
+            "class",
+            "version",
+            "Order",
+            "Query",
+            "User",
+            "true",
+            "ID",
+            "order",
+            "orders",
+            "日本",
+            "a b",
+            "x'y",
+            "1st",
+        ]
+    ),
+    st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), min_size=1, max_size=12),
+)
+CELLS = st.one_of(st.none(), st.integers(-(2**60), 2**60), st.floats(), st.text(max_size=8), st.binary(max_size=4),
+                  st.sampled_from(["2026-01-31", "1.2.2026", "007", "yes", "1.5", "2026-01-31 10:00"]))  # fmt: skip
+
+
+@settings(max_examples=20)
+@given(data=st.data())
+def test_whatever_tables_are_called_and_hold(data: st.DataObject, tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = tmp_path_factory.mktemp("any")
+    tables = data.draw(st.lists(WORDS.filter(lambda name: not name.lower().startswith("sqlite_")), min_size=1, max_size=3,
+                                unique_by=str.lower))  # fmt: skip
+    with closing(sqlite3.connect(folder / "any.db")) as connection, connection:
+        for table in tables:
+            columns = data.draw(st.lists(WORDS, min_size=1, max_size=4, unique_by=str.lower))
+            quoted = ['"' + name.replace('"', '""') + '"' for name in (table, *columns)]
+            connection.execute(f"CREATE TABLE {quoted[0]} ({', '.join(quoted[1:])})")
+            for row in data.draw(st.lists(st.tuples(*[CELLS] * len(columns)), max_size=4)):
+                cells = ", ".join("?" * len(row))
+                connection.execute(f"INSERT INTO {quoted[0]} VALUES ({cells})", row)
+    made = drafted(folder / "any.db")
+    text = files.mapping(made, "any")
+    read = yaml.safe_load(text)
+    assert [one["from"] for one in read["tables"] or []] == [cls.table for cls in made.classes]
+    if made.classes:
+        report = taken_in(made, folder / "any.db", folder)
+        assert report.created + report.rejected == sum(cls.rows for cls in made.classes)
