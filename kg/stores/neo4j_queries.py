@@ -13,7 +13,7 @@ _FILES: Final = ("commit", "read", "graph", "verify", "carry", "evidence")
 _NAME = re.compile(r"^// name: (\w+)$", re.MULTILINE)
 _MARK = re.compile(r"\[\[(\w+)\]\]")
 #: Every query of a commit goes by the key of an index whatever the graph holds; planned once it need not be planned again as
-#: the graph grows, which takes a sixth of a server's time while a graph fills.
+#: the graph grows.
 _KEPT: Final = "CYPHER replan=skip "
 
 #: Columns that make an Entity, a Relation and a Change, in the order that `rows` reads.
