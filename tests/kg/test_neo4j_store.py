@@ -302,3 +302,19 @@ def test_searchable_properties_that_change_are_written_anew(store: Neo4jStore) -
     store.use(FreeSchema(text={"Thing": ("name", "note")}))
     assert [id for id, _ in store.search_text("rusty")] == ["a"]
     assert isinstance(store._server, Server)
+
+
+def test_a_commit_that_is_seen_in_part_is_not_told_yet(store: Neo4jStore) -> None:
+    """INVARIANT I2: the server shows a commit piece by piece; its lock, kept until the last piece, says when it is whole."""
+    before = store.commit([Put("a", "Thing", {"name": "one"})], cause("first"))
+    made = store.commit([Put("b", "Thing", {"name": "two"}), Put("c", "Thing", {"name": "three"})], cause("second"))
+    edit(store, f"MATCH (c:Change {{position: {made.last}}}) SET c.position = -{made.last}")
+    edit(store, f"MATCH (h:Head) SET h.settled = {before.last}")
+    reader = open_store(SCHEMA, ManualClock())
+    with store._server.attempt(30) as writer:
+        fetch(writer, query("lock"), {"token": 0})
+        assert reader.changes(before.last) == []
+        assert [change.position for change in reader.changes(0)] == [before.last]
+    edit(store, f"MATCH (c:Change {{position: -{made.last}}}) SET c.position = {made.last}")
+    assert [change.position for change in reader.changes(0)] == [before.last, made.first, made.last]
+    reader.close()
