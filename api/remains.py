@@ -4,15 +4,18 @@ Invariant: every such file is named or was looked into whole, and none is altere
 What the stores keep is reached by the erasure itself.
 """
 
-from collections.abc import Iterable, Mapping
+import os
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
 from api.bootstrap import DATABASE, EMBEDDINGS, INDEX
 from kg.needles import Needles
 
-#: What the platform keeps itself in a home, by the start of its name.
-OWN: Final = (DATABASE, EMBEDDINGS, INDEX)
+#: What the platform keeps itself in a home: the index, and databases with the files that SQLite and the turn put beside them.
+OWN: Final = frozenset(
+    {INDEX} | {name + more for name in (DATABASE, EMBEDDINGS) for more in ("", "-wal", "-shm", ".lock", ".lock.first")}
+)
 #: Bytes of the largest file that is looked into, and files named.
 BYTES_MAX: Final = 64 * 2**20
 NAMED_MAX: Final = 1_000
@@ -24,16 +27,32 @@ _PACKED: Final = (b"%PDF", b"\x1f\x8b", b"PK\x03\x04")
 
 def remains(home: Path, texts: Iterable[str]) -> Mapping[str, str]:
     """Each file below the home that still tells by these texts, or into which nobody can look, with which of both."""
-    needles, found = Needles(texts), {}
-    for file in sorted(home.rglob("*")):
-        name = file.relative_to(home)
-        if name.parts[0].startswith(OWN) or not file.is_file():
-            continue
+    needles = Needles(texts)
+    found: dict[str, str] = {}
+    for file in _files(home, found):
+        if len(found) == NAMED_MAX:
+            found["and more"] = "too many to name; look through the whole home"
+            break
         if (said := _said(file, needles)) is not None:
-            found[str(name)] = said
-            if len(found) == NAMED_MAX:
-                break
+            found[_shown(file.relative_to(home))] = said
     return found
+
+
+def _files(home: Path, found: dict[str, str]) -> Iterator[Path]:
+    """The files of a home that belong to no store, in order; a folder that cannot be read is named."""
+
+    def closed(error: OSError) -> None:
+        found[_shown(Path(error.filename).relative_to(home))] = CLOSED
+
+    for folder, folders, files in os.walk(home, onerror=closed):
+        own = OWN if Path(folder) == home else frozenset()
+        folders[:] = sorted(name for name in folders if name not in own)
+        yield from (file for name in sorted(files) if name not in own and (file := Path(folder, name)).is_file())
+
+
+def _shown(path: Path) -> str:
+    """A path in one line of any text; the certificate is signed, so no name may look like a line of it."""
+    return "".join(letter if letter.isprintable() else f"\\u{ord(letter):04x}" for letter in str(path))
 
 
 def _said(file: Path, needles: Needles) -> str | None:
@@ -43,4 +62,9 @@ def _said(file: Path, needles: Needles) -> str | None:
         return CLOSED
     if b"\x00" in data or data.startswith(_PACKED):
         return CLOSED
-    return TELLS if needles.telling(data.decode(errors="replace")) else None
+    try:
+        texts = [data.decode()]
+    except UnicodeDecodeError:
+        # Of the other encodings these two are met most; what is neither is looked at as both.
+        texts = [data.decode("cp1252", errors="replace"), data.decode("latin-1"), data.decode(errors="replace")]
+    return TELLS if any(map(needles.telling, texts)) else None

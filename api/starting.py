@@ -5,12 +5,12 @@ Invariant: nothing is overwritten; what is written was loaded and checked first,
 
 import json
 import os
-import re
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import unquote
 
 from api.errors import SettingsError
 from api.settings import FILE
@@ -21,6 +21,7 @@ from kg.ingest import check_mapping, load_mapping
 from kg.ingest.drafting import files
 from kg.ingest.drafting.draft import Draft, draft
 from kg.ingest.drafting.naming import words
+from kg.ingest.sources.sql import without_password
 from kg.ontology import load
 
 _NAME_MAX: Final = 60
@@ -77,7 +78,6 @@ def start(
         raise SourceError(f"no table of this source can be drafted ({reasons})")
     place, secret = _written(location, folder)
     texts = {
-        FILE: _settings(slug, place),
         ONTOLOGY: files.ontology(found, slug),
         f"{slug}.yaml": files.mapping(found, slug),
         PEOPLE: _PEOPLE_TEXT,
@@ -86,13 +86,22 @@ def start(
     }
     if any(one.personal for cls in found.classes for one in cls.properties):
         texts[f"{RULES}/personal-data-masked.cedar"] = _MASKED
+    # Last, so that a project that was begun and not ended is none.
+    texts[FILE] = _settings(slug, place)
     there = [path for path in texts if (folder / path).exists() and path != ".gitignore"]
     if there:
         raise SettingsError(f"{folder / there[0]} is there already; choose another folder")
-    ontology = load({**platform, ONTOLOGY: texts[ONTOLOGY]})
+    _check({**platform, ONTOLOGY: texts[ONTOLOGY]}, texts[f"{slug}.yaml"])
     _write(folder, texts)
-    check_mapping(load_mapping(folder / f"{slug}.yaml"), ontology)
     return Started(folder, tuple(texts), found, secret)
+
+
+def _check(ontology: dict[str, str], mapping: str) -> None:
+    """Raise where what was drafted cannot be read back."""
+    with tempfile.TemporaryDirectory() as name:
+        path = Path(name, "mapping.yaml")
+        path.write_text(mapping, encoding="utf-8")
+        check_mapping(load_mapping(path), load(ontology))
 
 
 def _slug(name: str) -> str:
@@ -104,27 +113,40 @@ def _slug(name: str) -> str:
 
 def _written(location: str, folder: Path) -> tuple[str, bool]:
     """The location as noesis.toml may hold it, and whether a password was left out."""
-    if "://" not in location:
-        return Path(os.path.relpath(Path(location).resolve(), folder.resolve())).as_posix(), False
-    parts = urlsplit(location)
-    secret = parts.password is not None
-    if secret:
-        host = (parts.netloc.rpartition("@")[2]) or ""
-        location = parts._replace(netloc=f"{parts.username}@{host}").geturl()
-    # Options may hold a password too.
-    return re.sub(r"([?&])(?:password|sslpassword)=[^&]*", r"\1", location), secret or "password=" in location
+    scheme, found, rest = location.partition("://")
+    if found and not scheme.lower().startswith("sqlite"):
+        return without_password(location)
+    path = unquote(rest.partition("?")[0].removeprefix("/")) if found else location
+    return Path(os.path.relpath(os.path.abspath(path), os.path.abspath(folder))).as_posix(), False
 
 
 def _settings(slug: str, place: str) -> str:
     return (
         f"# The project {slug}: what `noesis -P` of this folder works with. `noesis doctor` shows every setting.\n"
         f'ontology = ["{ONTOLOGY}"]\npeople = "{PEOPLE}"\nrules = "{RULES}"\n\n'
-        f'[[mappings]]\nfile = "{slug}.yaml"\nlocation = {json.dumps(place, ensure_ascii=False)}\n'
+        f'[[mappings]]\nfile = "{slug}.yaml"\nlocation = {_quoted(place)}\n'
     )
 
 
+def _quoted(text: str) -> str:
+    """A basic string of TOML, which unlike JSON has no bare DEL."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
 def _write(folder: Path, texts: dict[str, str]) -> None:
-    for path, text in texts.items():
-        (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        if not (folder / path).exists():
-            (folder / path).write_text(text, encoding="utf-8")
+    try:
+        data = {path: text.encode() for path, text in texts.items()}
+    except UnicodeEncodeError:
+        raise SettingsError("the location has a name that is not UTF-8; rename it, or link to it") from None
+    done: list[Path] = []
+    try:
+        for path, content in data.items():
+            file = folder / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            if not file.exists():
+                done.append(file)
+                file.write_bytes(content)
+    except OSError:
+        for file in done:
+            file.unlink(missing_ok=True)
+        raise

@@ -77,8 +77,8 @@ def test_each_command_is_one_of_ours(words: list[str]) -> None:
         if word.startswith("--"):
             assert word in {option for p in command.params for option in (*p.opts, *p.secondary_opts)}
         else:
-            assert word in command.commands, words[: place + 1]
-            command = command.commands[word]
+            command = command.get_command(None, word)
+            assert command is not None, words[: place + 1]
 
 
 @pytest.mark.parametrize("name", SERVICES)

@@ -12,7 +12,7 @@ import typer
 from typer.exceptions import TyperException
 
 from api.cli.commands import Commands, root
-from api.cli.terminal import Terminal
+from api.cli.terminal import Terminal, clean
 from kg.errors import NoesisError
 
 app = typer.Typer(
@@ -36,7 +36,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     terminal = Terminal()
 
     def refuse(sentence: str, code: int) -> int:
-        terminal.err.print(f"noesis: {sentence}", markup=False, style="red", soft_wrap=True)
+        terminal.err.print(clean(f"noesis: {sentence}"), markup=False, style="red", soft_wrap=True)
         return code
 
     given = list(sys.argv[1:] if arguments is None else arguments)

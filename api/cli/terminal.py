@@ -48,14 +48,14 @@ class Terminal:
 
     def line(self, text: str, style: str | None = None) -> None:
         """Print a line; text of the graph is never read as markup."""
-        self.out.print(text, style=style, markup=False)
+        self.out.print(clean(text), style=style, markup=False)
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], empty: str) -> None:
         """Print rows under columns, or the sentence that says what to do where there are none."""
         if not rows:
             self.line(empty)
             return
-        table = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
+        table = Table(title=escaped(title), title_justify="left", header_style="bold", box=None, pad_edge=False)
         for column in columns:
             table.add_column(column, overflow="fold")
         for row in rows:
@@ -80,10 +80,14 @@ class Terminal:
             yield lambda done, total: bar.update(task, completed=done, total=max(total, done))
 
 
+def clean(text: str) -> str:
+    """Text without control characters: what the graph or a source holds must not drive the terminal."""
+    return "".join(ch if ch.isprintable() or ch == "\n" else "�" for ch in text)
+
+
 def escaped(text: str) -> str:
-    """Text without control characters and markup: what the graph holds must not drive the terminal."""
-    clean = "".join(ch if ch.isprintable() or ch == "\n" else "�" for ch in text)
-    return clean.replace("[", "\\[")
+    """Text without control characters and markup."""
+    return clean(text).replace("[", "\\[")
 
 
 def shown(value: object) -> Any:

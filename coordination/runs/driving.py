@@ -30,7 +30,7 @@ from coordination.workflow.strand import READY, Step, Strand
 from coordination.works import KIND as WORK
 from coordination.works import Work, micros
 from kg.clock import Clock
-from kg.errors import ConflictError, InputError
+from kg.errors import ConflictError, InputError, StoreError
 from kg.model import ABSENT, Put, StateWrite, Write
 from kg.store import GraphStore
 from kg.values import Json
@@ -378,7 +378,8 @@ class Driving:
         run = turn.run
         if run.state == runs.RUNNING and resting.quiet(self.store, run.id, self._now(), turn.work.id):
             # Whoever goes on meanwhile moves the run itself, and this comes too late.
-            with suppress(ConflictError):
+            # It only says how the run stands; the strand's own commit is done, and what ails the store must not undo its success.
+            with suppress(ConflictError, StoreError):
                 self.store.commit([run.move(runs.WAITING)], turn.cause(self.clock.id()), {run.id: run.version})
         return turn.claim.follow
 

@@ -72,10 +72,14 @@ class CachedEmbedder:
             kept |= fresh
         return [kept[key].tolist() for key in keys]
 
-    def forget(self, texts: Sequence[str]) -> None:
-        """Drop the vectors of these texts."""
+    def forget(self, texts: Sequence[str] | None) -> None:
+        """Drop the vectors of these texts, or all of them."""
         with self._lock, self._translated():
-            self._database.executemany("DELETE FROM embedding WHERE key = ?", [(self._key(text),) for text in texts])
+            if texts is None:
+                self._database.execute("DELETE FROM embedding")
+            self._database.executemany(
+                "DELETE FROM embedding WHERE key = ?", [(self._key(text),) for text in texts or ()]
+            )
             self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def close(self) -> None:

@@ -35,8 +35,8 @@ class SharedEmbedder:
         """A vector for each text, made by the index's owner."""
         return self._embed(texts) if texts else []
 
-    def forget(self, texts: Sequence[str]) -> None:
-        """Drop what is kept of these texts; every process of a home keeps them in the same file."""
+    def forget(self, texts: Sequence[str] | None) -> None:
+        """Drop what is kept of these texts, or all of it; every process of a home keeps them in the same file."""
         drop = getattr(self._embedder, "forget", None)
         if drop is not None:
             drop(texts)

@@ -41,9 +41,14 @@ class Checkpoints:
             under_way = self._thread is not None and self._thread.is_alive()
             if self._rows < CHECKPOINT_ROWS or under_way or self._closed:
                 return
-            self._rows = 0
-            self._thread = threading.Thread(target=self._run, name="store-checkpoint", daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._run, name="store-checkpoint", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError as error:
+                # What was committed stays committed; SQLite's own checkpoint comes at its bound.
+                _log.warning("a checkpoint of the store could not begin: %r", error)
+                return
+            self._rows, self._thread = 0, thread
 
     def close(self) -> None:
         """Begin no more, and wait for the one under way."""
@@ -63,5 +68,5 @@ class Checkpoints:
                 # While writers go on there is always a rest, and a log that is never whole in the file never begins anew.
                 with self._turn():
                     connection.execute(_MOVE)
-        except (sqlite3.Error, StoreError) as error:
+        except (sqlite3.Error, StoreError, OSError) as error:
             _log.warning("a checkpoint of the store failed, the next one will do its part: %r", error)

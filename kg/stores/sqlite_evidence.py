@@ -7,6 +7,7 @@ are in the same file and go with it.
 
 import json
 import sqlite3
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -25,6 +26,9 @@ from kg.stores.rows import VERSION_COLUMNS, CauseRow, ChangeRow, RelationRow, St
 from kg.stores.sqlite_file import Database
 from kg.stores.sqlite_write import write
 
+#: Seconds that emptying the log waits for a checkpoint under way, and between two looks.
+CLEAN_SECONDS: Final = 30.0
+CLEAN_WAIT: Final = 0.02
 _NODES = (
     "SELECT n.level, n.place, n.hash FROM json_each(?) j CROSS JOIN node n"
     " ON n.level = json_extract(j.value, '$[0]') AND n.place = json_extract(j.value, '$[1]')"
@@ -194,12 +198,18 @@ def _search(connection: sqlite3.Connection, schema: Schema, ids: Sequence[str]) 
 
 def clean(database: Database) -> None:
     """Empty the write-ahead log, which still holds pages as they were; StoreBusyError where a reader is in the way."""
-    with database.alone() as connection:
-        (busy, _, _) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-    if busy:
-        raise StoreBusyError(
-            "the values are erased, but another process still reads an older state; stop it and run the command again"
-        )
+    end = time.monotonic() + CLEAN_SECONDS
+    while True:
+        with database.alone() as connection:
+            busy, pages, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if not busy:
+            return
+        # Beside another checkpoint SQLite counts no pages; that one ends by itself, and needs the turn to do so.
+        if pages >= 0 or time.monotonic() > end:
+            raise StoreBusyError(
+                "the values are erased, but another process still reads an older state; stop it and run the command again"
+            )
+        time.sleep(CLEAN_WAIT)
 
 
 def residue(path: Path, texts: Sequence[str]) -> list[str]:

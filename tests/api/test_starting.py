@@ -4,6 +4,7 @@ import json
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -77,13 +78,58 @@ def test_bad_lines_get_a_sentence_and_leave_nothing(
     assert not (source.parent / "x").exists()
 
 
-@pytest.mark.parametrize(
-    ("location", "written", "secret"),
-    [
-        ("postgresql://anna:geheim@db:5432/erp", "postgresql://anna@db:5432/erp", True),
-        ("postgresql://db/erp?user=anna&password=geheim", "postgresql://db/erp?user=anna&", True),
-        ("postgresql://db/erp", "postgresql://db/erp", False),
-    ],
-)
-def test_no_password_is_written(location: str, written: str, secret: bool, tmp_path: Path) -> None:
-    assert _written(location, tmp_path) == (written, secret)
+@pytest.mark.parametrize("password", ["geheim", "pa#ss", "pa/ss", "pa?ss", "pa[ss", "pa%40ss", "a:b"])
+def test_no_password_is_written(password: str, tmp_path: Path) -> None:
+    for location in (
+        f"postgresql://anna:{password}@db:5432/erp",
+        f"postgresql://anna@db:5432/erp?password={quote(password)}",
+        f"postgresql://anna@db:5432/erp?PASSWORD={quote(password)}",
+        f"postgresql://anna@db:5432/erp?pass%77ord={quote(password)}",
+    ):
+        written, secret = _written(location, tmp_path)
+        assert secret
+        assert written == "postgresql://anna@db:5432/erp"
+
+
+def test_without_a_password_an_address_stays(tmp_path: Path) -> None:
+    assert _written("postgresql://db/erp?sslmode=require", tmp_path) == ("postgresql://db/erp?sslmode=require", False)
+
+
+def test_a_relative_address_is_read_from_the_project(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    odd = source.with_name("e\x7frp.db")
+    source.rename(odd)
+    assert run(["new", "shop", "--from", f"sqlite:///{odd.name}"]) == 0
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert run(["-P", "../shop", "init"]) == 0
+    assert run(["-P", "../shop", "ingest", "--json"]) == 0
+    assert '"created": 2' in capsys.readouterr().out
+
+
+def test_a_project_that_cannot_be_written_whole_is_none(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "shop" / "rules").write_text("a file")
+    assert run(["new", "shop", "--from", str(source)]) == 1
+    assert "check the path" in capsys.readouterr().err
+    assert [path.name for path in (tmp_path / "shop").iterdir()] == ["rules"]
+
+
+def test_names_drive_no_terminal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with closing(sqlite3.connect("erp.db")) as connection, connection:
+        connection.execute('CREATE TABLE "empty\x1b[31m" (id INTEGER)')
+        connection.execute('CREATE TABLE "full\x1b[31m" (id INTEGER PRIMARY KEY)')
+        connection.execute('INSERT INTO "full\x1b[31m" VALUES (1)')
+    assert run(["new", "[/x]", "--from", "erp.db", "--name", "x"]) == 0
+    assert run(["new", "y", "--from", "erp.db", "--table", "z\x1b[31m"]) == 1
+    printed = capsys.readouterr()
+    assert "\x1b" not in printed.out + printed.err
+    assert "[/x]" in printed.out

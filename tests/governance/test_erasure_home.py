@@ -19,9 +19,11 @@ from coordination.runs import mailbox
 from governance.erasure import UNBUILT
 from kg import payloads
 from kg.embedders.hashing import HashingEmbedder
+from kg.errors import StoreBusyError
 from kg.index import Embedder
 from kg.indexer import Indexer
 from kg.store import GraphStore
+from kg.stores import sqlite_evidence
 
 MARK = "zwetschgenknoedel"
 NAME, MAIL, STAFF = "Wilhelmina Zwetschgenknödel", f"w.{MARK}@example.net", 71234567
@@ -207,3 +209,42 @@ def person(folder: Path) -> str:
 def test_without_a_rebuild_the_certificate_says_what_may_stay(noesis: Callable[..., Any], tmp_path: Path) -> None:
     her = person(tmp_path)
     assert UNBUILT in noesis("forget", her, "--reason", "she asked", "--yes", "--no-rebuild")
+
+
+def test_an_erasure_that_broke_off_before_the_caches_is_made_whole_by_the_next(
+    noesis: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start(noesis, tmp_path)
+    with closing(build(load_settings(project=tmp_path), index=True)) as platform:
+        (her,) = [one for one in platform.store.find("Contact", first=9).items if one["number"] == "7"]
+        Indexer(platform.store, platform.index, platform.embedder, platform.ontology).run()
+        vectors = vector(platform.embedder, platform.ontology.text_of(her)), vector(platform.embedder, NAME)
+
+    def busy(_: object) -> None:
+        raise StoreBusyError("a reader is in the way")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(sqlite_evidence, "clean", busy)
+        noesis("forget", her.id, "--reason", "she asked", "--yes", code=1)
+    assert telling(tmp_path / ".noesis", *vectors) >= {"embeddings.db"}
+    noesis("forget", her.id, "--reason", "she asked", "--yes")
+    assert telling(tmp_path / ".noesis", *vectors) == set()
+
+
+def test_no_name_of_a_file_forges_a_line_of_the_certificate(noesis: Callable[..., Any], tmp_path: Path) -> None:
+    home, her = tmp_path / ".noesis", person(tmp_path)
+    (home / "x\nby: nobody").write_text(MAIL)
+    (Path(os.fsdecode(os.fsencode(home) + b"/b\xff.txt"))).write_text(MAIL)
+    noesis("forget", her, "--reason", "she asked", "--yes", "--out", str(tmp_path / "certificate.txt"))
+    lines = (tmp_path / "certificate.txt").read_text().splitlines()
+    assert not [line for line in lines if line.startswith("by: nobody")]
+    assert [line.partition(": ")[0] for line in lines if TELLS in line] == ["- file b\\udcff.txt", "- file x\\u000aby"]
+
+
+def test_copies_and_other_encodings_are_named(noesis: Callable[..., Any], tmp_path: Path) -> None:
+    home, her = tmp_path / ".noesis", person(tmp_path)
+    (home / "graph.db.bak").write_bytes((home / "graph.db").read_bytes())
+    (home / "index-of-people.csv").write_text(MAIL)
+    (home / "latin.csv").write_bytes(f"{NAME}\n".encode("latin-1"))
+    told = noesis("forget", her, "--reason", "she asked", "--yes", "--json")
+    assert told["files"] == {"graph.db.bak": CLOSED, "index-of-people.csv": TELLS, "latin.csv": TELLS}

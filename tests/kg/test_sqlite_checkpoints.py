@@ -2,6 +2,8 @@
 
 import os
 import sqlite3
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -9,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from kg.errors import StoreBusyError
 from kg.model import StateWrite
-from kg.stores import sqlite_checkpoint
+from kg.stores import sqlite_checkpoint, sqlite_evidence
 from kg.stores.sqlite import SqliteStore
 from kg.stores.sqlite_checkpoint import CHECKPOINT_ROWS, Checkpoints
 from tests.coordination.plant import ontology
@@ -104,3 +107,45 @@ def test_the_store_begins_one_after_enough_was_written(tmp_path: Path, monkeypat
     store.close()
     assert path.stat().st_size > 200 * PAGE
     reader.close()
+
+
+def test_a_thread_that_cannot_begin_harms_no_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(sqlite_checkpoint, "CHECKPOINT_ROWS", 1)
+    monkeypatch.setattr(sqlite_checkpoint.threading.Thread, "start", none)
+    store = SqliteStore(tmp_path / "graph.db", ontology(), ManualClock())
+    store.commit([], None, state=[StateWrite("kept", "k", "x")])
+    assert store.state("kept", ["k"])["k"].value == "x"
+    store.close()
+
+
+#: Holds the lock that SQLite takes for a checkpoint (its wal-index format: WAL_CKPT_LOCK, byte 121) until it is told to let go.
+HOLD = """
+import fcntl, sys
+with open(sys.argv[1] + "-shm", "r+b") as file:
+    fcntl.lockf(file, fcntl.LOCK_EX, 1, 121)
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_the_log_is_emptied_after_a_checkpoint_under_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "graph.db"
+    store = SqliteStore(path, ontology(), ManualClock())
+    store.commit([], None, state=[StateWrite("kept", "k", "x")])
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as other:
+        assert other.stdin is not None
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"held\n"
+        monkeypatch.setattr(sqlite_evidence, "CLEAN_SECONDS", 0.0)
+        with pytest.raises(StoreBusyError):
+            sqlite_evidence.clean(store._database)
+        monkeypatch.setattr(sqlite_evidence, "CLEAN_SECONDS", 60.0)
+        monkeypatch.setattr(sqlite_evidence.time, "sleep", lambda _: other.stdin.close())  # type: ignore[union-attr]
+        sqlite_evidence.clean(store._database)
+    assert path.with_name("graph.db-wal").stat().st_size == 0
+    store.close()

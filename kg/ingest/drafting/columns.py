@@ -4,7 +4,9 @@ Invariant: a type is chosen only where every value seen can be read as it; anyth
 be a month) stays text. What comes later and does not fit becomes a reject, never another value.
 """
 
+import math
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
@@ -12,12 +14,13 @@ from decimal import Decimal
 from typing import Any, Final
 
 from kg.ingest.convert import absent
-from kg.values import DECIMAL_PLACES, INTEGER_MAX
+from kg.values import DECIMAL_MAX, DECIMAL_PLACES, INTEGER_MAX
 
 #: Rows of a table that are looked at.
 ROWS_MAX: Final = 10_000
 #: Values of a column that are kept to be looked through for personal data.
 SAMPLES_MAX: Final = 50
+SAMPLE_MAX: Final = 1_000
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,15})\Z")
 _DECIMAL = re.compile(r"-?(?:0|[1-9][0-9]{0,20})\.[0-9]{1,30}\Z")
 _BOOLEANS: Final = frozenset({"true", "false", "t", "f", "yes", "no", "y", "n"})
@@ -28,7 +31,10 @@ _DATE_TEXT_MAX: Final = 40
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column: `type` is the local name of an XSD type, "" where no single value fits; `values` are those seen, as text."""
+    """A column: `type` is the local name of an XSD type, "" where no single value fits.
+
+    `values` are hashes of the texts of the values seen, good within one process; only a column that could be a key has them.
+    """
 
     name: str
     type: str
@@ -36,7 +42,7 @@ class Column:
     unique: bool
     round: int | None = None
     format: str | None = None
-    values: frozenset[str] = frozenset()
+    values: frozenset[int] = frozenset()
     samples: tuple[str, ...] = ()
 
 
@@ -45,7 +51,7 @@ class _Seen:
     """What was seen of one column so far."""
 
     count: int = 0
-    values: set[str] = field(default_factory=set)
+    values: set[int] = field(default_factory=set)
     samples: list[str] = field(default_factory=list)
     left: set[str] = field(default_factory=lambda: {"boolean", "integer", "decimal", "date", "dateTime", *_FORMATS})
     odd: bool = False
@@ -58,10 +64,10 @@ class _Seen:
         if isinstance(value, dict | list | tuple | set | bytes | bytearray | memoryview):
             self.odd = True
             return
-        text = str(value).strip()
-        self.values.add(text)
+        text = same(value)
+        self.values.add(hash(text))
         if isinstance(value, str) and len(self.samples) < SAMPLES_MAX:
-            self.samples.append(text)
+            self.samples.append(text[:SAMPLE_MAX])
         self.left &= self._fits(value, text)
 
     def _fits(self, value: Any, text: str) -> set[str]:
@@ -71,9 +77,7 @@ class _Seen:
             case int():
                 return {"integer", "decimal"} if abs(value) <= INTEGER_MAX else set()
             case float() | Decimal():
-                # A float is rounded on its way in; a decimal is refused where that would lose something.
-                self.places = max(self.places, 0 if isinstance(value, float) else _places(text))
-                return {"decimal"}
+                return self._number(value, text)
             case datetime():
                 self.midnight &= value.time() == time()
                 return {"dateTime", "date"}
@@ -81,11 +85,18 @@ class _Seen:
                 return {"date"}
         return self._reads(text) if isinstance(value, str) else set()
 
+    def _number(self, value: float | Decimal, text: str) -> set[str]:
+        if not math.isfinite(value) or abs(Decimal(value)) > DECIMAL_MAX:
+            return set()
+        # A float is rounded on its way in; a decimal is refused where that would lose something.
+        self.places = max(self.places, 0 if isinstance(value, float) else _places(text))
+        return {"decimal"}
+
     def _reads(self, text: str) -> set[str]:
         found = {"boolean"} if text.lower() in _BOOLEANS else set()
         if _INTEGER.match(text):
             found |= {"integer", "decimal"} if abs(int(text)) <= INTEGER_MAX else set()
-        elif _DECIMAL.match(text):
+        elif _DECIMAL.match(text) and abs(Decimal(text)) <= DECIMAL_MAX:
             self.places = max(self.places, _places(text))
             found.add("decimal")
         elif len(text) <= _DATE_TEXT_MAX:
@@ -109,7 +120,8 @@ class _Seen:
         places = DECIMAL_PLACES if type == "decimal" and self.places > DECIMAL_PLACES else None
         whole = self.count == rows
         unique = whole and not self.odd and len(self.values) == rows > 0
-        return Column(name, type, whole, unique, places, style, frozenset(self.values), tuple(self.samples))
+        values = frozenset(self.values) if type in {"string", "integer"} else frozenset()
+        return Column(name, type, whole, unique, places, style, values, tuple(self.samples))
 
     def _type(self) -> tuple[str, str | None]:
         if self.odd:
@@ -123,6 +135,11 @@ class _Seen:
             return ("date" if self.midnight and "date" in self.left else "dateTime"), None
         styles = [style for style in _FORMATS if style in self.left]
         return ("date", styles[0]) if len(styles) == 1 else ("string", None)
+
+
+def same(value: Any) -> str:
+    """The text of a value as ingest compares keys: what it takes for one must not pass for two."""
+    return unicodedata.normalize("NFC", str(value)).strip()
 
 
 def _places(text: str) -> int:

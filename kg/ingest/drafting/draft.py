@@ -4,14 +4,15 @@ Invariant: a relation is drafted only where the source declares it, or where the
 other table. A table without a column, or pair of columns, that tells its rows apart is left out and named.
 """
 
+import gc
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import combinations, islice, pairwise
 from typing import Any, Final
 
 from kg.errors import SourceError
-from kg.ingest.drafting.columns import ROWS_MAX, Column, columns_of
-from kg.ingest.drafting.naming import KEY_WORDS, class_name, field_name, plural, words
+from kg.ingest.drafting.columns import ROWS_MAX, Column, columns_of, same
+from kg.ingest.drafting.naming import KEY_WORDS, class_name, field_name, plural, spellable, words
 from kg.ingest.drafting.references import Looked, references
 from kg.ingest.drafting.tables import Table, tables_of
 from kg.ingest.mapping import TableMap
@@ -91,11 +92,10 @@ def draft(
     `taken` are names of classes that are not free; `personal` tells of a text whether it is about a person; `progress` is told
     of tables done, of so many. SourceError where the source cannot be read.
     """
-    source, found = tables_of(location)
+    source, chosen = tables_of(location, tables)
     looked: list[Looked] = []
     left: dict[str, str] = {}
     try:
-        chosen = _chosen(found, tables, source.name)
         for number, table in enumerate(chosen, 1):
             one = _look(source, table)
             if isinstance(one, str):
@@ -109,24 +109,21 @@ def draft(
     return Draft(tuple(_classes(looked, set(taken), personal)), left)
 
 
-def _chosen(found: Sequence[Table], names: Sequence[str], place: str) -> list[Table]:
-    known = {table.name: table for table in found}
-    for name in names:
-        if name not in known:
-            raise SourceError(f"{place} has no table {name[:80]!r}; it has {', '.join(list(known)[:12])}")
-    return [known[name] for name in dict.fromkeys(names)] if names else list(found)
-
-
 def _look(source: Source, table: Table) -> Looked | str:
     """The table, or why nothing can be made of it."""
+    if not spellable(table.name):
+        return "a mapping cannot spell its name; give it another, or make a view of it"
     try:
         found = list(islice(source.rows(TableMap(0, table.name, "", {}), Wanted(None, ())), ROWS_MAX))
     except SourceError as error:
         return str(error)
+    if len(found) == ROWS_MAX:
+        # An iteration that dlt was left early in keeps its connection until it is found as garbage.
+        gc.collect()
     rows = [row.data for row in found if row.fault is None]
     if not rows:
         return "it has no rows to look at"
-    columns = {column.name: column for column in columns_of(rows)}
+    columns = {c.name: c if spellable(c.name) else replace(c, type="") for c in columns_of(rows)}
     key = table.key or _key(list(columns.values()), rows)
     if not key or any(name not in columns or columns[name].type not in KEYS for name in key):
         return "no column, and no two, tell its rows apart; add it by hand, with a query that makes a key"
@@ -141,7 +138,7 @@ def _key(columns: Sequence[Column], rows: Sequence[Mapping[str, Any]]) -> tuple[
         named = [column for column in alone if set(words(column.name)) & KEY_WORDS]
         return ((named or alone)[0].name,)
     for one, other in combinations([column.name for column in usable[:PAIRED_MAX]], 2):
-        if len({(str(row[one]), str(row[other])) for row in rows}) == len(rows):
+        if len({(same(row[one]), same(row[other])) for row in rows}) == len(rows):
             return one, other
     return ()
 
@@ -177,7 +174,9 @@ def _classes(looked: Sequence[Looked], taken: set[str], personal: Callable[[str]
             fields[target].append(back)
             relations.append(Relation(name, reference.columns, target, keys[reference.table], back))
         without = {
-            c.name: "objects, lists or binary data; pick a part with jq" for c in one.columns.values() if not c.type
+            c.name: "objects, lists, binary data or an odd name; pick a part with jq"
+            for c in one.columns.values()
+            if not c.type
         }
         made.append(
             Class(cls, one.table.name, keys[one.table.name], tuple(properties[one.table.name]), tuple(relations), one.rows,

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection
 from pathlib import PurePath
 from typing import Final
 
+from kg.ingest.keys import PART, SUBPART
 from kg.ingest.sources.location import SUFFIXES_FILE
 from kg.ontology.names import NAME_MAX, fault, reserved_class, reserved_field
 
@@ -27,6 +28,11 @@ _ENDINGS: Final = (
     ("is", "is"),
 )
 _SHORT: Final = 3
+
+
+def spellable(name: str) -> bool:
+    """Whether a mapping can name a table or column so."""
+    return bool(name.strip()) and PART not in name and SUBPART not in name
 
 
 def words(name: str) -> list[str]:

@@ -3,6 +3,7 @@
 Invariant: nothing is written, and of a file only its name is read.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -34,17 +35,26 @@ class Table:
     references: tuple[Reference, ...] = ()
 
 
-def tables_of(location: str) -> tuple[Source, list[Table]]:
-    """The open source at a location and its tables in order of name; SourceError where there is none."""
+def tables_of(location: str, names: Sequence[str] = ()) -> tuple[Source, list[Table]]:
+    """The open source at a location and its tables in order of name, or those named; SourceError where there is none."""
     path = Path(location)
     folder = "://" not in location and path.is_dir()
     source = open_source(location)
     if isinstance(source, SqlSource):
-        found = [_declared(one) for one in source.declared(TABLES_MAX + 1)]
+        found = [_declared(one) for one in source.declared(names, TABLES_MAX + 1)]
     elif folder:
         found = [Table(file.name) for file in sorted(path.iterdir()) if _readable(file)]
     else:
         found = [Table(path.name)]
+    known = {table.name: table for table in found}
+    for name in names:
+        if name not in known:
+            source.close()
+            raise SourceError(
+                f"{source.name} has no table {name[:80]!r}; it has {', '.join(list(known)[:12]) or 'none of those'}"
+            )
+    if names:
+        found = [known[name] for name in dict.fromkeys(names)]
     if not found:
         source.close()
         raise SourceError(f"{source.name} has no table; name a database, a data file or a folder of data files")

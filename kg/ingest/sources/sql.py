@@ -5,7 +5,7 @@ raw, since its declared types promise nothing; PostgreSQL's come as its driver g
 """
 
 import gc
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,23 @@ from kg.ingest.sources.credentials import redact, scrub
 from kg.ingest.sources.row import CHUNK_ROWS, Row, Wanted, check_columns
 
 CAUSES_MAX = 10
+#: Options of an address that are secrets (libpq).
+SECRETS = frozenset({"password", "sslpassword", "passfile"})
 REASON_MAX = 300
+
+
+def without_password(location: str) -> tuple[str, bool]:
+    """A database address as it may be written down, and whether a password was left out; SourceError where it cannot be read."""
+    import sqlalchemy
+
+    try:
+        url = sqlalchemy.make_url(location)
+    except Exception:
+        raise SourceError(f"{redact(location)} is no address of a database; check it") from None
+    named = [name for name in url.query if name.lower() in SECRETS]
+    secret = url.password is not None or bool(named)
+    url = url.set(query={name: value for name, value in url.query.items() if name not in named})
+    return url._replace(password=None).render_as_string(), secret
 
 
 class SqlSource:
@@ -117,21 +133,28 @@ class SqlSource:
                 yield Row(number, data)
         self._unfinished = False
 
-    def declared(self, at_most: int) -> list[dict[str, Any]]:
-        """Name, key and references of each table, in order of name; SourceError where the source cannot be asked."""
+    def declared(self, names: Sequence[str], at_most: int) -> list[dict[str, Any]]:
+        """Name, key and references of the tables of these names, or of each, in order of name.
+
+        Where one of the names is none, every name is given without more, to choose from. SourceError where the source cannot be
+        asked.
+        """
         import sqlalchemy
 
         try:
             if self._engine is None:
                 self._engine = self._connect()
             inspector = sqlalchemy.inspect(self._engine)
+            there = sorted([*inspector.get_table_names(), *inspector.get_view_names()])
+            if not set(names) <= set(there):
+                return [{"name": name, "key": (), "references": ()} for name in there]
             return [
                 {
                     "name": name,
                     "key": inspector.get_pk_constraint(name)["constrained_columns"],
                     "references": inspector.get_foreign_keys(name),
                 }
-                for name in sorted(inspector.get_table_names())[:at_most]
+                for name in (sorted(set(names)) or there)[:at_most]
             ]
         except Exception as error:
             raise self._error("its list of tables", error) from None

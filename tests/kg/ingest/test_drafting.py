@@ -20,6 +20,7 @@ from kg.ingest.drafting import files
 from kg.ingest.drafting.columns import columns_of
 from kg.ingest.drafting.draft import Draft, draft
 from kg.ingest.drafting.naming import plural, singular
+from kg.ingest.drafting.tables import TABLES_MAX
 from kg.ontology import load
 from kg.stores.sqlite import SqliteStore
 
@@ -59,6 +60,9 @@ def database(path: Path, *statements: str) -> Path:
         (["9007199254740993"], "string"),
         (["1", "2.5"], "decimal"),
         ([1, 2.5, Decimal("0.1")], "decimal"),
+        ([1.5, float("inf")], "string"),
+        ([1.5, 1e300], "string"),
+        (["1.5", "9999999999999.5"], "string"),
         (["true", "False", None], "boolean"),
         (["yes", "n"], "boolean"),
         ([0, 1], "integer"),
@@ -174,6 +178,36 @@ def test_northwind_comes_in_whole(tmp_path: Path) -> None:
     report = taken_in(made, place, tmp_path)
     assert (report.rejected, report.dangling) == (0, 0)
     assert report.created == sum(cls.rows for cls in made.classes)
+
+
+def test_keys_are_told_apart_as_ingest_tells_them(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("code,x\ne\u0301,1\n\u00e9,2\n")
+    (tmp_path / "b.csv").write_text('a,b,x\n"x ",1,1\nx,1,1\n')
+    made = drafted(tmp_path)
+    assert [(cls.table, cls.key) for cls in made.classes] == [("a.csv", ("x",))]
+    assert set(made.left) == {"b.csv"}
+
+
+def test_names_that_no_mapping_can_spell_are_left_out(tmp_path: Path) -> None:
+    place = database(
+        tmp_path / "x.db",
+        'CREATE TABLE "\t" (id INTEGER PRIMARY KEY)',
+        'CREATE TABLE ok (id INTEGER PRIMARY KEY, " " TEXT)',
+        'INSERT INTO "\t" VALUES (1)',
+        "INSERT INTO ok VALUES (1, 'x')",
+    )
+    made = drafted(place)
+    assert [(cls.name, list(cls.without)) for cls in made.classes] == [("Ok", [" "])]
+    assert "cannot spell" in made.left["\t"]
+    assert taken_in(made, place, tmp_path).created == 1
+
+
+def test_of_too_many_tables_some_are_named(tmp_path: Path) -> None:
+    many = [f"CREATE TABLE t{n} (id INTEGER PRIMARY KEY)" for n in range(TABLES_MAX + 1)]
+    place = database(tmp_path / "x.db", *many, "INSERT INTO t5 VALUES (1)", "CREATE VIEW v AS SELECT id FROM t5")
+    with pytest.raises(SourceError, match="more than 200 tables; choose some with --table"):
+        drafted(place)
+    assert [(cls.table, cls.key) for cls in drafted(place, "t5", "v").classes] == [("t5", ("t5Id",)), ("v", ("vId",))]
 
 
 def test_only_the_tables_that_were_named(tmp_path: Path) -> None:
