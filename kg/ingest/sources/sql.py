@@ -27,7 +27,7 @@ def without_password(location: str) -> tuple[str, bool]:
 
     try:
         url = sqlalchemy.make_url(location)
-    except Exception:
+    except (sqlalchemy.exc.ArgumentError, ValueError):
         raise SourceError(f"{redact(location)} is no address of a database; check it") from None
     named = [name for name in url.query if name.lower() in SECRETS]
     secret = url.password is not None or bool(named)
