@@ -11,7 +11,7 @@ from typing import Final
 
 from coordination.works import CLAIMED, Work, micros
 from kg.clock import Clock
-from kg.model import StateWrite
+from kg.model import State, StateWrite
 from kg.store import GraphStore
 
 KIND: Final = "worker"
@@ -32,18 +32,22 @@ def ended(holder: str) -> StateWrite:
     return StateWrite(KIND, holder, None)
 
 
-def living(store: GraphStore, now: int, own: str = "") -> frozenset[str]:
+def living(store: GraphStore, clock: Clock, own: str = "") -> frozenset[str]:
     """The processes whose last beat still counts, and the one that asks: however late its beats are, it lives."""
-    rows = store.scan(KIND, first=WORKERS_MAX)
-    beating = frozenset(row.key for row in rows if row.value["since"] <= now < row.value["until"])
+    beating = frozenset(row.key for row in _beating(store, clock))
     return beating | {own} if own else beating
 
 
-def serving(store: GraphStore, now: int) -> dict[str, int]:
+def serving(store: GraphStore, clock: Clock) -> dict[str, int]:
     """For each lane the living processes that take its messages."""
+    return dict(Counter(lane for row in _beating(store, clock) for lane in row.value.get("lanes", ())))
+
+
+def _beating(store: GraphStore, clock: Clock) -> list[State]:
     rows = store.scan(KIND, first=WORKERS_MAX)
-    living_ = [row.value for row in rows if row.value["since"] <= now < row.value["until"]]
-    return dict(Counter(lane for value in living_ for lane in value.get("lanes", ())))
+    # The time is asked after the rows are read: a beat in between must not seem to come from the future.
+    now = micros(clock.now())
+    return [row for row in rows if row.value["since"] <= now < row.value["until"]]
 
 
 def forgotten(store: GraphStore, now: int) -> list[StateWrite]:

@@ -67,8 +67,9 @@ class Dispatch:
             return self._run(claimed.committed())
 
     def _open(self, work: Work) -> bool:
-        now = self._now()
-        return work.open_at(now) or (work.state == CLAIMED and orphaned(work, living(self.store, now, self.holder)))
+        if work.open_at(self._now()):
+            return True
+        return work.state == CLAIMED and orphaned(work, living(self.store, self.clock, self.holder))
 
     def _run(self, work: Work) -> list[str]:
         task = self.tasks[work.task]

@@ -83,7 +83,7 @@ class Reconciler:
         self.leading = lease is not None
         if lease is None:
             return 0
-        alive = living(self.store, now, self.holder)
+        alive = living(self.store, self.clock, self.holder)
         rows = [(works.of(row), row) for row in self._soonest()]
         due = [work for work, row in rows if self._due(work, row, now) or orphaned(work, alive)]
         noted = [work.awaited(now, self._wait(work, now)) for work in due if work.state == works.READY]

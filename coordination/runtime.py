@@ -175,7 +175,7 @@ class Runtime:
 
     def serving(self) -> Mapping[str, int]:
         """For each lane the living worker processes that take its messages."""
-        return beats.serving(self.store, micros(self.clock.now()))
+        return beats.serving(self.store, self.clock)
 
     def resolve(self, effect_id: str, happened: bool, principal: str, comment: str) -> None:
         """Record what a person found out about an effect in doubt."""

@@ -12,12 +12,12 @@ from typing import Any, Final
 
 from coordination import switches
 from coordination.errors import GiveUp, HeldError, RetryLater
-from coordination.runs import answers, resting, rows, runs
+from coordination.runs import answers, holding, resting, rows, runs
 from coordination.runs.calls import Answer, Begun, Call, Calls, Kind
 from coordination.runs.definitions import Definitions, acts_as
 from coordination.runs.finishing import finish
 from coordination.runs.hiding import hidden
-from coordination.runs.parking import park, tidy, timer_of, unfinished, wanted_workflow
+from coordination.runs.parking import park, tidy, timer_of, unfinished, unfit
 from coordination.runs.recorded import Record
 from coordination.runs.runs import Run
 from coordination.runs.starting import work_of
@@ -198,6 +198,8 @@ class Driving:
         known = turn.claim.answered.get(call.number)
         if known is not None and known[:2] == (call.name, call.arguments):
             return known[2]
+        if not turn.commits:
+            holding.alone(self.store, self.clock, turn.work)
         began = self.clock.monotonic()
         try:
             found = kind.begin(call)
@@ -246,7 +248,11 @@ class Driving:
             if past is not None:
                 machine.passed(past, self.pace.tasks_a_commit)
                 continue
-            if wait is not None and wait["kind"] == "run" and (problem := self._unfit(turn, wait)) is not None:
+            if (
+                wait is not None
+                and wait["kind"] == "run"
+                and (problem := unfit(self.definitions, turn, wait)) is not None
+            ):
                 machine.passed(problem, self.pace.tasks_a_commit)
                 continue
             if wait is None or wait["kind"] != "call":
@@ -267,14 +273,6 @@ class Driving:
                 self._waits(machine, found)
                 return found
             machine.advance(found, self.pace.tasks_a_commit)
-        return None
-
-    def _unfit(self, turn: Turn, wait: Mapping[str, Any]) -> Answer | None:
-        """Why the workflow that the strand wants to run cannot be started."""
-        try:
-            wanted_workflow(self.definitions, turn, wait["workflow"])
-        except Fault as error:
-            return {"problem": {"instance": turn.strand.frames[-1]["p"], **error.problem}}
         return None
 
     def _waits(self, machine: Machine, begun: Begun) -> None:

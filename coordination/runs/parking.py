@@ -15,7 +15,7 @@ from coordination.runs.calls import Begun, Call, Calls
 from coordination.runs.definitions import Definitions
 from coordination.runs.starting import Order, work_of
 from coordination.workflow import machine_fork
-from coordination.workflow.faults import fault
+from coordination.workflow.faults import Fault, fault
 from coordination.workflow.machine import Machine
 from coordination.workflow.strand import Strand
 from coordination.works import KIND as WORK
@@ -124,6 +124,15 @@ def wanted_workflow(definitions: Definitions, turn: "Turn", wanted: Mapping[str,
         )
     except StateError as error:
         raise fault("configuration", str(error)) from error
+
+
+def unfit(definitions: Definitions, turn: "Turn", wait: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """What a strand that wants to run a workflow is answered where that cannot be started; None where it can."""
+    try:
+        wanted_workflow(definitions, turn, wait["workflow"])
+    except Fault as error:
+        return {"problem": {"instance": turn.strand.frames[-1]["p"], **error.problem}}
+    return None
 
 
 def _start_child(
