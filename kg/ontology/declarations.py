@@ -111,7 +111,7 @@ def _twice(document: Document, what: str, label: str, node: Any, other: Any) -> 
 def _refuse_unknown_types(document: Document) -> None:
     fine = CLASS_TYPES | PROPERTY_TYPES | INERT_TYPES
     fine |= {OWL + "Ontology", OWL + "FunctionalProperty", SH + "NodeShape", SH + "PropertyShape"}
-    for node, kind in document.graph.subject_objects(URIRef(TYPE)):
+    for node, kind in document.pairs(TYPE):
         if known(str(kind)) and str(kind) not in fine:
             near = get_close_matches(short(str(kind)), sorted(map(short, fine)), 1)
             hint = f"did you mean {near[0]}?" if near else "remove it"

@@ -7,9 +7,9 @@ not know which store uses it.
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from kg.errors import OntologyError, ShapeError
 from kg.model import Entity
@@ -22,14 +22,26 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
 
+#: Ontologies that a process keeps at hand; it mostly has one, and the platform's alone.
+KEPT: Final = 8
+
+
 def load(texts: Mapping[str, str]) -> "Ontology":
-    """The ontology of the named Turtle texts, merged; OntologyError with file and line where they cannot be used."""
+    """The ontology of the named Turtle texts, merged; OntologyError with file and line where they cannot be used.
+
+    The same texts again give the same object, which nobody changes.
+    """
+    if not texts:
+        raise OntologyError("no ontology file was given; name at least one Turtle file")
+    return _loaded(tuple(texts.items()))
+
+
+@lru_cache(maxsize=KEPT)
+def _loaded(texts: tuple[tuple[str, str], ...]) -> "Ontology":
     from kg.ontology.assembly import assemble
     from kg.ontology.turtle import read
 
-    if not texts:
-        raise OntologyError("no ontology file was given; name at least one Turtle file")
-    classes = assemble(read(texts))
+    classes = assemble(read(dict(texts)))
     ontology = Ontology(classes)
     for cls in classes.values():
         ontology.checker(cls.name)

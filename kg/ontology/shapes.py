@@ -43,10 +43,7 @@ class PropertyShape:
 
 def refuse_unknown(document: Document, node: Any, allowed: set[str], what: str) -> None:
     """Raise where a subject has a term of a known namespace that this kind of subject may not have."""
-    for predicate, value in sorted(
-        document.graph.predicate_objects(node), key=lambda pair: document.places.get((node, *pair), ("", 0))
-    ):
-        term = str(predicate)
+    for term, value in document.about(node):
         if known(term) and term not in allowed:
             near = get_close_matches(short(term), sorted(map(short, allowed)), 1)
             hint = f"did you mean {near[0]}?" if near else "remove it"
