@@ -30,6 +30,7 @@ from coordination.routing import Router
 from coordination.runs import announcing, runs
 from coordination.runs.engine import Engine, Workflows
 from coordination.settling import Settling
+from coordination.stillness import still
 from coordination.sweeping import Sweeping
 from coordination.works import Work, micros
 from governance import budgets, controls
@@ -172,6 +173,10 @@ class Runtime:
         about = {"work": work.id, "subject": work.subject, "agent": work.agent, "failure": work.reason}
         cause = Cause(self.clock.id(), "work.drop", principal, reason, attributes=about)
         self.store.commit([], cause, state=[work.dropped(reason).write()])
+
+    def still(self, seconds: float) -> bool:
+        """Whether nothing will happen by itself within so many seconds: what is open waits for a person, an event or later."""
+        return still(self.store, self.clock, seconds)
 
     def serving(self) -> Mapping[str, int]:
         """For each lane the living worker processes that take its messages."""

@@ -45,7 +45,13 @@ def execute(
         bool, typer.Option("--dry-run", help="Simulate all outside effects, and show what they would have done.")
     ] = False,
     wait: Annotated[
-        float, typer.Option("--wait", min=0, help="Seconds to wait for its end; it goes on after that.")
+        float,
+        typer.Option(
+            "--wait",
+            min=0,
+            help="Seconds to wait for its end, at most: a run that only waits for a person, an event or a later hour is not "
+            "waited for. It goes on after that.",
+        ),
     ] = 60.0,
     json: Json = False,
 ) -> None:
@@ -61,7 +67,7 @@ def execute(
         try:
             run = orders.started(platform, who, workflow_id, input, id=id, sandbox=dry_run)
             end = time.monotonic() + wait
-            while not engine.run(run).ended and time.monotonic() < end:
+            while not _over(platform, engine.run(run), end - time.monotonic()):
                 time.sleep(LOOK_SECONDS)
         finally:
             platform.worker.stop()
@@ -126,6 +132,13 @@ def events(context: typer.Context, run: _Run, json: Json = False) -> None:
         for event in found
     ]
     terminal.table(f"Events of run {run}", ("time", "event", "task"), rows, "No events.")
+
+
+def _over(platform: Noesis, run: records.Run, left: float) -> bool:
+    """Whether nothing more of the run will be seen in the seconds that are left."""
+    if run.ended or left <= 0:
+        return True
+    return run.state == records.WAITING and platform.runtime is not None and platform.runtime.still(left)
 
 
 def parsed(text: str) -> Any:

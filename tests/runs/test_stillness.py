@@ -1,0 +1,37 @@
+"""Whether anything will happen by itself: nothing unread, nothing in hand, nothing due in time."""
+
+from coordination import works as work
+from coordination.runs.engine import Workflows
+from tests.runs.works import works
+
+TEXT = "do: [{rest: {wait: {seconds: 10}}}, {on: {call: step, with: {}}}]"
+
+
+def test_a_run_that_waits_is_still_until_its_timer_is_due() -> None:
+    seen: list[bool] = []
+
+    def step() -> dict[str, int]:
+        seen.append(here.runtime.still(0))
+        return {}
+
+    with works(Workflows(functions={"step": step})) as here:
+        run = here.engine.start(here.register("flow", TEXT), {}, 'User::"anna"')
+        assert not here.runtime.still(0), "the start is to be done"
+        here.queue.clear()
+        here.runtime.handle(f"run:{run}/0:start")
+        assert not here.runtime.still(0), "nobody has read yet what it wrote"
+        here.drain()
+        assert here.runtime.still(9.9)
+        assert not here.runtime.still(10.1), "a timer falls due"
+        here.later(10)
+        assert seen == [False], "a worker has it in hand"
+        here.drain()
+        assert here.runtime.still(1_000)
+
+
+def test_what_was_put_aside_for_a_person_moves_nothing() -> None:
+    with works() as here:
+        here.drain()
+        lost = work.Work("run:lost/0:x", "run", "lost/0", state=work.FAILED)
+        here.store.commit([], None, state=[lost.first(work.micros(here.clock.now()))])
+        assert here.runtime.still(1_000)
