@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
-from coordination.works import CLAIMED, Work, micros
+from coordination.works import CLAIMED, Work, micros, within
 from kg.clock import Clock
 from kg.model import State, StateWrite
 from kg.store import GraphStore
@@ -47,7 +47,7 @@ def _beating(store: GraphStore, clock: Clock) -> list[State]:
     rows = store.scan(KIND, first=WORKERS_MAX)
     # The time is asked after the rows are read: a beat in between must not seem to come from the future.
     now = micros(clock.now())
-    return [row for row in rows if row.value["since"] <= now < row.value["until"]]
+    return [row for row in rows if within(row.value["since"], row.value["until"], now)]
 
 
 def forgotten(store: GraphStore, now: int) -> list[StateWrite]:

@@ -75,6 +75,13 @@ def test_what_a_dead_process_held_is_taken_over_soon_and_its_late_write_refused(
         case.store.commit([], None, state=[case.held.committed().done().write()])
 
 
+@pytest.mark.parametrize(("behind", "runs"), [(0.01, 0), (4.0, 0), (6.0, 1)])
+def test_what_a_process_with_a_clock_a_little_ahead_holds_is_left_to_it(behind: float, runs: int) -> None:
+    case = Case()
+    case.clock.jump(-behind)
+    assert (case.reconcile(), case.handle()) == (runs, runs)
+
+
 def test_a_process_whose_beats_are_late_takes_nothing_over_from_itself() -> None:
     case = Case()
     case.clock.advance(BOUNDS.beat_lease_seconds + 0.1)
