@@ -10,7 +10,7 @@ from typing import Final
 
 from coordination import compensation
 from coordination.errors import StateError
-from coordination.runs import answers, mailbox, rows, runs
+from coordination.runs import answers, mailbox, rows, runs, scheduling
 from coordination.runs.driving import Driving
 from coordination.runs.finishing import woken
 from coordination.runs.parking import Parked, tidy, unfinished
@@ -147,6 +147,7 @@ class Controlling:
             if work.id not in self.store.state(WORK, [work.id]):
                 made.work(work, now)
         woken(self.store, made, run.id, now)
+        scheduling.again(self.store, made, self.driving.definitions.plan(run.text("workflow")), run, now)
         if compensate:
             self._compensated(run, made, by, reason)
 

@@ -61,7 +61,7 @@ def _whole(store: GraphStore, clock: Clock, definitions: Definitions, turn: "Tur
     else:
         made.rows.append(_remembered(turn))
     woken(store, made, run.id, now)
-    scheduling.again(made, turn.setting.plan, run, now)
+    scheduling.again(store, made, turn.setting.plan, run, now)
     del clock, definitions
     return made
 

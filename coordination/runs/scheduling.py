@@ -2,6 +2,7 @@
 
 Invariants: a scheduled run's id follows from the workflow and the time it was due (or the event), so it starts once however
 often the timer fires (I3); start and next timer are one commit. Times that passed while nobody worked start one run, not all.
+A schedule has one timer at a time: it goes with the schedule, and of runs that start again after they ended only the last sets one.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,14 +24,16 @@ from coordination.works import Work, micros
 from kg.clock import Clock
 from kg.errors import ConflictError
 from kg.model import ABSENT, Cause, State, StateWrite, Write
-from kg.store import GraphStore
+from kg.store import PAGE_MAX, GraphStore
 from kg.values import Json
 
 if TYPE_CHECKING:
     from coordination.runs.parking import Parked
 
-#: A row a scheduled workflow: who activated it, and whether it is still on.
+#: A row a scheduled workflow: who activated it, and the run whose end sets the next timer (none: another did, or none began).
 SCHEDULE: Final = "schedule"
+#: Tries of one order that lost a race with the schedule's own timer.
+TRIES_MAX: Final = 50
 CALLER: Final = 'Service::"schedule"'
 
 
@@ -94,7 +97,7 @@ def activate(
     if workflow in store.state(SCHEDULE, [workflow]):
         return []
     now = micros(clock.now())
-    made = [StateWrite(SCHEDULE, workflow, {"by": by}, expect=ABSENT)]
+    made = [StateWrite(SCHEDULE, workflow, {"by": by, "last": ""}, expect=ABSENT)]
     moment = due(plan, now, first=True)
     if moment is not None:
         made.append(work_of(workflow, moment).first(now))
@@ -111,7 +114,7 @@ def activate(
 
 
 def deactivate(store: GraphStore, definitions: Definitions, workflow: str) -> None:
-    """End a schedule; runs under way go on."""
+    """End a schedule, with its timer; runs under way go on."""
     plan = definitions.plan(workflow)
     made = [StateWrite(SCHEDULE, workflow, None)]
     if "on" in (plan.body.get("schedule") or {}):
@@ -119,15 +122,30 @@ def deactivate(store: GraphStore, definitions: Definitions, workflow: str) -> No
             StateWrite(mailbox.LISTENER, mailbox.listener_key(kind, workflow, "schedule"), None)
             for kind in types(plan.body["schedule"]["on"])
         ]
-    store.commit([], None, state=made)
+    for _ in range(TRIES_MAX):
+        timers = store.scan(WORK, prefix=f"schedule:{workflow}:", first=PAGE_MAX)
+        # A timer that fires meanwhile sets the next one, so it must still be as it was read; else that one would be left.
+        gone = [StateWrite(WORK, row.key, None, expect=row.revision) for row in timers]
+        try:
+            store.commit([], None, state=[*made, *gone])
+        except ConflictError:
+            continue
+        return
+    raise StateError(f"the timer of {plan.document.key} changed each time it was looked at; deactivate it again")
 
 
-def again(made: "Parked", plan: Plan, run: Run, now: int) -> None:
-    """After a run of a workflow that starts again a while after it ended: the next timer."""
+def again(store: GraphStore, made: "Parked", plan: Plan, run: Run, now: int) -> None:
+    """After a run of a workflow that starts again a while after it ended: the next timer, where no other run set it."""
     declared = plan.body.get("schedule") or {}
-    if "after" in declared and run.text("startedBy") == CALLER:
-        moment = now + max(1_000_000, microseconds(declared["after"]))
-        made.work(work_of(run.text("workflow"), moment), now)
+    if "after" not in declared or run.text("startedBy") != CALLER:
+        return
+    workflow = run.text("workflow")
+    row = store.state(SCHEDULE, [workflow]).get(workflow)
+    # INVARIANT I3: a run that ends a second time, or is of a schedule switched off since, starts no second chain.
+    if row is None or row.value.get("last", run.id) != run.id:
+        return
+    made.rows.append(StateWrite(SCHEDULE, workflow, {**row.value, "last": ""}, expect=row.revision))
+    made.work(work_of(workflow, now + max(1_000_000, microseconds(declared["after"]))), now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +173,8 @@ class Scheduling:
         state = [gone, *started.rows]
         if following is not None:
             state.append(work_of(workflow, following).first(now))
+        if "after" in (plan.body.get("schedule") or {}):
+            state.append(StateWrite(SCHEDULE, workflow, {**row.value, "last": order.run}, expect=row.revision))
         self.store.commit(started.writes, started.cause, started.expects, state)
         return started.follow
 
