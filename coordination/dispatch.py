@@ -106,12 +106,14 @@ class Dispatch:
         return ()
 
     def _unless_stale(self, work: Work, write: Callable[[], Sequence[str]]) -> list[str]:
-        try:
-            return list(write())
-        except ConflictError:
-            if self._still_ours(work):
-                raise
-            return []
+        for _ in range(self.bounds.race_tries_max):
+            try:
+                return list(write())
+            except ConflictError as error:
+                if not self._still_ours(work):
+                    return []
+                lost = error
+        raise lost
 
     def _still_ours(self, work: Work) -> bool:
         found = works.read(self.store, work.id)

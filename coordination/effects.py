@@ -18,6 +18,7 @@ from coordination.works import Work
 from governance import budgets
 from kg import tracing
 from kg.clock import Clock
+from kg.errors import ConflictError
 from kg.model import Cause, Entity, Input, Link, Put, Write
 from kg.store import GraphStore
 from kg.values import Json, Ref, Value, canonical
@@ -39,6 +40,8 @@ _ORIGINAL: Final = {"intent": "compensating", "done": "compensated", "failed": "
 #: Characters of a receipt: whatever an effector reads of an answer fits, however JSON escapes it.
 RECEIPT_MAX: Final = 400_000
 REFERENCE_MAX: Final = 10_000
+#: Tries of one receipt that lost a race with others who wrote beside it.
+TRIES_MAX: Final = 20
 
 
 def effect_id(proposal: Proposal) -> str:
@@ -148,6 +151,19 @@ class Effects:
         return ()
 
     def _end(self, work: Work, entity: Entity, proposal: Proposal, state: str, **more: Value) -> None:
+        """Commit how the effect ended: what happened outside is known by now, so a lost race is run again, not the effect."""
+        for _ in range(TRIES_MAX):
+            try:
+                self._put(work, entity, proposal, state, more)
+                return
+            except ConflictError as error:
+                if work.id in error.found:
+                    raise
+            entity, proposal = read(self.store, work.subject)
+        # No ConflictError: whoever gave the work out would take it for a race before the act, and have it done again.
+        raise StateError(f"effect {entity.id} changed each time its end was written; see who writes it")
+
+    def _put(self, work: Work, entity: Entity, proposal: Proposal, state: str, more: Mapping[str, Value]) -> None:
         writes = ending(entity, proposal, state, more)
         undone, versions = original(self.store, proposal, state)
         cause = _cause(self.clock, f"effect.{state}", f'Agent::"{proposal.text("agent")}"', entity, proposal)

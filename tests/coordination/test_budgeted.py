@@ -12,7 +12,7 @@ from coordination.wakes import Wake
 from governance import budgets
 from governance.budgeting import define
 from governance.principals import Principal
-from kg.model import Change, Entity, Put
+from kg.model import Change, Entity, Put, State
 from kg.store import GraphStore
 from tests.coordination.plant import Plant, Telling, card, low, plant, reorder
 
@@ -107,6 +107,31 @@ def test_a_tool_has_a_budget_of_its_own() -> None:
     assert [str(x["operation"]) for x in p.proposals("proposed")] == ["notice.send"]
     assert used(p, "tool:telling", "calls") == 1
     assert len(p.proposals("applied")) == 3
+
+
+@pytest.mark.parametrize("busy", [1, 3])
+def test_what_surely_did_not_happen_fails_though_its_budget_is_used_meanwhile(busy: int) -> None:
+    """The refund lost its race: it is made anew, the effect is neither in doubt nor left for the lease to run out."""
+    telling = Telling(faults=[GiveUp("no such address")], idempotent=False)
+    p = plant([card("teller", Wake("Ticket"))], {"teller": tell}, effectors=[telling])
+    limit(p, "global", "calls", 10)
+    state, spent = p.store.state, list[str]()
+
+    def meanwhile(kind: str, keys: Sequence[str]) -> dict[str, State]:
+        found = state(kind, keys)
+        if kind == budgets.USED and len(spent) < busy:
+            spent.append(kind)
+            p.store.state = state
+            budgets.reserve(p.store, p.clock, f"other{len(spent)}", ["global"], {"calls": Decimal(1)})
+            p.store.state = meanwhile
+        return found
+
+    telling.before = lambda: setattr(p.store, "state", meanwhile)
+    p.put(Put("t", "Ticket", {}))
+    p.run()
+    p.store.state = state
+    assert states(p) == ["failed"]
+    assert used(p, "global", "calls") == busy
 
 
 def tell(change: Change, entity: Entity, store: GraphStore, at: int) -> Sequence[Draft]:

@@ -181,6 +181,20 @@ def test_two_workers_at_one_effect_write_one_receipt() -> None:
     assert [v["status"] for v in versions] == ["intent", "done"]
 
 
+@pytest.mark.parametrize("keyed", [True, False])
+def test_who_changes_the_proposal_meanwhile_has_nobody_act_again(keyed: bool) -> None:
+    """I3: that something else was written does not mean that nothing happened."""
+    telling = Telling(idempotent=keyed)
+    p = noticing(telling)
+    telling.after = lambda: p.put(Put(p.one().id, "Proposal", {"reason": f"seen {len(telling.told)} times"}))
+    ticket(p)
+    p.run()
+    for _ in range(3):
+        p.later(60)
+    assert len(telling.told) == 1
+    assert (effect(p)["status"], p.one()["state"]) == ("done", "applied")
+
+
 def test_an_unknown_effector_fails_with_the_remedy() -> None:
     p = noticing(Telling(kind="other"))
     ticket(p)
