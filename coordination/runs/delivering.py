@@ -137,11 +137,7 @@ def _signalled(store: GraphStore, clock: Clock, run: str, event: dict[str, Any],
     box = mailbox.box(store, run)
     if box is None:
         raise ConflictError(f"run {run} has no mailbox")
-    listening = {
-        str(row.value["strand"]): None
-        for row in mailbox.listeners(store, event["type"], HEARERS_MAX)
-        if row.value.get("run") == run
-    }
+    listening = dict.fromkeys(mailbox.hearers(store, run, event["type"]))
     now = micros(clock.now())
     letters, follow = addressed(store, box, event, now, listening, keep=True)
     store.commit([], None, state=[StateWrite(EVENT, key, {"at": now}, expect=ABSENT), *letters])

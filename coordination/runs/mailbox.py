@@ -133,3 +133,17 @@ def listeners(store: GraphStore, kind: str, first: int) -> list[State]:
                 break
             after = page[-1].key
     return found
+
+
+def hearers(store: GraphStore, run: str, kind: str) -> list[str]:
+    """The strands of a run that listen to events of a type, or to any, however many others do."""
+    found: dict[str, None] = {}
+    for name in (kind, "*"):
+        prefix, after = f"{derive('type', name)}/{run}/", ""
+        while True:
+            page = store.scan(LISTENER, prefix=prefix, after=after, first=PAGE_MAX)
+            found |= dict.fromkeys(str(row.value["strand"]) for row in page)
+            if len(page) < PAGE_MAX:
+                break
+            after = page[-1].key
+    return list(found)

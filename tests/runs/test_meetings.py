@@ -3,6 +3,7 @@
 import pytest
 
 from coordination.errors import StateError
+from coordination.runs import delivering
 from coordination.testing import Environment
 from tests.runs.works import ANNA, works
 
@@ -56,3 +57,15 @@ def test_only_what_was_paused_is_resumed() -> None:
         with pytest.raises(StateError, match="is faulted, not suspended"):
             here.engine.resume(run, ANNA)
         assert here.run(run).state == "faulted"
+
+
+def test_a_signal_wakes_its_run_however_many_others_listen_to_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(delivering, "HEARERS_MAX", 2)
+    with works() as here:
+        flow = here.register("flow", "do: [{one: {listen: {to: {one: {with: {type: go}}}}}}]")
+        started = [here.engine.start(flow, {}, ANNA) for _ in range(4)]
+        here.drain()
+        for run in reversed(started):
+            here.engine.signal(run, here.event("go", 1))
+            here.drain()
+        assert [here.run(run).state for run in started] == ["completed"] * 4
