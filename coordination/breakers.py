@@ -93,10 +93,11 @@ class Breakers:
             kept = [*(known.value["ended"] if known is not None else []), *events][-ENDED_MAX:]
             expect = ABSENT if known is None else known.revision
             rows.append(StateWrite(KIND, f"agent:{name}", {"ended": kept}, expect=expect))
-        # INVARIANT I3: cursor and tallies together, so each ended proposal counts once.
-        self.store.commit([], None, state=rows)
+        # Before the count is committed: where this breaks off the page is counted again, and a scope that is paused is left.
         for row_ in rows[1:]:
             self._look(row_.key.removeprefix("agent:"), (row_.value or {})["ended"], now)
+        # INVARIANT I3: cursor and tallies together, so each ended proposal counts once.
+        self.store.commit([], None, state=rows)
         return len(page)
 
     def _ended(self, page: Sequence[Change]) -> dict[str, list[list[Any]]]:

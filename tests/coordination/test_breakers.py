@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -10,8 +11,9 @@ from coordination.breakers import Breaker, Breakers, open_trips
 from coordination.proposals import Draft
 from coordination.wakes import Wake
 from governance.controls import control_id, standing
+from kg.errors import StoreError
 from kg.model import Change, Entity, Put
-from kg.store import GraphStore
+from kg.store import GraphStore, Request
 from tests.coordination.plant import Plant, card, plant
 
 GIFTS = Breaker("denials", Decimal("0.5"), 600, at_least=4)
@@ -98,3 +100,26 @@ def test_another_measure_does_not_trip_on_denials(breaker: Breaker) -> None:
     breakers.declared = [breaker]
     breakers.step()
     assert p.store.find("Trip").items == ()
+
+
+class KilledError(BaseException):
+    """The process ends here."""
+
+
+@pytest.mark.parametrize("fault", [KilledError(), StoreError("busy")])
+def test_a_trip_that_broke_off_is_made_by_the_next_look(fault: BaseException) -> None:
+    p, breakers = made("gift", "note", "gift", "gift")
+    commit_many = p.store.commit_many
+
+    def breaking(requests: Sequence[Request]) -> Any:
+        if any(isinstance(write, Put) and write.cls == "Trip" for request in requests for write in request.writes):
+            p.store.commit_many = commit_many
+            raise fault
+        return commit_many(requests)
+
+    p.store.commit_many = breaking
+    with pytest.raises(type(fault)):
+        breakers.step()
+    Breakers(p.store, p.clock, [GIFTS]).step()
+    assert standing(p.store, ["agent:giver"]).held == "control agent:giver (pause)"
+    assert len(p.store.find("Trip").items) == 1
