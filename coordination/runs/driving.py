@@ -198,8 +198,7 @@ class Driving:
         known = turn.claim.answered.get(call.number)
         if known is not None and known[:2] == (call.name, call.arguments):
             return known[2]
-        if not turn.commits:
-            holding.alone(self.store, self.clock, turn.work)
+        holding.alone(self.store, self.clock, turn.claim)
         began = self.clock.monotonic()
         try:
             found = kind.begin(call)
@@ -261,6 +260,8 @@ class Driving:
             try:
                 kind = self.calls.kind(call.name)
                 if kind.quick and not (shares and self._brisk(call, kind)):
+                    # Before the commit: it takes away the timer by which another may hold the strand, and ask already.
+                    holding.alone(self.store, self.clock, turn.claim)
                     return None
                 shares = shares and not kind.quick
                 found = self._asked(turn, kind, call)

@@ -36,6 +36,8 @@ class Claim:
     follow: list[str] = field(default_factory=list)
     #: Quick calls by number: name, arguments and answer, until they are committed. A commit that lost a race asks nobody twice.
     answered: dict[int, tuple[str, Mapping[str, Json], Answer]] = field(default_factory=dict)
+    #: Whether nobody else had the strand in hand when this claim first asked; whoever claims it later sees this one.
+    alone: bool = False
 
 
 @dataclass(slots=True)

@@ -76,3 +76,25 @@ def test_only_the_living_keep_others_waiting(beats: bool) -> None:
         here.runtime.handle(other.id)
         assert len(asked) == (1 if beats else 3)
         assert here.run(run).state == ("running" if beats else "completed")
+
+
+def test_a_worker_that_commits_before_it_asks_looks_too() -> None:
+    """One process knows the function as quick and asks it before its first commit, the other asks it after."""
+    asked: list[str] = []
+    taken: list[str] = []
+
+    def step() -> dict[str, int]:
+        asked.append("step")
+        if len(asked) == 1:
+            here.engine.driving.taken.clear()
+            here.runtime.handle(other.id)
+            taken.extend(asked)
+        return {"asked": len(asked)}
+
+    with works(Workflows(functions={"step": step})) as here:
+        run = here.start(TEXT)
+        other = _also(here, run)
+        here.clock.advance(10)
+        here.engine.driving.taken["step"] = 0.001
+        here.runtime.handle(f"run:{other.subject}:t1")
+        assert taken == ["step"]
