@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from coordination import compensation
+from coordination.compensation import EFFECTS_MAX
 from coordination.errors import StateError
 from coordination.runs import answers, mailbox, rows, runs, scheduling
 from coordination.runs.driving import Driving
@@ -29,8 +30,11 @@ from kg.values import Ref, Value
 
 #: Tries of one order that lost a race with the run's own steps.
 TRIES_MAX: Final = 50
-#: Strands of one run.
+#: Pages of strands, or of children, of one run.
 PAGES_MAX: Final = 100
+#: What an undoing takes up: an effect in hand, or in doubt, is undone once it is known that it happened.
+_TO_UNDO: Final = ("done", "intent", "in_doubt")
+_GOES_ON: Final = tuple(sorted(runs.MOVES.keys() - runs.ENDS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,9 +172,15 @@ class Controlling:
         return made + tidy(self.store, self.driving.calls, turn, machine, [wait]).rows
 
     def _compensated(self, run: Run, made: Parked, by: str, reason: str) -> None:
-        """Ask for the undoing of what the run did outside and in the graph, in the order it was done."""
-        where = [Where("run", Op.EQ, run.id), Where("status", Op.EQ, "done")]
-        effects = sorted(self.store.find("Effect", where, first=PAGE_MAX).items, key=lambda effect: effect.since)
+        """Ask for the undoing of what the run did outside and in the graph, in the order it was done, and of what is in hand."""
+        where = [Where("run", Op.EQ, run.id), Where("status", Op.IN, _TO_UNDO)]
+        page = self.store.find("Effect", where, first=EFFECTS_MAX)
+        if page.next is not None:
+            raise StateError(
+                f"run {run.id} has more than {EFFECTS_MAX:,} effects, too many to undo at once; cancel it without, "
+                "then undo them in parts"
+            )
+        effects = sorted(page.items, key=lambda effect: effect.since)
         if not effects:
             return
         id, writes, state = compensation.requested(
@@ -183,8 +193,15 @@ class Controlling:
         made.follow += [row.key for row in state]
 
     def _children(self, run: Run) -> list[Run]:
-        found = self.store.find(runs.RUN, [Where("parent", Op.EQ, Ref(run.id))], first=PAGE_MAX).items
-        return [child for entity in found if not (child := Run(entity)).ended]
+        where = [Where("parent", Op.EQ, Ref(run.id)), Where("state", Op.IN, _GOES_ON)]
+        found, after = list[Run](), None
+        for _ in range(PAGES_MAX):
+            page = self.store.find(runs.RUN, where, after=after, first=PAGE_MAX)
+            found += map(Run, page.items)
+            after = page.next
+            if after is None:
+                break
+        return found
 
     def _strands(self, run: Run) -> list[Strand]:
         packing, found, after = rows.Rows(self.store, run.id), [], ""

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from coordination.errors import StateError
+from coordination.runs import controlling
 from coordination.runs.engine import Workflows
 from governance.approvals import approve
 from governance.people import ensure_principal
@@ -126,3 +127,49 @@ def test_terminating_ends_children_and_undoes_nothing(here: Works) -> None:
     assert {str(found["state"]) for found in here.store.find("Run").items} == {"cancelled"}
     assert not here.store.find("Compensation").items
     assert here.rows() == {}
+
+
+def test_an_effect_in_hand_while_its_run_is_cancelled_is_undone_once_it_ended() -> None:
+    telling = Telling()
+    undo = "undo: {operation: unsay, payload: {}}"
+    with works(effectors=[telling]) as here:
+
+        def cancelled() -> None:
+            telling.before = lambda: None
+            (run,) = here.store.find("Run").items
+            here.engine.cancel(run.id, ANNA, compensate=True)
+
+        telling.before = cancelled
+        here.start(f"do: [{{s: {{call: effect, with: {{operation: say, effector: telling, payload: {{{undo}}}}}}}}}]")
+        here.later(31)
+        assert [str(effect["status"]) for effect in here.store.find("Effect").items] == ["compensated", "done"]
+        (compensation,) = here.store.find("Compensation").items
+        assert compensation["state"] == "done"
+
+
+def test_a_run_with_more_effects_than_one_compensation_undoes_is_not_undone_in_part(
+    here: Works, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(controlling, "EFFECTS_MAX", 1)
+    said = "{call: effect, with: {operation: say, effector: telling, payload: {}}}"
+    run = here.start(f"do: [{{a: {said}}}, {{b: {said}}}, {{c: {{wait: {{seconds: 9}}}}}}]")
+    with pytest.raises(StateError, match="more than 1 effects"):
+        here.engine.cancel(run, ANNA, compensate=True)
+    assert here.run(run).state == "waiting"
+    here.engine.cancel(run, ANNA)
+    assert here.run(run).state == "cancelled"
+
+
+def test_of_many_children_the_ones_that_still_run_are_cancelled(here: Works, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(controlling, "PAGE_MAX", 2)
+    here.register("quick", "do: [{a: {set: {x: 1}}}]")
+    here.register("slow", "do: [{a: {wait: {hours: 1}}}]")
+    tasks = [
+        f"{{c{n}: {{run: {{await: false, workflow: {{namespace: test, name: {'slow' if n % 2 else 'quick'}, version: latest}}}}}}}}"
+        for n in range(8)
+    ]
+    run = here.start(f"do: [{', '.join(tasks)}, {{w: {{wait: {{hours: 1}}}}}}]")
+    here.engine.cancel(run, ANNA)
+    here.later(6)
+    states = sorted(str(found["state"]) for found in here.store.find("Run").items)
+    assert states == ["cancelled"] * 5 + ["completed"] * 4
