@@ -227,7 +227,8 @@ class Driving:
         record = Record(self.store, turn.run)
         machine = Machine(turn.setting, strand, self._now(), past=lambda number: record.has(strand.id, number))
         waited = strand.wait
-        if not strand.frames and strand.count == 0 and not strand.parent:
+        # Also where its very first step faulted and a person takes it up again: no step of it was committed.
+        if not strand.frames and not strand.parent:
             machine.begin()
         machine.advance(answer, self.pace.tasks_a_commit)
         # Where nothing that was done stands behind it uncommitted, the first quick call goes into the same commit.

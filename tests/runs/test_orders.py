@@ -173,3 +173,20 @@ def test_of_many_children_the_ones_that_still_run_are_cancelled(here: Works, mon
     here.later(6)
     states = sorted(str(found["state"]) for found in here.store.find("Run").items)
     assert states == ["cancelled"] * 5 + ["completed"] * 4
+
+
+def test_a_run_whose_very_first_step_failed_is_taken_up_again() -> None:
+    called: list[int] = []
+
+    def step() -> int:
+        called.append(1)
+        return 1 // (len(called) - 1)
+
+    with works(Workflows(functions={"step": step})) as here:
+        # A quick function is asked before the first commit, so nothing of the run was committed when it failed.
+        here.engine.driving.taken["step"] = 0.001
+        run = here.start("do: [{a: {call: step, with: {}}}]", {"x": 1})
+        assert here.run(run).state == "faulted"
+        here.engine.retry(run, ANNA)
+        here.drain()
+        assert here.output(run) == 1

@@ -468,6 +468,28 @@ def test_pruning_drops_rows_and_keeps_facts(here: Works) -> None:
     assert here.store.verify() > 0
 
 
+def test_a_run_that_is_retried_while_rows_are_pruned_keeps_its_place(here: Works) -> None:
+    from coordination.runs import rows
+    from coordination.runs.retention import prune
+
+    run = here.start("do: [{a: {raise: {error: {type: 'x:y', status: 500}}}}]")
+    here.clock.advance(10)
+    scan = here.store.scan
+
+    def meanwhile(kind: str, *args: Any, **more: Any) -> Any:
+        found = scan(kind, *args, **more)
+        if kind == rows.KIND:
+            here.store.scan = scan
+            here.engine.retry(run, 'User::"anna"')
+        return found
+
+    here.store.scan = meanwhile
+    prune(here.store, here.clock.now())
+    assert here.rows()["strand"] == [f"{run}/0"]
+    here.drain()
+    assert here.run(run).state == "faulted", "it was driven again"
+
+
 def test_a_commit_that_lost_a_race_calls_no_function_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     called: list[int] = []
 
