@@ -26,7 +26,7 @@ demo-servers: setup ## the same story with the graph in Neo4j and the messages i
 	@$(PY) -m tests.services run neo4j rabbitmq -- $(PY) -m api.cli.main demo --servers --folder .noesis/demo-servers
 
 test: setup ## every test (PROCESSES=2: two files at a time, each with servers of its own)
-	@$(PY) -m pytest $(if $(PROCESSES),-n $(PROCESSES) --dist loadfile,)
+	@$(PY) -m pytest $(if $(PROCESSES),-n $(PROCESSES) --dist loadfile --no-loadscope-reorder,)
 
 lint: setup ## ruff
 	@$(PY) -m ruff check .

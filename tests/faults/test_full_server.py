@@ -51,7 +51,7 @@ def refused(store: Neo4jStore, puts: list[Put], cause: Cause) -> StoreError | No
 def restart(server: Server, folder: Path) -> None:
     end(server)
     port = int(server.url.rsplit(":", 1)[1])
-    process = neo4j.launch(folder, port, LOG_MEBIBYTES)
+    process = neo4j.launch(folder, port, LOG_MEBIBYTES, brief=True)
     object.__setattr__(server, "pid", process.pid)
     neo4j.wait(folder, process, port, server.user, server.password)
 
@@ -64,7 +64,7 @@ def end(server: Server) -> None:
 
 @pytest.mark.slow
 def test_a_server_on_a_full_disk_loses_and_doubles_nothing(small: Path) -> None:
-    server = neo4j.start(small / "server", LOG_MEBIBYTES)
+    server = neo4j.start(small / "server", LOG_MEBIBYTES, brief=True)
     try:
         store = open_store(FreeSchema(), SystemClock(), server)
         store.commit(*commit(0))

@@ -99,7 +99,7 @@ class Killable:
     """A server of this test alone, which can be killed and started again on its folder."""
 
     def __init__(self) -> None:
-        self.server = start("neo4j")
+        self.server = start("neo4j", brief=True)
         self.folder = Path(self.server.folder)
         self.port = int(self.server.url.rsplit(":", 1)[1])
         self.process = STARTED[self.server.pid]
@@ -109,7 +109,7 @@ class Killable:
         self.process.wait()
 
     def revive(self) -> None:
-        self.process = neo4j.launch(self.folder, self.port)
+        self.process = neo4j.launch(self.folder, self.port, brief=True)
 
 
 @pytest.fixture(scope="module")

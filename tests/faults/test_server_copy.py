@@ -14,7 +14,7 @@ from tests.services.server import Server, running, start, stop
 
 def test_a_stopped_server_is_copied_and_the_copy_serves(tmp_path: Path) -> None:
     running("neo4j")
-    server = start("neo4j")
+    server = start("neo4j", brief=True)
     try:
         store = open_store(FreeSchema(), SystemClock(), server)
         for number in range(3):
@@ -26,7 +26,7 @@ def test_a_stopped_server_is_copied_and_the_copy_serves(tmp_path: Path) -> None:
         process.wait(60)
         shutil.copytree(server.folder, tmp_path / "copy")
         port = ports.free()
-        process = neo4j.launch(tmp_path / "copy", port)
+        process = neo4j.launch(tmp_path / "copy", port, brief=True)
         copy = Server(
             "neo4j", f"bolt://127.0.0.1:{port}", process.pid, server.user, server.password, str(tmp_path / "copy")
         )

@@ -6,7 +6,7 @@ import org.neo4j.configuration.helpers.SocketAddress;
 import org.neo4j.dbms.api.DatabaseManagementServiceBuilder;
 import org.neo4j.io.ByteUnit;
 
-/** Runs Neo4j Community with Bolt on 127.0.0.1: java -cp jars/* Neo4jServer.java folder port [MiB of one transaction log]. */
+/** Runs Neo4j Community with Bolt on 127.0.0.1: java -cp launcher:jars/* Neo4jServer folder port [MiB of one transaction log]. */
 public final class Neo4jServer {
     public static void main(String[] arguments) throws InterruptedException {
         var address = new SocketAddress("127.0.0.1", Integer.parseInt(arguments[1]));

@@ -68,12 +68,12 @@ def install(package: str) -> None:
         subprocess.run(command, check=True, env=environment, timeout=INSTALL_SECONDS_MAX, stdout=subprocess.DEVNULL)
 
 
-def start(name: str) -> Server:
-    """Start a new server in a temporary folder that other users may enter."""
+def start(name: str, **options: bool) -> Server:
+    """Start a new server in a temporary folder that other users may enter, with what its own module takes."""
     folder = Path(tempfile.mkdtemp(prefix=f"noesis-{name}-"))
     folder.chmod(0o755)
     with alone():
-        server: Server = importlib.import_module(f"tests.services.{name}").start(folder)
+        server: Server = importlib.import_module(f"tests.services.{name}").start(folder, **options)
     return server
 
 
