@@ -5,7 +5,7 @@ Invariant: a value of a personal or sensitive property never appears in the erro
 
 from collections.abc import Mapping
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, Final
 
 from kg.errors import OntologyError, ShapeError
 from kg.ontology.classes import Class, Property
@@ -13,7 +13,10 @@ from kg.values import SCALARS, Value
 
 _PYTHON = {scalar.name: scalar.python for scalar in SCALARS}
 _NAMES = {scalar.python: scalar.name for scalar in SCALARS}
-SHOWN_MAX = 60
+SHOWN_MAX: Final = 60
+#: Compiled checks that a process keeps by name; beyond these it starts anew.
+KEPT_MAX: Final = 1_000
+_kept: dict[str, "Checker"] = {}
 
 
 class Checker:
@@ -81,6 +84,16 @@ class Checker:
         return (
             f"{self._where(prop)}: {show(prop, first['input'])} does not fit: {reason}; correct the value or the shape"
         )
+
+
+def compiled(cls: Class) -> Checker:
+    """The check of a class, compiled once where another ontology of this process has the very same class."""
+    found = _kept.get(cls.name)
+    if found is None or found.cls != cls:
+        if len(_kept) >= KEPT_MAX:
+            _kept.clear()
+        found = _kept[cls.name] = Checker(cls)
+    return found
 
 
 def show(prop: Property, value: Any) -> str:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from kg.errors import OntologyError, ShapeError
 from kg.model import Entity
 from kg.ontology import names
-from kg.ontology.checks import Checker
+from kg.ontology.checks import Checker, compiled
 from kg.ontology.classes import Class, Property, RelationType, plain_fields
 from kg.values import Json, Value, canonical, encode
 
@@ -67,7 +67,7 @@ class Ontology:
         """The compiled check of a class."""
         checker = self._checkers.get(cls)
         if checker is None:
-            checker = self._checkers[cls] = Checker(self.cls(cls))
+            checker = self._checkers[cls] = compiled(self.cls(cls))
         return checker
 
     def check(self, cls: str, properties: Mapping[str, Value]) -> None:
