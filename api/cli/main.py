@@ -7,6 +7,7 @@ Exit codes: 0 done, 1 refused or failed (one sentence on stderr says why and wha
 import os
 import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
 
 import typer
 from typer.exceptions import TyperException
@@ -51,10 +52,11 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except (typer.Abort, KeyboardInterrupt):
         outcome = INTERRUPTED
     except TyperException as error:
-        outcome = refuse(f"{error.format_message()} (see `noesis --help`)", error.exit_code)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        outcome = 0
+        # A group without a command has printed its help and says nothing more.
+        said = error.format_message() or "name one of the commands above"
+        outcome = refuse(f"{said} (see `noesis --help`)", error.exit_code)
+    except (BrokenPipeError, SystemExit) as stop:
+        outcome = _left(stop)
     except OSError as error:
         where = f"{error.filename}: " if error.filename is not None else ""
         outcome = refuse(f"{where}{error.strerror or error}; check the path and its permissions", 1)
@@ -63,8 +65,33 @@ def run(arguments: Sequence[str] | None = None) -> int:
     return outcome if isinstance(outcome, int) else 0
 
 
+def _left(stop: BrokenPipeError | SystemExit) -> int | str | None:
+    """The exit code where the reader of stdout may have left early.
+
+    Rich makes of that an exit with 1, which would say of `doctor | head` that something is wrong.
+    """
+    if isinstance(stop, SystemExit) and not isinstance(stop.__context__, BrokenPipeError):
+        return stop.code
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
+
+
+def streams() -> None:
+    """Make the standard streams safe to use: one that is closed leads nowhere, and no letter is too much for one.
+
+    A closed stream would leave its number to the next file that is opened, which may be the graph's.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115 - open as long as the process
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def main() -> None:
     """The console script."""
+    streams()
     sys.exit(run())
 
 

@@ -44,7 +44,9 @@ class Terminal:
 
     def document(self, value: Any) -> None:
         """Print a JSON document."""
-        sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2, default=shown) + "\n")
+        # Where the terminal cannot write a letter, JSON can: as an escape.
+        escape = not (sys.stdout.encoding or "").lower().startswith("utf")
+        sys.stdout.write(json.dumps(value, ensure_ascii=escape, indent=2, default=shown) + "\n")
 
     def line(self, text: str, style: str | None = None) -> None:
         """Print a line; text of the graph is never read as markup."""

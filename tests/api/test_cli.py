@@ -97,6 +97,37 @@ def noesis(project: Path, capsys: pytest.CaptureFixture[str]) -> Noesis:
     return call
 
 
+@pytest.mark.parametrize("arguments", [["doctor"], ["doctor", "--json"], ["--help"]])
+def test_a_reader_that_leaves_early_is_no_failure(project: Path, arguments: list[str]) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "api.cli.main", "--project", str(project), *arguments]
+    try:
+        ended = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    finally:
+        os.close(writing)
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_streams_that_are_closed_or_know_few_letters_show_no_traceback(noesis: Noesis, project: Path) -> None:
+    noesis("init")
+    (project / "items.csv").write_text("sku,title,stock\nA1,Pump,zwölf 🙂\n", encoding="utf-8")
+    noesis("ingest")
+    call = [sys.executable, "-m", "api.cli.main", "--project", str(project)]
+    narrow = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    list_rejects = [*call, "rejects", "list"]
+    shown = subprocess.run([*list_rejects, "--json"], env=narrow, capture_output=True, timeout=60, check=True)
+    assert json.loads(shown.stdout)[0]["row"]["stock"] == "zwölf 🙂"
+    told = subprocess.run(list_rejects, env=narrow, capture_output=True, text=True, timeout=60, check=True)
+    assert "zw\\xf6lf" in told.stdout
+    forget = ["sh", "-c", 'exec "$@" <&-', "sh", *call, "forget", "User::bea", "--reason", "asked"]
+    unasked = subprocess.run(forget, capture_output=True, text=True, timeout=60, check=False)
+    assert "Traceback" not in unasked.stderr
+    assert unasked.returncode == 130
+    deaf = ["sh", "-c", 'exec "$@" >&-', "sh", *list_rejects, "--json"]
+    assert subprocess.run(deaf, stderr=subprocess.PIPE, timeout=60, check=True).stderr == b""
+
+
 def test_from_init_to_verify(noesis: Noesis, project: Path) -> None:
     first = noesis("init", "--json")
     assert first["agents"] == ["counter"]

@@ -1,7 +1,7 @@
 """What the values of a column are, told from the first rows of its table.
 
 Invariant: a type is chosen only where every value seen can be read as it; anything doubtful (a leading zero, a day that could
-be a month) stays text. What comes later and does not fit becomes a reject, never another value.
+be a month, one letter alone) stays text. What comes later and does not fit becomes a reject, never another value.
 """
 
 import math
@@ -24,6 +24,8 @@ SAMPLE_MAX: Final = 1_000
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,15})\Z")
 _DECIMAL = re.compile(r"-?(?:0|[1-9][0-9]{0,20})\.[0-9]{1,30}\Z")
 _BOOLEANS: Final = frozenset({"true", "false", "t", "f", "yes", "no", "y", "n"})
+#: Letters alone say true and false only as one whole pair: `f` alone, or beside `n` or `m`, is a code of its own.
+_LETTERS: Final = (frozenset("tf"), frozenset("yn"))
 #: Ways to write a day beside ISO 8601. Two that read the same text as different days are both left alone.
 _FORMATS: Final = ("%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%Y/%m/%d", "%d-%m-%Y", "%m-%d-%Y")
 _DATE_TEXT_MAX: Final = 40
@@ -54,6 +56,7 @@ class _Seen:
     values: set[int] = field(default_factory=set)
     samples: list[str] = field(default_factory=list)
     left: set[str] = field(default_factory=lambda: {"boolean", "integer", "decimal", "date", "dateTime", *_FORMATS})
+    said: set[str] = field(default_factory=set)
     odd: bool = False
     places: int = 0
     midnight: bool = True
@@ -93,7 +96,10 @@ class _Seen:
         return {"decimal"}
 
     def _reads(self, text: str) -> set[str]:
-        found = {"boolean"} if text.lower() in _BOOLEANS else set()
+        found: set[str] = set()
+        if (word := text.lower()) in _BOOLEANS:
+            self.said.add(word)
+            found.add("boolean")
         if _INTEGER.match(text):
             found |= {"integer", "decimal"} if abs(int(text)) <= INTEGER_MAX else set()
         elif _DECIMAL.match(text) and abs(Decimal(text)) <= DECIMAL_MAX:
@@ -128,6 +134,8 @@ class _Seen:
             return "", None
         if not self.count:
             return "string", None
+        if self.said and all(len(word) == 1 for word in self.said) and self.said not in _LETTERS:
+            self.left.discard("boolean")
         for type in ("boolean", "integer", "decimal"):
             if type in self.left:
                 return type, None

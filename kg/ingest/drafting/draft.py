@@ -20,6 +20,8 @@ from kg.ingest.sources.row import Source, Wanted
 
 #: Types that a key may have.
 KEYS: Final = frozenset({"string", "integer"})
+#: Types of a key that the source declares; a day or time alone is too often unique by chance to be taken for one.
+DECLARED: Final = KEYS | {"date", "dateTime"}
 #: Columns of a table without a declared key that are tried in pairs.
 PAIRED_MAX: Final = 8
 #: A text column of which most values have so many words is searched for meaning.
@@ -124,8 +126,10 @@ def _look(source: Source, table: Table) -> Looked | str:
     if not rows:
         return "it has no rows to look at"
     columns = {c.name: c if spellable(c.name) else replace(c, type="") for c in columns_of(rows)}
-    key = table.key or _key(list(columns.values()), rows)
-    if not key or any(name not in columns or columns[name].type not in KEYS for name in key):
+    key = table.key
+    if not key or any(name not in columns or columns[name].type not in DECLARED for name in key):
+        key = _key(list(columns.values()), rows)
+    if not key:
         return "no column, and no two, tell its rows apart; add it by hand, with a query that makes a key"
     return Looked(table, columns, len(rows), len(found) < ROWS_MAX, key)
 

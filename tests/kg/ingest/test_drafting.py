@@ -65,6 +65,9 @@ def database(path: Path, *statements: str) -> Path:
         (["1.5", "9999999999999.5"], "string"),
         (["true", "False", None], "boolean"),
         (["yes", "n"], "boolean"),
+        (["T", "f", "t"], "boolean"),
+        (["t", "t"], "string"),
+        (["f", "n"], "string"),
         ([0, 1], "integer"),
         ([True, False], "boolean"),
         (["2026-01-31"], "date"),
@@ -127,6 +130,18 @@ def test_declared_keys_and_references_are_taken(tmp_path: Path) -> None:
     assert [one.name for one in by_table["kunden"].properties if one.personal] == ["eMail"]
     report = taken_in(made, place, tmp_path)
     assert (report.created, report.rejected, report.dangling) == (4, 0, 0)
+
+
+def test_a_declared_key_with_a_day_in_it_is_taken(tmp_path: Path) -> None:
+    place = database(
+        tmp_path / "clinic.db",
+        "CREATE TABLE stay (patient INTEGER, came DATE, note TEXT, PRIMARY KEY (patient, came))",
+        "INSERT INTO stay VALUES (1, '2026-01-01', 'a'), (1, '2026-01-02', 'a'), (2, '2026-01-01', 'a')",
+    )
+    made = drafted(place)
+    assert [cls.key for cls in made.classes] == [("patient", "came")]
+    report = taken_in(made, place, tmp_path)
+    assert (report.created, report.rejected) == (3, 0)
 
 
 def test_of_files_references_are_told_by_name_and_value(tmp_path: Path) -> None:
