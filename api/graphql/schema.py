@@ -13,10 +13,12 @@ import strawberry
 from graphql import GraphQLError
 from strawberry.extensions import SchemaExtension
 from strawberry.schema.config import StrawberryConfig
+from strawberry.schema.exceptions import InvalidOperationTypeError
 from strawberry.types import ExecutionResult
 from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
 
+from api.errors import BadRequestError
 from api.graphql.classes import ClassTypes
 from api.graphql.codes import coded
 from api.graphql.limits import limits
@@ -34,6 +36,8 @@ from kg.ontology.ontology import Ontology
 
 #: Characters of an operation's name in a trace.
 NAME_MAX = 100
+#: What a subscription is told that asks for one answer.
+ENDLESS = "a subscription has no single answer; send `Accept: text/event-stream`, or use a WebSocket"
 
 
 class Opening(SchemaExtension):
@@ -87,11 +91,16 @@ class Schema(strawberry.Schema):
                         operation,
                         root_value,
                         operation_name,
-                        allowed_operation_types,
+                        set(allowed_operation_types or OperationType) - {OperationType.SUBSCRIPTION},
                         operation_extensions,
                     )
                 # INVARIANT: what was told of personal values is on record before the answer leaves.
                 await operation.settle()
+        except InvalidOperationTypeError as error:
+            if error.operation_type is not OperationType.SUBSCRIPTION:
+                raise
+            told = BadRequestError(ENDLESS)
+            result = PreExecutionError(data=None, errors=[GraphQLError("", original_error=told)])
         except (TimeoutError, NoesisError) as error:
             result = PreExecutionError(data=None, errors=[GraphQLError("", original_error=error)])
         _code(result, operation)

@@ -64,6 +64,13 @@ def test_queries_by_get_and_mutations_only_by_post(client: Client) -> None:
     assert client.http.put("/graphql", json={"query": "{ __typename }"}).status_code == 405
 
 
+def test_a_subscription_that_asks_for_one_answer_is_told_how_to_ask(client: Client) -> None:
+    refused = client.http.post("/graphql", json={"query": "subscription { changes(after: 0) { position } }"})
+    [error] = refused.json()["errors"]
+    assert error["extensions"]["code"] == "BAD_INPUT"
+    assert "text/event-stream" in error["message"]
+
+
 @pytest.mark.parametrize(
     "kind",
     [
