@@ -16,8 +16,9 @@ from kg.clock import Clock
 from kg.model import State, StateWrite
 from kg.store import PAGE_MAX, GraphStore, Request
 
-#: Tasks whose ids follow from a change, or from a proposal or an effect whose own state says that it was done.
-GUARDED: Final = frozenset({"act", "settle", "effect", "release"})
+#: Tasks whose ids follow from a change, or from a proposal, an effect, a compensation or a choice whose own state says that it was
+#: done.
+GUARDED: Final = frozenset({"act", "settle", "effect", "release", "compensate", "learn"})
 
 
 @dataclass(slots=True)

@@ -229,3 +229,20 @@ def test_what_is_no_effect_is_refused() -> None:
         compensate(p.store, p.clock, ["nothing"], reason="", principal=ANNA)
     with pytest.raises(StateError, match="1 to 1,000"):
         compensate(p.store, p.clock, [], reason="", principal=ANNA)
+
+
+def test_the_work_of_an_undoing_goes_after_its_retention() -> None:
+    telling = Telling()
+    p = telling_plant(telling, retention_seconds=60.0)
+    p.runtime.compensate(done(p, "a", "b"), "no more", ANNA)
+    p.run()
+    assert [item["state"] for item in p.store.find("Compensation").items] == ["done"]
+    ids = [row.key for row in p.store.scan("work", first=1_000)]
+    assert any(id.startswith("compensate:") for id in ids)
+    for _ in range(3):
+        p.later(600)
+    assert p.store.scan("work", first=1_000) == []
+    before = p.store.head().position
+    for id in ids:
+        p.runtime.handle(id)
+    assert p.store.head().position == before
