@@ -43,6 +43,8 @@ from kg.store import PAGE_MAX, GraphStore
 #: Rows that are open or put aside among which failures are looked for; where there are more, all pages of work are looked through.
 FAILURE_ROWS_MAX: Final = 20_000
 FAILURE_PAGES_MAX: Final = 1_000
+#: Pages of proposals that an erring rule holds.
+ESCALATED_PAGES_MAX: Final = 200
 #: Who may choose between proposals of the same weight, unless bootstrap says otherwise.
 CHOOSERS: Final[Mapping[str, int]] = {"manager": 1}
 
@@ -248,11 +250,19 @@ class Runtime:
         """A changed budget may have room for what waits."""
         return [works.release(book.id, change.position)]
 
-    def _ruled(self, change: Change, _: Entity) -> Sequence[Work]:
+    def _ruled(self, change: Change, book: Entity) -> Sequence[Work]:
         """Changed rules are asked again about proposals that an erring rule sent to a person."""
         where = [Where("state", Op.EQ, "waiting_approval"), Where("outcome", Op.EQ, "escalate")]
-        page = self.store.find(PROPOSAL, where, first=self.bounds.batch)
-        return [works.settle(entity.id, change.position, _agent(entity)) for entity in page.items]
+        del book
+        made: list[Work] = []
+        after = None
+        for _ in range(ESCALATED_PAGES_MAX):
+            page = self.store.find(PROPOSAL, where, after=after, first=self.bounds.batch)
+            made += [works.settle(entity.id, change.position, _agent(entity)) for entity in page.items]
+            after = page.next
+            if after is None:
+                break
+        return made
 
 
 def _agent(proposal: Entity) -> str:

@@ -173,6 +173,17 @@ def test_an_erring_rule_sends_it_to_a_person_and_repair_lets_it_go_on() -> None:
     assert p.one()["state"] == "applied"
 
 
+def test_however_many_an_erring_rule_held_repair_lets_all_of_them_go_on() -> None:
+    p = plant(rules=[*_rules(), BROKEN.replace("> 9", "+ 9223372036854775807 > 9")], bounds=Bounds(batch=2))
+    for id in ("a", "b", "c", "d", "e"):
+        p.product(id, stock=1)
+    p.run()
+    assert len(p.proposals("waiting_approval")) == 5
+    retire(p.store, p.clock, ontology(), "broken", AUTHOR, "it overflows")
+    p.run()
+    assert len(p.proposals("applied")) == 5
+
+
 @pytest.mark.usefixtures("on_both")
 def test_rules_that_change_between_decision_and_commit_are_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """I4: the commit expects the rule book, so a forbid that came in between is obeyed."""
