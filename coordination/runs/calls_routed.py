@@ -18,7 +18,7 @@ from coordination.runs.calls import Answer, Begun, Call, Kind
 from coordination.workflow.durations import microseconds
 from coordination.workflow.faults import Fault, fault
 from coordination.works import micros
-from kg.errors import NoesisError
+from kg.errors import ConflictError, NoesisError, StoreError
 from kg.model import StateWrite
 from kg.values import Json
 
@@ -49,6 +49,9 @@ class RoutedCall:
             arguments = {name: value for name, value in call.arguments.items() if name != "capability"}
             try:
                 begun = self.inner.begin(replace(call, arguments={**arguments, "agent": candidate.agent}))
+            except (ConflictError, StoreError):
+                # That is no agent's doing, and would be held against every one of them: the step comes again.
+                raise
             except Exception as error:
                 # Whatever an agent raises is its own trouble: the next one stands in.
                 failed[candidate.agent] = _words(error)

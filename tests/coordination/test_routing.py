@@ -18,6 +18,7 @@ from coordination.routing import Posterior, Router, Task, Weights, posterior, ro
 from coordination.runs.engine import Workflows
 from coordination.wakes import Wake
 from governance.controls import resume, stop
+from kg.errors import StoreBusyError
 from kg.model import Change, Entity, Put
 from kg.store import GraphStore
 from tests.coordination.plant import AUTHOR, Act, Plant, plant
@@ -181,6 +182,24 @@ def test_the_next_of_the_chain_stands_in_for_one_that_fails() -> None:
         assert made["failed"] == ("alpha: ValueError: no idea",)
         found = here.store.get([skill_id(name, "note") for name in declared])
         assert [(e["agent"], e["good"], e["bad"]) for e in found.values()] == [("alpha", 0, 1), ("beta", 1, 0)]
+
+
+def test_a_store_that_is_busy_is_no_failure_of_an_agent() -> None:
+    declared = cards("alpha", "beta")
+    busy = [StoreBusyError()]
+
+    def alpha(change: Change, entity: Entity, store: GraphStore, at: int) -> Sequence[Draft]:
+        if busy:
+            raise busy.pop()
+        return noting()(change, entity, store, at)
+
+    with works(cards=declared, acts={"alpha": alpha, "beta": noting()}) as here:
+        run = start(here, ROUTED)
+        here.later(2)
+        here.drain()
+        assert here.output(run)["agent"] == "alpha"
+        assert "failed" not in routings(here)[0].properties
+        assert [(e["agent"], e["bad"]) for e in here.store.find("Skill").items] == [("alpha", 0)]
 
 
 def test_where_every_agent_fails_the_workflow_is_told_what_each_said() -> None:
