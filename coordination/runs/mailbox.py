@@ -95,8 +95,14 @@ def waiting(store: GraphStore, run: str) -> int:
 
 def emptied(store: GraphStore, run: str) -> list[StateWrite]:
     """The removal of a mailbox and of what nobody took."""
-    rows = store.scan(LETTER, prefix=f"{run}/", first=LETTERS_MAX)
-    return [StateWrite(BOX, run, None), *(StateWrite(LETTER, row.key, None) for row in rows)]
+    gone, after = [StateWrite(BOX, run, None)], ""
+    # One event is a letter for each strand that listens, so there may be more than LETTERS_MAX.
+    while True:
+        page = store.scan(LETTER, prefix=f"{run}/", after=after, first=PAGE_MAX)
+        gone += [StateWrite(LETTER, row.key, None) for row in page]
+        if len(page) < PAGE_MAX:
+            return gone
+        after = page[-1].key
 
 
 def taken(letters: Sequence[Letter]) -> list[StateWrite]:

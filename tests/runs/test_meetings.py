@@ -3,7 +3,7 @@
 import pytest
 
 from coordination.errors import StateError
-from coordination.runs import delivering
+from coordination.runs import delivering, mailbox
 from coordination.testing import Environment
 from tests.runs.works import ANNA, works
 
@@ -69,3 +69,17 @@ def test_a_signal_wakes_its_run_however_many_others_listen_to_the_same(monkeypat
             here.engine.signal(run, here.event("go", 1))
             here.drain()
         assert [here.run(run).state for run in started] == ["completed"] * 4
+
+
+def test_of_a_run_that_is_cancelled_no_letter_is_left_however_many_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mailbox, "PAGE_MAX", 2)
+    monkeypatch.setattr(mailbox, "LETTERS_MAX", 2)
+    branches = ", ".join(f"{{b{n}: {{listen: {{to: {{one: {{with: {{type: go}}}}}}}}}}}}" for n in range(5))
+    with works() as here:
+        run = here.start(f"do: [{{f: {{fork: {{branches: [{branches}]}}}}}}]")
+        here.engine.pause(run, ANNA)
+        here.engine.publish(here.event("go", 1))
+        here.drain()
+        assert len(here.rows()["letter"]) == 5
+        here.engine.cancel(run, ANNA)
+        assert here.rows() == {}
