@@ -38,6 +38,11 @@ CLASS: Final = "Approval"
 APPROVALS_MAX: Final = 200
 COMMENT_MAX: Final = 10_000
 RETRIES_MAX: Final = 3
+#: Proposals that one decision may be about, and their states in which no answer changes anything any more.
+SUBJECTS_MAX: Final = 10
+CLOSED: Final = frozenset(
+    {"applying", "in_doubt", "applied", "simulated", "denied", "superseded", "rejected", "expired", "failed"}
+)
 
 Answer = Literal["approve", "reject"]
 
@@ -59,7 +64,7 @@ def approve(
 ) -> Answered:  # fmt: skip
     """Commit a person's answer, with the decision that allowed it; `expects` may hold the proposal's version, `state` rows beside.
 
-    Raises DeniedError (recorded), SelfApprovalError (recorded), NotWaitingError, ApprovalExpiredError, AlreadyAnsweredError,
+    Raises DeniedError (recorded), SelfApprovalError (recorded), NotWaitingError (also where its proposal is settled),
     PrincipalError, and ConflictError where decision or proposal changed meanwhile.
     """
     if verdict not in {"approve", "reject"}:
@@ -71,20 +76,24 @@ def approve(
     decision = _waiting(store, clock, decision_id)
     given_ = delegations.lent(store, clock.now(), principal, _proposers(decision)) if verdict == "approve" else ()
     id = _approval_id(decision_id, principal)
+    wanted = dict(expects or {})
     for _ in range(RETRIES_MAX):
         present = store.get([id]).get(id)
         if present is not None:
+            _open(store, decision, answered=True)
             if present["answer"] != verdict:
                 raise AlreadyAnsweredError
             return _answered(store, clock, decision, present, verdict, repeated=True)
         asking = delegations.widened(principal, given_)
         allowed = _decide(store, clock, rules, decision, asking, verdict)
+        # Only after that: who may not answer is not told what became of the proposal.
+        about = _open(store, decision, answered=False)
         try:
             writes = (*_writes(id, decision, asking, verdict, comment, given_), *allowed)
-            held = {decision.id: decision.version, id: 0, **(expects or {})}
+            held = {decision.id: decision.version, id: 0, **about, **wanted}
             store.commit(writes, _cause(clock, decision, principal, verdict, comment), held, state)
         except ConflictError as error:
-            if error.found.keys() == {id}:
+            if error.found.keys() <= {id, *about} - wanted.keys():
                 continue
             raise
         return _answered(store, clock, decision, store.get([id])[id], verdict, repeated=False)
@@ -100,6 +109,19 @@ def _waiting(store: GraphStore, clock: Clock, decision_id: str) -> Entity:
     if _over(decision, clock.now()):
         raise ApprovalExpiredError
     return decision
+
+
+def _open(store: GraphStore, decision: Entity, *, answered: bool) -> dict[str, int]:
+    """The versions of the proposals that a decision is about; NotWaitingError where none of them can still be answered.
+
+    Who answered before and asks again hears the same, except of what another proposal took the place of.
+    """
+    edges = store.expand([decision.id], "decidedBy", Direction.IN, first=SUBJECTS_MAX)[decision.id]
+    shut = {"superseded"} if answered else CLOSED
+    states = [str(edge.entity.get("state")) for edge in edges]
+    if states and shut.issuperset(states):
+        raise NotWaitingError(f"this decision is no longer open: its proposal is {states[0]}; look in the inbox")
+    return {edge.entity.id: edge.entity.version for edge in edges}
 
 
 def _over(entity: Entity, now: datetime) -> bool:

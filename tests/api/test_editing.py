@@ -11,7 +11,8 @@ from api.editing import TEXT_MAX, parse_edit
 from api.errors import BadRequestError
 from api.platform import Noesis
 from coordination import proposals
-from coordination.proposals import Draft, Origin, Proposal
+from coordination.proposals import MOVES, OPEN, Draft, Origin, Proposal
+from governance.approvals import CLOSED
 from governance.decisions import record
 from governance.people import ensure_principal
 from governance.principals import Principal
@@ -55,6 +56,27 @@ def test_an_edit_is_a_new_proposal_of_the_caller(platform: Noesis, client: Clien
     assert platform.store.get([waits])[waits]["state"] == "superseded"
     again = client.data(EDIT, edit={"values": {"customer0000": {"rating": 2}}})["editProposal"]
     assert "is superseded" in again["errors"][0]["message"]
+    query = 'mutation { %s(decision: "decision1") { met approval { id } errors { code message } } }'
+    for name in ("approve", "reject"):
+        told = client.data(query % name)[name]
+        assert (told["met"], told["approval"], told["errors"][0]["code"]) == (False, None, "CONFLICT")
+        assert "no longer open: its proposal is superseded" in told["errors"][0]["message"]
+    assert platform.store.find("Approval").items == ()
+
+
+def test_an_answer_given_before_the_edit_is_not_told_as_if_it_counted(
+    platform: Noesis, client: Client, waits: str
+) -> None:
+    query = 'mutation { approve(decision: "decision1") { met repeated errors { code } } }'
+    assert client.data(query)["approve"] == {"met": True, "repeated": False, "errors": []}
+    assert client.data(query)["approve"] == {"met": True, "repeated": True, "errors": []}
+    proposal = Proposal(platform.store.get([waits])[waits])
+    platform.store.commit([proposal.move("superseded", "edited")], Cause("moved", "t", "t"))
+    assert client.data(query)["approve"] == {"met": False, "repeated": False, "errors": [{"code": "CONFLICT"}]}
+
+
+def test_what_closes_a_decision_are_the_states_that_wait_for_nobody() -> None:
+    assert set(MOVES) - set(OPEN) | {"applying"} == CLOSED
 
 
 @pytest.mark.parametrize(
