@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 
 from kg.errors import ScanLimitError
-from kg.model import Change, Cursor, Direction, Edge, Entity, Order, Page, Relation, Where
+from kg.model import Change, Cursor, Direction, Edge, Entity, Kind, Order, Page, Relation, Where
 from kg.paths import visible_paths
 from kg.store import PAGE_MAX, GraphStore
 from kg.view import View
@@ -254,7 +254,8 @@ class Reader:
                 continue
             masked = seen[key].masked
             named = tuple(name for name in change.changed if name not in masked)
-            if change.changed and not named:
+            # One that changed no value is told as little, or it would tell that a masked value is the same.
+            if not named and (change.changed or (masked and change.kind is Kind.UPDATED)):
                 continue
             shown.append(replace(change, changed=named, origin=change.origin if tells(seen[key]) else None))
         return shown

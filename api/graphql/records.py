@@ -1,12 +1,13 @@
 """One record handed in from outside: read by the ontology, found by its key, decided, and written as ingest writes.
 
 Invariants: it is decided as ``apply`` of ``ingest_record`` for the caller, and the decision is committed with what it allows, or
-alone where it refuses or where the caller may not see that nothing changed; classes of the platform are never taken, so nobody
-hands in a rule or an approval; the same record again changes nothing (I3).
+alone where it refuses; classes of the platform are never taken, so nobody hands in a rule or an approval; the same record again
+changes nothing (I3), except that it is a new version of the same values where the caller may not read them and would learn it.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
@@ -24,6 +25,7 @@ from governance.errors import DeniedError
 from governance.principals import Principal
 from governance.rulebook import RuleBook
 from governance.verdict import Request, Resource, Verdict
+from kg.clock import Clock
 from kg.errors import ConflictError
 from kg.ingest.keys import KIND_KEY, KeySpace, key_text
 from kg.ingest.unfit import Unfit
@@ -138,16 +140,22 @@ def _write(platform: Noesis, principal: Principal, cls: Class, key: str, put: Pu
         store.commit(writes, cause)
         raise DeniedError(f"{principal.uid} may not hand in this {cls.name}: {verdict.reason}", decision)
     hidden = present is not None and _hidden(platform, principal, present, put)
-    if present is not None and not _changes(present, put):
-        if not hidden:
-            return Taken(id, "unchanged")
-        # INVARIANT I10: whether it was the same is told to nobody who may not read it, and that somebody asked is on record.
-        store.commit(writes, cause)
-        return Taken(id, "updated")
+    if hidden:
+        # INVARIANT I10: whether it was the same is told to nobody who may not read it, neither by the answer nor by the version
+        # or the number of changes: from now on it holds by the caller's word, which is a version even of the same value.
+        put = replace(put, valid_from=_later(clock, present))
+    elif present is not None and not _changes(present, put):
+        return Taken(id, "unchanged")
     state = [] if row is not None else [StateWrite(KIND_KEY, key, {"id": id}, expect=ABSENT)]
     expects = {id: present.version} if present is not None else ({id: 0} if row is None else {})
     commit = store.commit((*writes, put), cause, expects, state)
     return Taken(id, "created" if present is None else "updated", None if hidden else commit.last)
+
+
+def _later(clock: Clock, present: Entity | None) -> datetime:
+    """This moment, or the one after it where the entity says this one already."""
+    now = clock.now()
+    return now + timedelta.resolution if present is not None and present.valid_from == now else now
 
 
 def _hidden(platform: Noesis, principal: Principal, present: Entity, put: Put) -> bool:

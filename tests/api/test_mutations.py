@@ -176,8 +176,33 @@ def test_who_may_not_read_a_record_is_not_told_that_it_was_the_same(platform: No
     assert same == other
     assert (same["outcome"], same["position"], same["entity"], same["errors"]) == ("updated", None, None, [])
     (now,) = platform.store.find("Customer", [Where("number", Op.EQ, "F-9")], first=1).items
-    assert (now.version, now["rating"]) == (version + 1, 3)
+    assert (now.version, now["rating"]) == (version + 2, 3)
     assert platform.store.count("Decision") == decided + 2, "each try is on record"
+
+
+def test_a_masked_value_is_not_guessed_by_versions_changes_or_positions(platform: Noesis) -> None:
+    ensure_principal(platform.store, platform.clock, "Service", "feeder", SYSTEM, roles=["feed"])
+    for rule in (
+        '@id("feed") permit(principal in Role::"feed", action in [Action::"apply", Action::"read"], resource is Customer);',
+        '@id("no-pii") forbid(principal in Role::"feed", action == Action::"read", resource == Label::"pii");',
+    ):
+        add(platform.store, platform.clock, platform.ontology, rule, SYSTEM, "a feed that reads no pii")
+    feeder = Client(platform, key(platform, 'Service::"feeder"'))
+
+    def guess(email: str) -> tuple[Any, ...]:
+        before = platform.store.head().position
+        given = {"class": "Customer", "p": {"number": "F-9", "email": email}}
+        told = feeder.data(RECORD, **given)["ingestRecord"]
+        asked = '{ customers(where: {number: {eq: "F-9"}}) { nodes { version email changes(first: 50) { kind changed } } } }'
+        (row,) = feeder.data(asked)["customers"]["nodes"]
+        assert row["email"] is None
+        version = row.pop("version")
+        return told["outcome"], told["position"], row, version, platform.store.head().position - before
+
+    assert guess("her@example.org")[0] == "created"
+    same, other, again = guess("her@example.org"), guess("him@example.org"), guess("him@example.org")
+    assert [one[3] for one in (same, other, again)] == [2, 3, 4]
+    assert same[:3] + same[4:] == other[:3] + other[4:] == again[:3] + again[4:]
 
 
 def test_a_rule_can_bound_records(platform: Noesis) -> None:
