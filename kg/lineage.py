@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from kg.ancestry import VERSIONS_MAX, Ancestry, Facts, Key, Setter
 from kg.errors import InputError
+from kg.ingest.keys import SUBPART
 from kg.model import Cause, Entity
 from kg.prov import prov_json
 from kg.reader import tells
@@ -101,7 +102,8 @@ class _Drawing:
             if not tells(seen):
                 record = Why("", "record", WITHHELD, via="hadPrimarySource", withheld=True)
             else:
-                record = Why(f"record:{change.origin}", "record", f"record {change.origin}", via="hadPrimarySource")
+                words = f"record {change.origin.replace(SUBPART, ' + ')}"
+                record = Why(f"record:{change.origin}", "record", words, via="hadPrimarySource")
             children.insert(0, record)
         label += f": {', '.join(parts)}" if parts else ""
         return Why(f"change:{change.position}", "change", label, tuple(children), details, "wasGeneratedBy")

@@ -53,6 +53,14 @@ def test_an_entity_leads_to_records_rules_people_and_causes(store: GraphStore) -
     assert not answer.truncated
 
 
+def test_the_parts_of_a_composite_key_are_read_apart(store: GraphStore) -> None:
+    put = Put("p2", "Product", {"name": "nut"}, origin="erp.stock/A 1\x1enorth")
+    store.commit([put], Cause("stock", "ingest", 'Service::"ingest"'))
+    answer = why(store, OpenView(), "p2")
+    assert kinds(answer, "record") == ["record erp.stock/A 1 + north"]
+    assert "record:erp.stock/A 1\x1enorth" in {node.node for node in answer.walk()}
+
+
 def test_each_property_is_traced_to_the_change_that_set_it(store: GraphStore) -> None:
     stock = why(store, OpenView(), "p1", "stock")
     assert [c.node for c in stock.children] == ["change:3"]
