@@ -16,6 +16,7 @@ from governance.principals import NAME_MAX, Principal, load_principal
 from kg.clock import Clock
 from kg.model import Cause, Entity, Input, Put
 from kg.store import GraphStore
+from kg.unseen import unseen
 from kg.values import Value
 
 CLASS: Final = "ApiKey"
@@ -33,6 +34,8 @@ def create(
     """A new key for a subject (``Service::"erp"``) and its entity; `roles` None lets it use all roles of the subject."""
     if not 0 < len(name) <= NAME_MAX:
         raise GovernanceError(f"a key needs a name of at most {NAME_MAX} characters; say what it is for")
+    if mark := unseen(name):
+        raise GovernanceError(f"the name of the key holds {mark}, which nobody sees; type it anew")
     owner = load_principal(store, subject)
     scoped = None if roles is None else frozenset(roles)
     if scoped is not None and scoped - owner.roles:

@@ -12,6 +12,7 @@ from typing import Final
 from governance.errors import PeopleError
 from governance.principals import GROUPS_MAX, NAME_MAX
 from governance.yamlfile import Document, Item
+from kg.unseen import unseen
 from kg.values import Value
 
 _KINDS: Final = {"users": "User", "agents": "Agent", "services": "Service"}
@@ -66,22 +67,30 @@ def _groups(document: Document, section: Item | None, what: str) -> dict[str, di
         values: dict[str, Value] = {}
         if isinstance(item.value, dict):
             fields = document.fields(item, frozenset({"name", "label"}), what, frozenset({"name"}))
-            name = document.text(fields["name"], f"a {what}'s name", NAME_MAX)
+            name = _name(document, fields["name"], f"a {what}'s name")
             if "label" in fields:
                 values["label"] = document.text(fields["label"], "a label", NAME_MAX)
         else:
-            name = document.text(item, f"a {what}'s name", NAME_MAX)
+            name = _name(document, item, f"a {what}'s name")
         if name in groups:
             raise document.error(item.line, f"{what} {name!r} stands there twice; keep one")
         groups[name] = values
     return groups
 
 
+def _name(document: Document, item: Item, what: str) -> str:
+    """A name as people will read it in approvals and reports."""
+    name = document.text(item, what, NAME_MAX)
+    if mark := unseen(name):
+        raise document.error(item.line, f"{what} holds {mark}, which nobody sees; type the name anew")
+    return name
+
+
 def _person(
     document: Document, item: Item, kind: str, roles: Mapping[str, object], departments: Mapping[str, object]
 ) -> Person:
     fields = document.fields(item, _FIELDS, f"a {kind.lower()}", frozenset({"name"}))
-    name = document.text(fields["name"], "a name", NAME_MAX)
+    name = _name(document, fields["name"], "a name")
     values: dict[str, Value] = {
         field: document.text(fields[field], f"{field} of {name}", NAME_MAX)
         for field in ("label", "person")

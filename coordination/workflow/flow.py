@@ -10,6 +10,7 @@ from typing import Final
 from coordination.workflow.problems import Findings
 from coordination.workflow.source import pointer
 from coordination.workflow.walk import Entry, TaskList, lists
+from kg.unseen import unseen
 from kg.values import Json
 
 DIRECTIVES: Final = ("continue", "exit", "end")
@@ -52,6 +53,8 @@ def cases(entry: Entry) -> Iterator[tuple[Mapping[str, Json], str]]:
 def _names(listed: TaskList, findings: Findings) -> None:
     seen: set[str] = set()
     for entry in listed.entries:
+        if mark := unseen(entry.name):
+            findings.add(entry.pointer, f"a task name holds {mark}, which nobody sees; type the name anew")
         if entry.name in seen:
             findings.add(entry.pointer, f"two tasks of this list are called `{entry.name[:80]}`; rename one")
         if entry.name in DIRECTIVES:

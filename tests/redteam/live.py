@@ -6,6 +6,7 @@ import io
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -134,6 +135,15 @@ class Live:
             "content-type": "application/json", "authorization": b"Bearer " + mark,
         }  # fmt: skip
         return self.send("POST", "/graphql", json.dumps({"query": query, "variables": variables}).encode(), headers)
+
+    def heard(self) -> str:
+        """The log, after a line that this very call brings about: whatever was asked before has left its lines."""
+        line = "Invalid HTTP request received"
+        before = self.log.read_text().count(line)
+        with socket.create_connection(("127.0.0.1", self.port), SECONDS_MAX) as raw:
+            raw.sendall(b"\x00\r\n\r\n")
+        self.until(lambda: self.log.read_text().count(line) > before, "the log names the last request")
+        return self.log.read_text()
 
     def until(self, holds: Callable[[], Any], what: str) -> Any:
         """What holds in the end."""
