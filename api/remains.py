@@ -20,20 +20,27 @@ OWN: Final = frozenset(
 BYTES_MAX: Final = 64 * 2**20
 NAMED_MAX: Final = 1_000
 TELLS: Final = "tells of the person; destroy or redact it"
+UNKNOWN: Final = (
+    "nothing is left to know the person by since an earlier erasure; see its certificate and look whether it tells"
+)
 CLOSED: Final = "cannot be looked into (no text, too large or not to be read); look whether it tells of the person"
 #: How a file begins whose words are packed.
 _PACKED: Final = (b"%PDF", b"\x1f\x8b", b"PK\x03\x04")
 
 
-def remains(home: Path, texts: Iterable[str]) -> Mapping[str, str]:
-    """Each file below the home that still tells by these texts, or into which nobody can look, with which of both."""
+def remains(home: Path, texts: Iterable[str], key: Path | None = None) -> Mapping[str, str]:
+    """Each file below the home that still tells by these texts, or into which nobody can look, with which of both.
+
+    Without any text to look for (a person forgotten before) every file but the signing `key` is named, as one that may tell.
+    """
+    texts = tuple(texts)
     needles = Needles(texts)
     found: dict[str, str] = {}
     for file in _files(home, found):
         if len(found) == NAMED_MAX:
             found["and more"] = "too many to name; look through the whole home"
             break
-        if (said := _said(file, needles)) is not None:
+        if (said := _said(file, needles) or (None if texts or file == key else UNKNOWN)) is not None:
             found[_shown(file.relative_to(home))] = said
     return found
 

@@ -58,7 +58,8 @@ def forget(
         if rebuild:
             indexer.rebuild()
         checkpointing.make(platform, session.principal(platform).uid, "after an erasure")
-        files = remains(platform.settings.home_path, certificate.texts)
+        home = platform.settings.home_path
+        files = remains(home, certificate.texts, home / platform.settings.checkpoint_key_file)
         text = "\n".join(certificate.lines(rebuilt=rebuild, files=files)) + "\n"
         if out is not None:
             write(out, write_note(text, (checkpointing.signer_of(platform),)).encode())

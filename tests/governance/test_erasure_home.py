@@ -13,7 +13,7 @@ import pytest
 from api import bootstrap
 from api.bootstrap import build
 from api.cli.main import run
-from api.remains import CLOSED, TELLS
+from api.remains import CLOSED, TELLS, UNKNOWN
 from api.settings import load_settings
 from coordination.runs import mailbox
 from governance.erasure import UNBUILT
@@ -197,6 +197,10 @@ def test_what_lies_in_the_home_beside_the_stores_is_named(noesis: Callable[..., 
     told = noesis("forget", her, "--reason", "she asked", "--yes", "--json")
     assert told["files"] == {"reports/her.html": TELLS, "serve.log": TELLS, "all.pdf": CLOSED}
     assert telling(home) == {"reports", "serve.log"}, "what is not named tells nothing"
+    again = noesis("forget", her, "--reason", "she asked again", "--yes", "--json")
+    assert again["files"] == {
+        "reports/her.html": UNKNOWN, "serve.log": UNKNOWN, "serve.old.log": UNKNOWN, "all.pdf": CLOSED
+    }  # fmt: skip
 
 
 def person(folder: Path) -> str:
