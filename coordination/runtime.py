@@ -250,10 +250,9 @@ class Runtime:
         """A changed budget may have room for what waits."""
         return [works.release(book.id, change.position)]
 
-    def _ruled(self, change: Change, book: Entity) -> Sequence[Work]:
+    def _ruled(self, change: Change, _book: Entity) -> Sequence[Work]:
         """Changed rules are asked again about proposals that an erring rule sent to a person."""
         where = [Where("state", Op.EQ, "waiting_approval"), Where("outcome", Op.EQ, "escalate")]
-        del book
         made: list[Work] = []
         after = None
         for _ in range(ESCALATED_PAGES_MAX):

@@ -4,10 +4,8 @@ What waits is a proposal's decision or a workflow's question, as in the inbox.
 Invariant: what is answered is what was shown; a refusal of one stops none of the others and is told.
 """
 
-import typer
-
 from api.cli.session import Session
-from api.cli.terminal import Terminal
+from api.cli.terminal import Terminal, confirmed
 from api.errors import SettingsError
 from coordination.runs.parking import AWAITED
 from governance.approvals import approve
@@ -38,7 +36,7 @@ def approve_all(session: Session, operation: str, at_most: int, comment: str, ye
             rows = [(d.id, p.get("amount") or "", p["agent"], str(p.get("rationale") or "")[:120]) for p, d in proposed]
             rows += [(d.id, "", asker(d), str(d.get("reason") or "")[:120]) for d in asking]
             terminal.table("", ["decision", "amount", "agent", "why"], rows, f"Nothing waits with {operation}.")
-        if asked and not yes and not typer.confirm(f"Approve these {len(asked)}?", err=True):
+        if asked and not yes and not confirmed(f"Approve these {len(asked)}?"):
             raise SettingsError("nothing was approved; confirm, or give --yes")
         principal = session.principal(platform)
         for decision in asked:

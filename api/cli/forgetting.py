@@ -8,7 +8,8 @@ import typer
 from api import checkpointing
 from api.cli.proving import write
 from api.cli.session import session_of
-from api.cli.terminal import Json, Terminal
+from api.cli.terminal import Json, Terminal, confirmed
+from api.errors import SettingsError
 from api.remains import remains
 from governance import erasure
 from kg.indexer import Indexer
@@ -36,8 +37,8 @@ def forget(
     session = session_of(context)
     with session.platform(index=True) as platform:
         found = ", ".join(f"{entity.cls} {entity.id}" for entity in erasure.find_person(platform.store, person))
-        if not yes:
-            typer.confirm(f"Erase every personal value of {found}, in all versions, for good?", abort=True, err=True)
+        if not yes and not confirmed(f"Erase every personal value of {found}, in all versions, for good?"):
+            raise SettingsError("nothing was erased; confirm, or give --yes")
         certificate = erasure.forget(
             platform.store,
             platform.evidence,

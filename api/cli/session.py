@@ -72,8 +72,10 @@ class Session:
             metrics = around.enter_context(watched(settings)) if lasting else None
             platform = build(settings, index=index, acting=acting, metrics=metrics)
             around.callback(platform.close)
-            if settings.store_url is not None and platform.store.head().position == 0:
-                raise SettingsError(f"there is no graph at {settings.store_url}; run `noesis init` first")
+            if platform.store.head().position == 0:
+                raise SettingsError(
+                    f"there is no graph at {settings.store_url or settings.home_path}; run `noesis init` first"
+                )
             yield platform
 
     def principal(self, platform: Noesis) -> Principal:

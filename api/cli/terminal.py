@@ -82,6 +82,18 @@ class Terminal:
             yield lambda done, total: bar.update(task, completed=done, total=max(total, done))
 
 
+def confirmed(question: str) -> bool:
+    """Whether a person says yes; no where nobody is there to be asked."""
+    try:
+        return typer.confirm(question, err=True)
+    except typer.Abort:
+        # At a terminal it was Ctrl-C, which ends the command; elsewhere the input was at its end.
+        if sys.stdin.isatty():
+            raise
+        typer.echo(err=True)
+        return False
+
+
 def clean(text: str) -> str:
     """Text without control characters: what the graph or a source holds must not drive the terminal."""
     return "".join(ch if ch.isprintable() or ch == "\n" else "�" for ch in text)
