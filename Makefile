@@ -39,7 +39,7 @@ layers: setup ## import directions
 	@.venv/bin/lint-imports
 
 docs: setup ## every command, example and link of README and docs
-	@$(PY) -m pytest tests/test_docs.py
+	@$(PY) -m pytest tests/test_docs.py tests/examples/test_readmes.py
 
 check: lint types layers test ## what CI runs
 

@@ -25,7 +25,7 @@ DOCUMENTS = [
     path for path in files() if path.suffix == ".md" and path.parts[0] in {"README.md", "CONTRIBUTING.md", "docs"}
 ]
 EXAMPLES = [path for path in files() if path.suffix == ".md" and path.parts[0] == "examples"]
-#: The examples that bring their own data; the others are run by tests/flows.
+#: The examples that bring their own data, run by tests/examples/test_readmes.py; the others are run by tests/flows.
 OFFICES = [
     path
     for path in EXAMPLES
@@ -103,11 +103,9 @@ def test_each_block_has_a_known_language(path: Path) -> None:
     assert not [where for where, block in zip(unknown, blocks(path), strict=True) if block.language not in known]
 
 
-@pytest.mark.parametrize(
-    "path", [path for path in DOCUMENTS + OFFICES if any(b.language in _RUN for b in blocks(path))], ids=str
-)
-def test_what_a_document_shows_runs(path: Path, tmp_path: Path) -> None:
-    environment = home(tmp_path)
+def run(path: Path, folder: Path) -> None:
+    """Run what a document shows, in order, in a folder of its own."""
+    environment = home(folder)
     for block in blocks(path):
         if block.language == "python":
             commands = [([sys.executable, "-c", block.body], [])]
@@ -118,7 +116,7 @@ def test_what_a_document_shows_runs(path: Path, tmp_path: Path) -> None:
         for command, shown in commands:
             ran = subprocess.run(
                 command,
-                cwd=tmp_path,
+                cwd=folder,
                 env=environment,
                 capture_output=True,
                 text=True,
@@ -128,6 +126,11 @@ def test_what_a_document_shows_runs(path: Path, tmp_path: Path) -> None:
             said = ran.stdout + ran.stderr
             assert ran.returncode == 0, f"{path}:{block.line} {command[-1]}\n{said[-2000:]}"
             assert not [line for line in shown if not matches(line, said)], f"{path}:{block.line}\n{said[-2000:]}"
+
+
+@pytest.mark.parametrize("path", [path for path in DOCUMENTS if any(b.language in _RUN for b in blocks(path))], ids=str)
+def test_what_a_document_shows_runs(path: Path, tmp_path: Path) -> None:
+    run(path, tmp_path)
 
 
 def _elsewhere(command: str) -> bool:
