@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,7 @@ FILES = {
     "cron.yaml": HEAD % "cron" + "schedule: {on: {one: {with: {type: go}}}}\ndo: [{a: {set: {x: 1}}}]\n",
 }
 Noesis = Callable[..., Any]
+CHILD_SECONDS_MAX = 120
 
 
 @pytest.fixture(name="noesis")
@@ -59,6 +62,21 @@ def begun(noesis: Noesis, *ids: str) -> None:
 
 def states(noesis: Noesis) -> dict[str, str]:
     return {run["id"]: run["state"] for run in noesis("runs", "list", "--json")}
+
+
+def test_nobody_waits_for_what_waits_for_somebody_else(noesis: Noesis, tmp_path: Path) -> None:
+    """An hour would be waited out otherwise: the child is given a fraction of it."""
+    command = [sys.executable, "-m", "api.cli.main", "--project", str(tmp_path), "workflow", "run", "hear.yaml"]
+    ended = subprocess.run(
+        [*command, "--id", "r1", "--wait", "3600", "--json"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=CHILD_SECONDS_MAX,
+        check=True,
+    )
+    assert json.loads(ended.stdout)["state"] == "waiting"
+    assert states(noesis) == {"r1": "waiting"}
 
 
 def test_one_run_is_steered(noesis: Noesis) -> None:

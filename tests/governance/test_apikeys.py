@@ -103,5 +103,7 @@ def test_a_key_without_sense_is_not_made(people: GraphStore, clock: ManualClock,
         create(people, clock, "k", 'Service::"erp"', root, expires=clock.now())
     with pytest.raises(GovernanceError, match="needs a name"):
         create(people, clock, "", 'Service::"erp"', root)
+    with pytest.raises(GovernanceError, match=r"holds U[+]202E, which nobody sees"):
+        create(people, clock, "nightly\u202e", 'Service::"erp"', root)
     with pytest.raises(PrincipalError):
         create(people, clock, "k", 'Service::"nobody"', root)

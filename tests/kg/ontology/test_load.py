@@ -97,6 +97,15 @@ def test_files_merge_and_the_digest_follows_the_content_only() -> None:
     assert apart.describe() == whole.describe()
 
 
+def test_the_same_texts_are_read_once_and_others_are_not_taken_for_them() -> None:
+    first, other = load({"shop.ttl": SHOP}), load({"shop.ttl": SHOP.replace('"^[0-9]+$"', '"^[a-z]+$"')})
+    assert load({"shop.ttl": SHOP}) is first
+    first.check("Customer", {"customerNo": "7"})
+    other.check("Customer", {"customerNo": "a"})
+    with pytest.raises(ShapeError, match=r"CustomerShape|pattern"):
+        other.check("Customer", {"customerNo": "7"})
+
+
 def test_a_shape_alone_can_declare_properties_of_a_class() -> None:
     text = (
         PREFIXES
