@@ -215,14 +215,18 @@ class Reader:
         last = [versions[-1] for id in gone if (versions := self._store.history(id))]
         return {entity.id for entity, seen in zip(last, self.view.see(last), strict=True) if seen is None}
 
-    def changes(self, after: int, first: int = PAGE_MAX) -> Feed:
-        """The next visible changes after a position; `Feed.position` passes over hidden ones, so a follower never sticks."""
+    def changes(self, after: int, first: int = PAGE_MAX, until: int | None = None) -> Feed:
+        """The next visible changes after a position; `Feed.position` passes over hidden ones, so a follower never sticks.
+
+        None after `until` (the position of this Reader where it has one) is read or passed over.
+        """
+        last = min((bound for bound in (until, self.at) if bound is not None), default=None)
         shown: list[Change] = []
         position, looked = after, 0
         while len(shown) < first and looked < SCAN_MAX:
             raw = self._store.changes(position, min(PAGE_MAX, max(first, 100)))
-            if self.at is not None:
-                raw = [change for change in raw if change.position <= self.at]
+            if last is not None:
+                raw = [change for change in raw if change.position <= last]
             if not raw:
                 break
             fresh = self._changes(raw)

@@ -1,11 +1,13 @@
 """Subscriptions over real sockets: graphql-transport-ws and server-sent events, on a real uvicorn."""
 
+import asyncio
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from socket import create_connection
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -15,9 +17,16 @@ from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
 from api.app import create_app
+from api.auth import identifier
+from api.graphql.operations import Operation
+from api.graphql.scalars import Position
+from api.graphql.subscriptions import _changes
 from api.platform import Noesis
 from api.settings import Settings
+from api.threads import Threads
+from api.ticker import Ticker
 from governance import apikeys
+from governance.errors import KeyRejectedError
 from governance.rules import add
 from kg.committer import Committer
 from tests.api.client import schema
@@ -30,6 +39,7 @@ FOLLOW = (
 )
 #: Tells a personal value, so each result that does is on record before it is sent.
 TELLING = FOLLOW.replace("number", "number email")
+SHUT = '@id("shut") forbid(principal in Role::"sales", action == Action::"read", resource);'
 
 
 @pytest.fixture
@@ -189,13 +199,75 @@ def test_a_revoked_key_and_a_new_rule_end_what_is_told(live: tuple[Noesis, str])
         follow(connection, "1", TELLING, p=platform.store.head().position)
         write(platform.store, platform.clock, customer(700))
         assert told(connection)["payload"]["data"]["changes"]["entity"] == {"number": "C-0700", "email": None}
-        rule = '@id("shut") forbid(principal in Role::"sales", action == Action::"read", resource);'
-        add(platform.store, platform.clock, platform.ontology, rule, SYSTEM, "shut")
+        add(platform.store, platform.clock, platform.ontology, SHUT, SYSTEM, "shut")
         write(platform.store, platform.clock, customer(701))
         apikeys.revoke(platform.store, platform.clock, entity.id, SYSTEM, "lost")
         last = told(connection)
         assert "C-0701" not in str(last)
         assert "UNAUTHENTICATED" in str(last)
+
+
+class Between:
+    """A store before whose reads of the log something else happens once, whenever a test says so."""
+
+    def __init__(self, platform: Noesis) -> None:
+        self._store = platform.store
+        self.happens: Callable[[], None] | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def changes(self, *args: Any, **kwargs: Any) -> Any:
+        happens, self.happens = self.happens, None
+        if happens is not None:
+            happens()
+        return self._store.changes(*args, **kwargs)
+
+
+def test_no_change_is_told_under_rules_older_than_itself(platform: Noesis) -> None:
+    between = Between(platform)
+    text, entity = apikeys.create(platform.store, platform.clock, "live", 'Service::"shop"', SYSTEM)
+
+    def shut() -> None:
+        add(platform.store, platform.clock, platform.ontology, SHUT, SYSTEM, "shut")
+        write(platform.store, platform.clock, customer(701))
+        apikeys.revoke(platform.store, platform.clock, entity.id, SYSTEM, "lost")
+
+    between.happens = shut
+    served = replace(platform, store=between, settings=Settings(feed_poll_seconds=0.2))  # type: ignore[arg-type]
+    start = platform.store.head().position
+    write(platform.store, platform.clock, customer(700))
+    with serving(create_app(served, schema(served))) as url, socket(url, Authorization=f"Bearer {text}") as connection:
+        begin(connection)
+        follow(connection, "1", FOLLOW, p=start)
+        assert told(connection)["payload"]["data"]["changes"]["entity"] == {"number": "C-0700"}
+        assert "UNAUTHENTICATED" in str(told(connection))
+
+
+def test_who_takes_long_over_a_batch_is_told_its_rest_under_the_rules_of_then(platform: Noesis) -> None:
+    text, entity = apikeys.create(platform.store, platform.clock, "live", 'Service::"shop"', SYSTEM)
+    identify = identifier(platform, f"Bearer {text}", "127.0.0.1")
+    # Any reader is slower than this.
+    served = replace(platform, settings=platform.settings.model_copy(update={"feed_poll_seconds": 1e-9}))
+    start = Position(platform.store.head().position)
+    write(platform.store, platform.clock, *(customer(700 + n) for n in range(3)))
+
+    async def read(threads: Threads) -> list[str]:
+        operation = Operation(served, threads, Ticker(served.store, threads, 0.01), identify=identify)
+        followed = _changes(SimpleNamespace(context=operation), start)  # type: ignore[arg-type]
+        found = [(await anext(followed)).logged.subject for _ in range(2)]
+        add(platform.store, platform.clock, platform.ontology, SHUT, SYSTEM, "shut")
+        write(platform.store, platform.clock, customer(703))
+        apikeys.revoke(platform.store, platform.clock, entity.id, SYSTEM, "lost")
+        with pytest.raises(KeyRejectedError):
+            await anext(followed)
+        return found
+
+    threads = Threads(2)
+    try:
+        assert asyncio.run(read(threads)) == ["customer0700", "customer0701"]
+    finally:
+        threads.close()
 
 
 def test_a_query_on_a_socket_has_a_time_and_a_subscription_has_none(platform: Noesis) -> None:
