@@ -7,8 +7,8 @@ for each request.
 """
 
 import ipaddress
-from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from api.errors import BindingError, UnauthenticatedError
 from api.platform import Noesis
@@ -16,6 +16,7 @@ from api.settings import Settings
 from governance.breakglass import carried
 from governance.errors import PrincipalError
 from governance.principals import Principal, load_principal, with_purpose
+from kg.store import Head
 
 SCHEME = "bearer"
 #: Characters of an Authorization header.
@@ -59,29 +60,36 @@ def key_of(authorization: str | None) -> str | None:
     return key.strip()
 
 
-def local_principal(platform: Noesis) -> Principal:
+def local_principal(platform: Noesis, end: Head | None = None) -> Principal:
     """The user that acts without a key: as the graph knows it, else with the roles that settings give it."""
     settings = platform.settings
     named = Principal("User", settings.local_user, frozenset(settings.local_roles))
     try:
-        return load_principal(platform.store, named.uid)
+        return load_principal(platform.store, named.uid, end=end)
     except PrincipalError:
         return named
 
 
-def reading_for(identify: Callable[[], Caller], purpose: str | None) -> Callable[[], Caller]:
+class Identify(Protocol):
+    """Finds out who a request comes from, now; `end` is the end of the log, where it was read already."""
+
+    def __call__(self, end: Head | None = None) -> Caller:
+        """Who asks; UnauthenticatedError or KeyRejectedError where nobody known does."""
+
+
+def reading_for(identify: Identify, purpose: str | None) -> Identify:
     """The same caller, who says what it reads for; raises PrincipalError where that is no word for a purpose."""
     if purpose is None:
         return identify
 
-    def with_its_purpose() -> Caller:
-        caller = identify()
+    def with_its_purpose(end: Head | None = None) -> Caller:
+        caller = identify(end)
         return replace(caller, principal=with_purpose(caller.principal, purpose))
 
     return with_its_purpose
 
 
-def identifier(platform: Noesis, authorization: str | None, peer: str | None) -> Callable[[], Caller]:
+def identifier(platform: Noesis, authorization: str | None, peer: str | None) -> Identify:
     """A function that finds out who this request comes from, now; it calls the store.
 
     Raises UnauthenticatedError or KeyRejectedError with one sentence.
@@ -89,11 +97,11 @@ def identifier(platform: Noesis, authorization: str | None, peer: str | None) ->
     key = key_of(authorization)
     settings = platform.settings
 
-    def identify() -> Caller:
+    def identify(end: Head | None = None) -> Caller:
         if key is not None:
-            return Caller(carried(platform.store, platform.clock, platform.authenticate(key)))
+            return Caller(carried(platform.store, platform.clock, platform.authenticate(key, end), end))
         if settings.keyless and loopback(settings.host) and peer is not None and loopback(peer):
-            return Caller(carried(platform.store, platform.clock, local_principal(platform)), local=True)
+            return Caller(carried(platform.store, platform.clock, local_principal(platform, end), end), local=True)
         raise UnauthenticatedError
 
     return identify

@@ -23,7 +23,7 @@ from api.errors import SettingsError
 from api.metering import ModelMeter
 from api.metrics import Metrics
 from api.oidc import Issuer, Oidc, fetch_json, looks_like_token
-from api.platform import Noesis
+from api.platform import Authenticating, Noesis
 from api.settings import Settings
 from api.texts import platform_texts
 from coordination import lanes
@@ -49,7 +49,7 @@ from kg.indexes.shared import SharedIndex
 from kg.ontology import Ontology, load
 from kg.ontology.stored import stored_texts
 from kg.search import Hit, search
-from kg.store import GraphStore, Schema
+from kg.store import GraphStore, Head, Schema
 from kg.stores.archive.load import unfinished
 from kg.stores.neo4j import Neo4jStore
 from kg.stores.neo4j_check import Finding, examine
@@ -180,7 +180,9 @@ def build(settings: Settings, *, index: bool = False, acting: bool = False, metr
         clock=clock,
         settings=settings,
         rules=rules,
-        view=lambda principal: GovernedView(principal, rules(), ontology, settings.mask_key),
+        view=lambda principal, end=None: GovernedView(
+            principal, load_rules(store, ontology, clock.now(), end), ontology, settings.mask_key
+        ),
         authenticate=_authenticate(settings, store, clock),
         evidence=raw,
         index=semantic,
@@ -194,11 +196,11 @@ def build(settings: Settings, *, index: bool = False, acting: bool = False, metr
     )
 
 
-def _authenticate(settings: Settings, store: GraphStore, clock: Clock) -> Callable[[str], Principal]:
+def _authenticate(settings: Settings, store: GraphStore, clock: Clock) -> Authenticating:
     """Who a bearer text stands for: an API key, or, where an issuer is configured, its token."""
 
-    def by_key(key: str) -> Principal:
-        return apikeys.verify(store, clock, key)
+    def by_key(key: str, end: Head | None = None) -> Principal:
+        return apikeys.verify(store, clock, key, end)
 
     if settings.oidc_issuer is None:
         return by_key
@@ -214,7 +216,7 @@ def _authenticate(settings: Settings, store: GraphStore, clock: Clock) -> Callab
         settings.oidc_provision,
     )
     by_token = Oidc(issuer, store, clock, fetch_json)
-    return lambda text: by_token(text) if looks_like_token(text) else by_key(text)
+    return lambda key, end=None: by_token(key, end) if looks_like_token(key) else by_key(key, end)
 
 
 def _rules(store: GraphStore, clock: Clock, ontology: Ontology) -> Callable[[], RuleBook]:

@@ -21,7 +21,7 @@ from governance.principals import NAME_MAX, Principal, load_principal
 from kg.clock import Clock
 from kg.errors import NoesisError
 from kg.model import Op, Where
-from kg.store import GraphStore
+from kg.store import GraphStore, Head
 from kg.values import Json
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ class Oidc:
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _asking: threading.Lock = field(default_factory=threading.Lock)
 
-    def __call__(self, token: str) -> Principal:
+    def __call__(self, token: str, end: Head | None = None) -> Principal:
         """The principal that a token stands for; KeyRejectedError, with one and the same text, for whatever is wrong with it."""
         claims = self._claims(token)
         name = claims.get(self.issuer.user_claim)
@@ -107,7 +107,7 @@ class Oidc:
             raise KeyRejectedError
         granted = self._granted(claims)
         try:
-            principal = load_principal(self.store, Principal("User", name).uid)
+            principal = load_principal(self.store, Principal("User", name).uid, end=end)
         except PrincipalError:
             if not self.issuer.provision or self._known(name):
                 raise KeyRejectedError from None

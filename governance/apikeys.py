@@ -15,7 +15,7 @@ from governance.errors import GovernanceError, KeyRejectedError, PrincipalError
 from governance.principals import NAME_MAX, Principal, load_principal
 from kg.clock import Clock
 from kg.model import Cause, Entity, Input, Put
-from kg.store import GraphStore
+from kg.store import GraphStore, Head
 from kg.unseen import unseen
 from kg.values import Value
 
@@ -66,7 +66,7 @@ def revoke(store: GraphStore, clock: Clock, id: str, author: Principal, reason: 
         store.commit([Put(id, CLASS, {"revoked": True})], cause, {id: key.version})
 
 
-def verify(store: GraphStore, clock: Clock, text: str) -> Principal:
+def verify(store: GraphStore, clock: Clock, text: str, end: Head | None = None) -> Principal:
     """The principal that a key stands for; KeyRejectedError, one and the same, for whatever is wrong with it."""
     prefix, _, rest = text.partition("_") if len(text) <= TEXT_MAX and text.isascii() else ("", "", "")
     id, _, secret = rest.partition("_")
@@ -81,7 +81,7 @@ def verify(store: GraphStore, clock: Clock, text: str) -> Principal:
     if expires is not None and (not isinstance(expires, datetime) or expires <= clock.now()):
         raise KeyRejectedError
     try:
-        principal = load_principal(store, str(key["subject"]))
+        principal = load_principal(store, str(key["subject"]), end=end)
     except PrincipalError:
         raise KeyRejectedError from None
     scoped = key.get("scopedRoles")

@@ -14,13 +14,14 @@ from typing import Final
 
 from governance.configuring import permit
 from governance.errors import BreakGlassError, PrincipalError, SelfApprovalError
+from governance.kept import kept
 from governance.principals import Principal, load_principal
 from governance.rulebook import RuleBook
 from kg import tracing
 from kg.clock import Clock
 from kg.errors import ConflictError
 from kg.model import ABSENT, Cause, Entity, Input, Op, Order, Put, Where
-from kg.store import GraphStore
+from kg.store import GraphStore, Head
 from kg.values import Value
 
 CLASS: Final = "BreakGlass"
@@ -49,22 +50,30 @@ def stage(glass: Entity, now: datetime) -> str:
     return "open" if isinstance(end, datetime) and now < end else "over"
 
 
-def moment(store: GraphStore, clock: Clock) -> datetime:
+def moment(store: GraphStore, clock: Clock, end: Head | None = None) -> datetime:
     """The later of the clock and the last commit: by it an opening ends, whoever turns the clock back."""
-    last = store.head().at
+    last = (end or store.head()).at
     return clock.now() if last is None else max(clock.now(), last)
 
 
-def carried(store: GraphStore, clock: Clock, principal: Principal) -> Principal:
-    """The principal with the opening that it may use now; who acts for another, or with less than its own rights, uses none."""
+def carried(store: GraphStore, clock: Clock, principal: Principal, end: Head | None = None) -> Principal:
+    """The principal with the opening that it may use now; who acts for another, or with less than its own rights, uses none.
+
+    `end` is the end of the log, where the caller has read it already.
+    """
     alone = replace(principal, break_glass="")
     if principal.kind != "User" or principal.on_behalf_of is not None:
         return alone
-    found = _open(store, moment(store, clock), principal.uid)
+    end = end or store.head()
+    now, uid = moment(store, clock, end), principal.uid
+    # That there is none is kept: time ends an opening and begins none. One that there is, is looked at each time.
+    if not kept(store, end, (CLASS, uid), {CLASS}, lambda: (_open(store, now, uid) is not None, ())):
+        return alone
+    found = _open(store, now, uid)
     if found is None:
         return alone
     try:
-        whole = load_principal(store, principal.uid).roles
+        whole = load_principal(store, uid, end=end).roles
     except PrincipalError:
         whole = principal.roles
     # A key or token that was narrowed is not the person in an emergency, and may lie in a script.

@@ -6,14 +6,15 @@ another carries that one along, so that the right is the intersection. Knows not
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from json.encoder import encode_basestring as quote
 from typing import Final
 
 from governance.errors import PrincipalError
-from kg.model import Op, Where
-from kg.store import GraphStore
+from governance.kept import kept
+from kg.model import Entity, Op, Where
+from kg.store import GraphStore, Head
 
 KINDS: Final = ("User", "Agent", "Service")
 #: Longest chain of "on behalf of"; a longer one is refused, so that no loop is walked.
@@ -103,30 +104,50 @@ def parse_uid(uid: str) -> tuple[str, str]:
         raise PrincipalError(f'{uid[:80]!r} is badly quoted; write it as {kind}::"name"') from None
 
 
-def load_principal(store: GraphStore, uid: str, *, on_behalf_of: Principal | None = None) -> Principal:
-    """The principal of this uid with the roles and departments it has now; raises PrincipalError where it is unknown or unclear."""
+def load_principal(
+    store: GraphStore, uid: str, *, on_behalf_of: Principal | None = None, end: Head | None = None
+) -> Principal:
+    """The principal of this uid with the roles and departments it has now; raises PrincipalError where it is unknown or unclear.
+
+    With the `end` of the log, what was read before serves again where nothing of it changed up to there.
+    """
     kind, name = parse_uid(uid)
+    if end is None:
+        found, _ = _looked_up(store, kind, name)
+    else:
+        found = kept(store, end, (kind, name), {kind}, lambda: _looked_up(store, kind, name))
+    if isinstance(found, str):
+        raise PrincipalError(found)
+    return found if on_behalf_of is None else replace(found, on_behalf_of=on_behalf_of)
+
+
+def _looked_up(store: GraphStore, kind: str, name: str) -> tuple[Principal | str, frozenset[str]]:
+    """The principal, or why there is none, and the ids of the entities that say so."""
     found = [e for e in store.find(kind, [Where("name", Op.EQ, name)], first=2).items if e.cls == kind]
     if not found:
-        raise PrincipalError(f"no {kind} is called {name[:80]!r}; add it to people.yaml")
+        return f"no {kind} is called {name[:80]!r}; add it to people.yaml", frozenset()
     if len(found) > 1:
-        raise PrincipalError(f"several entities of class {kind} are called {name[:80]!r}; close all but one")
+        return f"several entities of class {kind} are called {name[:80]!r}; close all but one", frozenset()
     entity = found[0]
     if entity.get("disabled") is True:
-        raise PrincipalError(f"{kind} {name[:80]!r} is disabled; an administrator can enable it")
+        return f"{kind} {name[:80]!r} is disabled; an administrator can enable it", frozenset()
     person = entity.get("person")
-    return Principal(
+    roles, departments = _near(store, entity.id, "hasRole"), _near(store, entity.id, "inDepartment")
+    principal = Principal(
         kind,
         name,
-        _names(store, entity.id, "hasRole"),
-        _names(store, entity.id, "inDepartment"),
-        on_behalf_of,
-        str(person) if person is not None else None,
-        entity.id,
+        _names(roles),
+        _names(departments),
+        person=str(person) if person is not None else None,
+        entity=entity.id,
         version=entity.version,
     )
+    return principal, frozenset((entity.id, *(one.id for one in (*roles, *departments))))
 
 
-def _names(store: GraphStore, id: str, relation: str) -> frozenset[str]:
-    edges = store.expand([id], relation, first=GROUPS_MAX)[id]
-    return frozenset(str(edge.entity["name"]) for edge in edges if "name" in edge.entity.properties)
+def _near(store: GraphStore, id: str, relation: str) -> list[Entity]:
+    return [edge.entity for edge in store.expand([id], relation, first=GROUPS_MAX)[id]]
+
+
+def _names(groups: Sequence[Entity]) -> frozenset[str]:
+    return frozenset(str(group["name"]) for group in groups if "name" in group.properties)

@@ -22,7 +22,7 @@ from kg.clock import Clock
 from kg.errors import ConflictError
 from kg.model import Cause, Cursor, Entity, Input, Op, Put, Where
 from kg.ontology import Ontology
-from kg.store import PAGE_MAX, GraphStore
+from kg.store import PAGE_MAX, GraphStore, Head
 from kg.values import Value
 
 CLASS: Final = "Rule"
@@ -196,9 +196,12 @@ _CACHE: "WeakKeyDictionary[GraphStore, _Cached]" = WeakKeyDictionary()
 _LOCK = threading.Lock()
 
 
-def load_rules(store: GraphStore, ontology: Ontology, now: datetime | None = None) -> RuleBook:
-    """The RuleBook of the rules in force at `now` (None: the last commit's time); the same object while none changed."""
-    end = store.head()
+def load_rules(store: GraphStore, ontology: Ontology, now: datetime | None = None, end: Head | None = None) -> RuleBook:
+    """The RuleBook of the rules in force at `now` (None: the last commit's time); the same object while none changed.
+
+    `end` is the end of the log, where the caller has read it already.
+    """
+    end = end or store.head()
     head, now = end.position, now or end.at or _EVER[0]
     with _LOCK:
         cached = _CACHE.get(store)

@@ -153,7 +153,7 @@ class GraphQLApp(GraphQL[Operation, None]):
             peer = request.client.host if request.client is not None else None
             known = identifier(self._platform, request.headers.get("authorization"), peer)
             operation.identify = reading_for(known, request.headers.get(PURPOSE))
-            operation.caller = await self._threads.run(operation.identify)
+            await operation.know()
             operation.trace = request.headers.get("traceparent", "")[:TRACE_MAX]
         else:
             operation.handshake = (
@@ -172,7 +172,9 @@ class GraphQLApp(GraphQL[Operation, None]):
             purpose = context.connection_params.get("purpose")
             known = identifier(self._platform, given or header, peer)
             context.identify = reading_for(known, None if purpose is None else str(purpose))
-            context.caller = await self._threads.run(context.identify)
+            await context.know()
+            # What is asked on the socket later opens at its own moment.
+            context.end = None
         except Exception as error:
             shown(error, self._platform.clock)
             raise ConnectionRejectionError from error

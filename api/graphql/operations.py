@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from strawberry.dataloader import DataLoader
 
-from api.auth import Caller
+from api.auth import Caller, Identify
 from api.errors import UnauthenticatedError
 from api.graphql.hops import Hop, RememberingReader, Slice
 from api.graphql.rows import Row, type_name
@@ -22,6 +22,7 @@ from api.ticker import Ticker
 from governance.principals import Principal
 from governance.readings import Readings
 from kg.model import Cause, Entity
+from kg.store import Head
 from kg.view import View
 
 T = TypeVar("T")
@@ -37,10 +38,12 @@ class Operation:
     threads: Threads
     ticker: Ticker
     caller: Caller | None = None
-    identify: Callable[[], Caller] | None = None
+    identify: Identify | None = None
     connection_params: dict[str, object] = field(default_factory=dict)
     #: On a socket: the Authorization header and the peer's address of its handshake.
     handshake: tuple[str | None, str | None] = (None, None)
+    #: The end of the log when the caller was made known, until it is opened with.
+    end: Head | None = None
     name: str | None = None
     #: The traceparent that came with the request.
     trace: str = ""
@@ -66,6 +69,7 @@ class Operation:
             self.connection_params,
             name=name,
             trace=self.trace,
+            end=self.end,
         )
 
     @property
@@ -75,11 +79,21 @@ class Operation:
             raise UnauthenticatedError
         return self.caller.principal
 
-    async def again(self) -> None:
-        """Know the caller anew, with the roles of this moment, and open again; raises where its key opens nothing now."""
-        if self.identify is not None:
-            self.caller = await self.call(self.identify)
+    async def know(self) -> Head:
+        """Find out who asks, as of this moment's end of the log; raises where its key opens nothing now."""
+        end, self.caller = await self.call(self._known)
+        self.end = end
+        return end
+
+    def _known(self) -> tuple[Head, Caller | None]:
+        end = self.platform.store.head()
+        return end, self.caller if self.identify is None else self.identify(end)
+
+    async def again(self) -> int:
+        """Know the caller anew, with the roles of this moment, and open again by rules no older than the position returned."""
+        end = await self.know()
         await self.open(self.at)
+        return end.position
 
     def endless(self) -> None:
         """Wait without a bound from here on."""
@@ -94,7 +108,9 @@ class Operation:
     async def open(self, at: int | None = None) -> None:
         """Take the rules of this moment and forget everything read before, now or as of a position."""
         self.at = at
-        self._view = await self.call(self.platform.view, self.principal)
+        # One look at the end of the log serves to know the caller and to take the rules; whoever opens again looks again.
+        end, self.end = self.end, None
+        self._view = await self.call(self.platform.view, self.principal, end)
         await self.settle()
         self._readings = Readings(self.platform.ontology, self.principal, self._view, "graphql")
         self._reader = RememberingReader(self.platform.store, self._view, at)

@@ -50,7 +50,8 @@ class Opening(SchemaExtension):
         if context.operation_type is OperationType.SUBSCRIPTION:
             operation.endless()
         given = asked(context.schema._schema, context.graphql_document, context.operation_name, context.variables or {})
-        await operation.open()
+        # On a socket that was opened long ago the caller is known anew: its key may open nothing by now.
+        await (operation.again() if operation.end is None else operation.open())
         if given is not None:
             await operation.open(await position_of(operation, given))
         yield

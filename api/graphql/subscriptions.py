@@ -26,9 +26,8 @@ async def _changes(info: Info[Operation, None], after: Position | None = None) -
     now = asyncio.get_running_loop().time
     while True:
         seen, begun = operation.ticker.position, now()
-        # INVARIANT I10: read before the rules are, so that they are as new as the last change of the batch.
-        end = (await operation.call(operation.platform.store.head)).position
-        await operation.again()
+        # INVARIANT I10: the rules are as new as the last change of the batch.
+        end = await operation.again()
         feed = await operation.call(operation.reader.changes, place, settings.queue_max, end)
         if feed.position == place:
             await operation.ticker.wait(seen)

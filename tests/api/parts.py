@@ -16,7 +16,7 @@ from governance.view import GovernedView
 from kg.clock import Clock
 from kg.model import Cause, Link, Put, Write
 from kg.ontology import Ontology, load
-from kg.store import GraphStore
+from kg.store import GraphStore, Head
 from kg.stores.sqlite import SqliteStore
 from kg.values import Money
 
@@ -109,8 +109,8 @@ def platform(store: GraphStore, clock: Clock, words: Ontology, settings: Setting
     for rule in RULES:
         add(store, clock, words, rule, SYSTEM, "a test needs it")
 
-    def view(principal: Principal) -> GovernedView:
-        return GovernedView(principal, load_rules(store, words), words)
+    def view(principal: Principal, end: Head | None = None) -> GovernedView:
+        return GovernedView(principal, load_rules(store, words, end=end), words)
 
     return Noesis(
         store=store,
@@ -119,7 +119,7 @@ def platform(store: GraphStore, clock: Clock, words: Ontology, settings: Setting
         settings=settings or Settings(),
         rules=lambda: load_rules(store, words),
         view=view,
-        authenticate=lambda key: apikeys.verify(store, clock, key),
+        authenticate=lambda key, end=None: apikeys.verify(store, clock, key, end),
     )
 
 

@@ -6,8 +6,12 @@ from typing import Any
 
 from api.platform import Noesis
 from kg.model import Link, Put
+from kg.ontology import Ontology
+from kg.stores.sqlite import SqliteStore
+from tests.api import parts
 from tests.api.client import Client
 from tests.api.parts import company, customer, write
+from tests.parts import ManualClock
 
 READS = (
     "get",
@@ -68,6 +72,24 @@ def principal_reads(platform: Noesis) -> dict[str, int]:
     store.calls.clear()
     client.data("{ __typename }")
     return dict(store.calls)
+
+
+def test_to_know_who_asks_and_by_which_rules_is_one_look_at_the_log(
+    platform: Noesis, store: SqliteStore, clock: ManualClock, words: Ontology
+) -> None:
+    """Whatever reads are made for it, those of rules and people too, once nothing of them changed."""
+    counting: Any = Counting(store)
+    client = Client(parts.platform(counting, clock, words))
+    client.data("{ customers { nodes { number } } }")
+    counting.calls.clear()
+    client.data("{ customers { nodes { number } } }")
+    assert counting.calls == {"head": 1, "find": 1}
+    keyed = Client(parts.platform(counting, clock, words), parts.key(platform, 'Service::"shop"'))
+    keyed.data("{ customers { nodes { number } } }")
+    counting.calls.clear()
+    keyed.data("{ customers { nodes { number } } }")
+    # The key itself is read each time.
+    assert counting.calls == {"head": 1, "get": 1, "find": 1}
 
 
 def test_siblings_of_one_level_share_a_call(platform: Noesis) -> None:

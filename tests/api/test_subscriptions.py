@@ -207,6 +207,20 @@ def test_a_revoked_key_and_a_new_rule_end_what_is_told(live: tuple[Noesis, str])
         assert "UNAUTHENTICATED" in str(last)
 
 
+def test_a_socket_answers_by_what_its_caller_may_at_the_time(live: tuple[Noesis, str]) -> None:
+    platform, url = live
+    text, entity = apikeys.create(platform.store, platform.clock, "live", 'Service::"shop"', SYSTEM)
+    with socket(url, Authorization=f"Bearer {text}") as connection:
+        begin(connection)
+        follow(connection, "1", "{ customers { nodes { number } } }")
+        assert len(told(connection)["payload"]["data"]["customers"]["nodes"]) == 3
+        assert told(connection)["type"] == "complete"
+        apikeys.revoke(platform.store, platform.clock, entity.id, SYSTEM, "lost")
+        follow(connection, "2", "{ customers { nodes { number } } }")
+        refused = told(connection)
+        assert (refused["id"], refused["payload"][0]["extensions"]["code"]) == ("2", "UNAUTHENTICATED")
+
+
 class Between:
     """A store before whose reads of the log something else happens once, whenever a test says so."""
 

@@ -54,8 +54,8 @@ class Front:
             clock=clock,
             settings=SETTINGS,
             rules=lambda: self.world.rules,
-            view=lambda principal: GovernedView(principal, self.world.rules, words()),
-            authenticate=lambda key: self.world.principal,
+            view=lambda principal, _=None: GovernedView(principal, self.world.rules, words()),
+            authenticate=lambda key, _=None: self.world.principal,
             index=self.index,
             embedder=self.embedder,
         )
