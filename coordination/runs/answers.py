@@ -27,10 +27,18 @@ def look(store: GraphStore, strand: Strand, now: int) -> Answer | None:
         return _joined(store, strand, wait)
     if kind == "run":
         return _child(store, wait)
-    if kind == "listen":
-        waiting = mailbox.letters(store, strand.run, strand.id, wait.get("after", ""))
-        return {"events": [[letter.key, dict(letter.event)] for letter in waiting]} if waiting else None
-    return None
+    return _heard(store, strand, wait) if kind == "listen" else None
+
+
+def _heard(store: GraphStore, strand: Strand, wait: Mapping[str, Any]) -> Answer | None:
+    box = mailbox.box(store, strand.run)
+    missed = 0 if box is None else box.value.get("missed", {}).get(strand.id, 0)
+    if missed:
+        # To go on without them would be to answer wrongly and say nothing.
+        sentence = f"{missed:,} events found no place, for {mailbox.LETTERS_MAX:,} waited for this run; listen to fewer"
+        return {"problem": fault("runtime", sentence).problem}
+    waiting = mailbox.letters(store, strand.run, strand.id, wait.get("after", ""))
+    return {"events": [[letter.key, dict(letter.event)] for letter in waiting]} if waiting else None
 
 
 def join_key(run: str, strand: str, number: int) -> str:

@@ -90,7 +90,7 @@ class Delivering:
             box = mailbox.box(self.store, run)
             if box is None:
                 continue
-            letters, works = addressed(self.store, box, event, now, dict.fromkeys(strands), keep=False)
+            letters, works = _published(self.store, box, event, now, dict.fromkeys(strands))
             made += letters
             follow += works
         started = scheduling.on_event(self.store, self.clock, self.definitions, event, found)
@@ -98,21 +98,34 @@ class Delivering:
         return [*follow, *started.follow]
 
 
-def addressed(
-    store: GraphStore, box: State, event: Mapping[str, Json], now: int, strands: Mapping[str, None], *, keep: bool
+def _published(
+    store: GraphStore, box: State, event: Mapping[str, Json], now: int, strands: Mapping[str, None]
+) -> tuple[list[StateWrite], list[str]]:
+    """The letters of an event for strands of a run; where too many wait, the run alone is told that it missed one."""
+    if not _full(store, box):
+        return _addressed(box, event, now, strands, keep=False)
+    # A run that takes nothing must not keep the event from all the others.
+    wakes, follow = _wakes(box, now, strands)
+    return [mailbox.missed(box, list(strands)), *wakes], follow
+
+
+def _full(store: GraphStore, box: State) -> bool:
+    return mailbox.waiting(store, box.key) >= mailbox.LETTERS_MAX
+
+
+def _addressed(
+    box: State, event: Mapping[str, Json], now: int, strands: Mapping[str, None], *, keep: bool
 ) -> tuple[list[StateWrite], list[str]]:
     """The letters of an event for strands of a run (none: for anyone), and the work that wakes them."""
+    made = [mailbox.touched(box), *(mailbox.put(box, strand, event, keep=keep) for strand in strands or {ANYONE: None})]
+    wakes, follow = _wakes(box, now, strands)
+    return [*made, *wakes], follow
+
+
+def _wakes(box: State, now: int, strands: Mapping[str, None]) -> tuple[list[StateWrite], list[str]]:
     run = box.key
-    if mailbox.waiting(store, run) >= mailbox.LETTERS_MAX:
-        raise StateError(f"{mailbox.LETTERS_MAX:,} events wait for run {run} already; let it consume them first")
-    made, follow = [mailbox.touched(box)], []
-    for strand in strands or {ANYONE: None}:
-        made.append(mailbox.put(box, strand, event, keep=keep))
-        if strand != ANYONE:
-            wake = Work(f"run:{run}/{strand}:e{box.revision}", "run", rows.key(run, strand))
-            made.append(wake.first(now))
-            follow.append(wake.id)
-    return made, follow
+    works = [Work(f"run:{run}/{strand}:e{box.revision}", "run", rows.key(run, strand)) for strand in strands]
+    return [work.first(now) for work in works], [work.id for work in works]
 
 
 def signal(store: GraphStore, clock: Clock, run: str, event: Mapping[str, Json]) -> list[str]:
@@ -139,7 +152,9 @@ def _signalled(store: GraphStore, clock: Clock, run: str, event: dict[str, Any],
         raise ConflictError(f"run {run} has no mailbox")
     listening = dict.fromkeys(mailbox.hearers(store, run, event["type"]))
     now = micros(clock.now())
-    letters, follow = addressed(store, box, event, now, listening, keep=True)
+    if _full(store, box):
+        raise StateError(f"{mailbox.LETTERS_MAX:,} events wait for run {run} already; let it consume them first")
+    letters, follow = _addressed(box, event, now, listening, keep=True)
     store.commit([], None, state=[StateWrite(EVENT, key, {"at": now}, expect=ABSENT), *letters])
     return follow
 

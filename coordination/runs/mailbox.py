@@ -59,7 +59,20 @@ def box(store: GraphStore, run: str) -> State | None:
 def touched(found: State) -> StateWrite:
     """The rewriting of a mailbox at the revision it was read at."""
     # INVARIANT I7: putting in, taking out and listening follow one another.
-    return StateWrite(BOX, found.key, {}, expect=found.revision)
+    return StateWrite(BOX, found.key, found.value, expect=found.revision)
+
+
+def missed(found: State, strands: Sequence[str]) -> StateWrite:
+    """The mailbox once strands of the run could not be given an event, because too many wait already."""
+    before = found.value.get("missed", {})
+    now = {strand: before.get(strand, 0) + 1 for strand in strands}
+    return StateWrite(BOX, found.key, {"missed": {**before, **now}}, expect=found.revision)
+
+
+def told(found: State, strand: str) -> StateWrite:
+    """The mailbox once a strand listens no more: what it missed was its own."""
+    left = {other: count for other, count in found.value.get("missed", {}).items() if other != strand}
+    return StateWrite(BOX, found.key, {"missed": left} if left else {}, expect=found.revision)
 
 
 def identity(event: Mapping[str, Json]) -> str:

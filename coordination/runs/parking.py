@@ -185,7 +185,7 @@ def _tidied(
     kind = wait["kind"]
     if kind == "listen":
         box = mailbox.box(store, strand.run)
-        made.rows += [mailbox.touched(box)] if box is not None else []
+        made.rows += [mailbox.told(box, strand.id)] if box is not None else []
         # The next listening may be for some of the same types: their rows are its own by now.
         next_ = strand.wait if strand is turn.strand and strand.wait is not None else {}
         heard = next_["types"] if next_.get("kind") == "listen" else ()

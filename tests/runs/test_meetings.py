@@ -71,6 +71,34 @@ def test_a_signal_wakes_its_run_however_many_others_listen_to_the_same(monkeypat
         assert [here.run(run).state for run in started] == ["completed"] * 4
 
 
+def test_a_run_that_takes_nothing_keeps_no_event_from_the_others_and_is_told_what_it_missed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(mailbox, "LETTERS_MAX", 2)
+    with works() as here:
+        flow = here.register(
+            "flow", "do: [{all: {listen: {to: {any: [{with: {type: go}}], until: '. | length == 5'}}}}]"
+        )
+        asleep, awake = (here.engine.start(flow, {}, ANNA) for _ in range(2))
+        here.drain()
+        here.engine.pause(asleep, ANNA)
+        for number in range(1, 6):
+            here.engine.publish(here.event("go", number))
+            here.drain()
+        assert here.run(awake).state == "completed"
+        here.engine.resume(asleep, ANNA)
+        here.drain()
+        ended = here.run(asleep)
+        assert ended.state == "faulted"
+        assert "3 events found no place, for 2 waited" in ended.error["detail"]
+        # A person may have it listen again: what waited is there, and nothing is held against it.
+        here.engine.retry(asleep, ANNA)
+        here.drain()
+        assert here.run(asleep).state == "waiting"
+        here.engine.cancel(asleep, ANNA)
+        assert here.rows() == {}
+
+
 def test_of_a_run_that_is_cancelled_no_letter_is_left_however_many_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mailbox, "PAGE_MAX", 2)
     monkeypatch.setattr(mailbox, "LETTERS_MAX", 2)
