@@ -7,6 +7,7 @@ caller is known.
 
 import asyncio
 from collections.abc import Mapping, MutableMapping
+from json import JSONDecodeError
 from typing import Any
 
 from cross_web import HTTPException
@@ -25,6 +26,7 @@ from api.errors import UnauthenticatedError
 from api.graphql.codes import ErrorCode, shown
 from api.graphql.operations import Operation
 from api.graphql.schema import Schema
+from api.graphql.sockets import Sockets
 from api.platform import Noesis
 from api.threads import Threads
 from api.ticker import Ticker
@@ -80,6 +82,8 @@ class _Answer(Response):
 
 class GraphQLApp(GraphQL[Operation, None]):
     """The ASGI application at /graphql."""
+
+    graphql_transport_ws_handler_class = Sockets
 
     def __init__(self, schema: Schema, platform: Noesis, threads: Threads, ticker: Ticker) -> None:
         super().__init__(
@@ -189,12 +193,12 @@ class GraphQLApp(GraphQL[Operation, None]):
             raise HTTPException(400, 'the body is no JSON object; send {"query": "…", "variables": {…}}')
         return await super().parse_http_body(request)
 
-    def parse_json(self, data: str | bytes) -> Any:
-        """JSON from outside, also where it is nested beyond reason or no text at all."""
+    def decode_json(self, data: str | bytes) -> object:
+        """JSON from outside, of a body or a socket's message, also where it is nested beyond reason or no text at all."""
         try:
-            return super().parse_json(data)
-        except (RecursionError, UnicodeDecodeError):
-            raise HTTPException(400, "Unable to parse request body as JSON") from None
+            return super().decode_json(data)
+        except (RecursionError, ValueError):
+            raise JSONDecodeError("it cannot be read", "", 0) from None
 
     async def get_sub_response(self, request: Request | WebSocket) -> Response:
         """The answer in the making, with the media type that the request prefers."""

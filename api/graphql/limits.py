@@ -39,10 +39,13 @@ from kg.store import PAGE_MAX
 
 #: Brackets open at once in a document's text; the parser needs some frames of the stack for each.
 NESTING_MAX = 100
+#: Characters of one number; Python refuses to read whole numbers of more than 4,300.
+DIGITS_MAX = 400
 #: What an object of these types costs more than one row does, in rows: each is a call of its own, or reads many rows.
 WEIGHTS: Mapping[str, int] = {"Why": 50, "SearchAnswer": 50, "Count": 20, "EntityVersion": 5, "Change": 2}
 _WRAPPERS = ("Connection", "Edge")
 _PAGED = frozenset({"edges", "nodes"})
+_NUMBERS = frozenset({TokenKind.INT, TokenKind.FLOAT})
 _OPEN = frozenset({TokenKind.BRACE_L, TokenKind.BRACKET_L, TokenKind.PAREN_L})
 _CLOSE = frozenset({TokenKind.BRACE_R, TokenKind.BRACKET_R, TokenKind.PAREN_R})
 
@@ -53,13 +56,16 @@ def too_costly(message: str) -> GraphQLError:
 
 
 def check_text(text: str, tokens_max: int) -> None:
-    """Raise where a document has too many tokens or brackets in brackets; leaves syntax errors to the parser."""
+    """Raise where a document has too many tokens, digits, or brackets in brackets; leaves syntax errors to the parser."""
     lexer = Lexer(Source(text))
     nesting = 0
     for _ in range(tokens_max + 1):
-        kind = lexer.advance().kind
+        token = lexer.advance()
+        kind = token.kind
         if kind is TokenKind.EOF:
             return
+        if kind in _NUMBERS and len(token.value or "") > DIGITS_MAX:
+            raise too_costly(f"the query holds a number of more than {DIGITS_MAX} digits; no value is as long")
         nesting += (kind in _OPEN) - (kind in _CLOSE)
         if nesting > NESTING_MAX:
             raise too_costly(f"the query nests more than {NESTING_MAX} brackets; ask in several requests")

@@ -96,7 +96,7 @@ def _text(name: str, example: str, parse: Callable[[str], Any]) -> Callable[[Any
             raise GraphQLError(f'{value!r} is no {name}; write it as text such as "{example}"')
         try:
             return parse(value)
-        except (ValueError, ValueDomainError):
+        except (ValueError, OverflowError, ValueDomainError):
             raise GraphQLError(f'{value!r} is no {name}; write it as text such as "{example}"') from None
 
     return read

@@ -23,6 +23,7 @@ from tests.redteam.words import FLOODS
         ("query($n: Int = 500) { customers(first: $n) { nodes { orders(first: $n) { nodes { id } } } } }", "may ask for"),
         ("{ customers(first: 500) { nodes { orders { nodes { why { text } } } } } }", "may ask for"),
         ("{ orders(first: 500) { nodes { lines { nodes { order { why { text } } } } } } }", "may ask for"),
+        ("{ customers(first: " + "1" * 5_000 + ") { nodes { id } } }", "more than 400 digits"),
         *FLOODS,
     ],
 )  # fmt: skip

@@ -170,6 +170,8 @@ def test_an_operation_reads_one_snapshot(client: Client, platform: Noesis) -> No
         ("@asOf(position: 9999999)", "is not written yet"),
         ("@asOf(position: -1)", "is no Position"),
         ('@asOf(time: "2026-01-01")', "is no DateTime"),
+        ('@asOf(time: "0001-01-01T00:00:00+14:00")', "is no DateTime"),
+        ('@asOf(time: "9999-12-31T23:59:59-14:00")', "is no DateTime"),
         ("@asOf(position: 1) @asOf(position: 2)", "can only be used once"),
     ],
 )

@@ -27,6 +27,8 @@ from api.threads import Threads
 from api.ticker import Ticker
 from governance import apikeys
 from governance.errors import KeyRejectedError
+from governance.people import import_people
+from governance.peoplefile import People, Person
 from governance.rules import add
 from kg.committer import Committer
 from tests.api.client import schema
@@ -207,18 +209,68 @@ def test_a_revoked_key_and_a_new_rule_end_what_is_told(live: tuple[Noesis, str])
         assert "UNAUTHENTICATED" in str(last)
 
 
-def test_a_socket_answers_by_what_its_caller_may_at_the_time(live: tuple[Noesis, str]) -> None:
+def test_each_operation_on_an_open_socket_is_of_who_its_caller_is_by_then(live: tuple[Noesis, str]) -> None:
     platform, url = live
     text, entity = apikeys.create(platform.store, platform.clock, "live", 'Service::"shop"', SYSTEM)
+    asked = "{ viewer { roles } customers { nodes { name } } }"
     with socket(url, Authorization=f"Bearer {text}") as connection:
         begin(connection)
-        follow(connection, "1", "{ customers { nodes { number } } }")
-        assert len(told(connection)["payload"]["data"]["customers"]["nodes"]) == 3
-        assert told(connection)["type"] == "complete"
+        follow(connection, "1", asked)
+        data = told(connection)["payload"]["data"]
+        assert (data["viewer"]["roles"], len(data["customers"]["nodes"])) == (["sales"], 3)
+        told(connection)
+        without = People((Person("Service", "shop", {}, frozenset(), frozenset()),), {}, {}, "")
+        import_people(platform.store, platform.clock, without, SYSTEM)
+        follow(connection, "2", asked)
+        data = told(connection)["payload"]["data"]
+        assert (data["viewer"]["roles"], data["customers"]["nodes"]) == ([], [])
+        told(connection)
         apikeys.revoke(platform.store, platform.clock, entity.id, SYSTEM, "lost")
-        follow(connection, "2", "{ customers { nodes { number } } }")
+        for id, query in (("3", asked), ("4", 'mutation { stop(reason: "x") { errors { code } } }')):
+            follow(connection, id, query)
+            refused = told(connection)
+            assert (refused["type"], refused["payload"][0]["extensions"]["code"]) == ("error", "UNAUTHENTICATED")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[]",
+        "null",
+        "[" * 100_000,
+        "1" * 5_000,
+        '{"type": "%s"}' % ("x" * 200),
+        '{"id": {}, "type": "subscribe", "payload": {"query": "{ head { position } }"}}',
+        '{"id": "%s", "type": "subscribe", "payload": {"query": "{ head { position } }"}}' % ("x" * 200),
+        '{"id": "1", "type": "subscribe", "payload": null}',
+        '{"id": "1", "type": "subscribe", "payload": {"query": 5}}',
+        '{"id": "1", "type": "subscribe", "payload": {"query": "{ head { position } }", "operationName": {}}}',
+        '{"id": "1", "type": "subscribe", "payload": {"query": "{ head { position } }", "variables": [1]}}',
+        '{"id": [], "type": "complete"}',
+        '{"type": []}',
+    ],
+)
+def test_a_message_without_form_closes_its_socket_and_is_no_error_of_the_server(
+    live: tuple[Noesis, str], text: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with socket(live[1]) as connection:
+        begin(connection)
+        connection.send(text)
+        with pytest.raises(ConnectionClosed) as closed:
+            told(connection)
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 4400
+    assert not caplog.records
+
+
+def test_what_is_too_much_for_a_socket_is_refused_with_a_code(live: tuple[Noesis, str]) -> None:
+    platform, url = live
+    with socket(url) as connection:
+        begin(connection)
+        for n in range(platform.settings.subscriptions_max + 1):
+            follow(connection, str(n), FOLLOW, p=platform.store.head().position)
         refused = told(connection)
-        assert (refused["id"], refused["payload"][0]["extensions"]["code"]) == ("2", "UNAUTHENTICATED")
+        assert (refused["id"], refused["payload"][0]["extensions"]["code"]) == ("20", "TOO_COSTLY")
 
 
 class Between:
