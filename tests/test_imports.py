@@ -140,8 +140,19 @@ def test_every_adapter_is_in_a_contract_suite(port: str) -> None:
 def test_every_port_is_known() -> None:
     """Each public Protocol is a port with a suite, or one of those that are not: what a caller hands in, with one shape only."""
     plain = {
-        *("Agent", "Answering", "Carrier", "Fetch", "Kind", "Listener", "Meter", "Outbox", "Particular", "Progress"),
-        *("Routable", "Schema", "Span", "Store", "Task", "TextSource", "Words"),
+        *(
+            "Agent",
+            "Answering",
+            "Authenticating",
+            "Carrier",
+            "Fetch",
+            "Identify",
+            "Kind",
+            "Listener",
+            "Meter",
+            "Outbox",
+        ),
+        *("Particular", "Progress", "Routable", "Schema", "Span", "Store", "Task", "TextSource", "Viewing", "Words"),
     }
     declared = {
         cls.__name__
