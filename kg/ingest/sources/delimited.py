@@ -30,6 +30,12 @@ def read_csv(path: Path, table: TableMap, wanted: Wanted) -> Iterator[Row]:
             header = [name.strip() for name in next(lines, [])]
         except csv.Error as error:
             raise SourceError(f"{path} line 1: no header of column names ({error}); correct it") from None
+        if any(char == "\0" or "\ud800" <= char <= "\udfff" for name in header for char in name):
+            # Broken bytes are lone surrogates here, and UTF-16 read as UTF-8 is full of NUL.
+            raise SourceError(
+                f"{path}: the column names are no {table.encoding} text; write the file's `encoding` in the mapping (utf-16, "
+                "cp1252), or save it as UTF-8"
+            )
         if not any(header):
             raise SourceError(f"{path} is empty; the first line must name the columns")
         if twice := [name for name in header if header.count(name) > 1]:

@@ -71,6 +71,15 @@ def test_bad_lines_of_a_csv_are_rejects(desk: Desk) -> None:
     assert "no valid CSV" in reasons
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-32", "cp1252"])
+def test_another_encoding_than_the_declared_one_is_said(desk: Desk, encoding: str) -> None:
+    (desk.folder / "orders.csv").write_bytes("no,pieces,größe\nA,1,2\n".encode(encoding))
+    with pytest.raises(
+        SourceError, match="the column names are no utf-8 text; write the file's `encoding` in the mapping"
+    ):
+        desk.run(simple("orders.csv"))
+
+
 def test_wrong_columns_are_named_with_the_nearest(desk: Desk) -> None:
     write_csv(desk.folder / "orders.csv", "No pieces", [])
     with pytest.raises(SourceError, match="no column 'no'; did you mean 'No'"):
