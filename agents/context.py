@@ -4,7 +4,6 @@ Invariant: everything passes the agent's View at the pinned position, and every 
 decision can name what was known. It is made for one act and does not outlive it.
 """
 
-import base64
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from agents.masking import Leaving
 from agents.models.model import Answer, Meter, Model, Question
 from coordination.acting import NOWHERE, Within
 from kg import tracing
+from kg.clock import text_of
 from kg.model import Direction, Edge, Entity, Input, Order, Where
 from kg.reader import Reader
 from kg.search import Hit
@@ -131,7 +131,7 @@ class Context:
         """The next id for an entity this act wants to create; the same act gives the same ids again."""
         self._ids += 1
         digest = hashlib.sha256(f"{self.work}\x1f{self._ids}".encode()).digest()[:16]
-        return base64.b32hexencode(digest).decode().rstrip("=").lower()
+        return text_of(digest)
 
     @property
     def read(self) -> tuple[Input, ...]:

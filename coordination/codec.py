@@ -3,13 +3,13 @@
 Invariant: `writes_of(text_of(writes)) == writes`. Knows the four writes of `kg.model`, nothing of what they mean.
 """
 
-import base64
 import hashlib
 import json
 from collections.abc import Sequence
 from datetime import datetime
 from typing import cast
 
+from kg import clock
 from kg.model import Close, Link, Put, Unlink, Write
 from kg.values import Json, canonical, decode, decode_properties, encode, encode_properties
 
@@ -17,7 +17,7 @@ from kg.values import Json, canonical, decode, decode_properties, encode, encode
 def derive(*parts: object) -> str:
     """An opaque id that follows from its parts: the same parts give the same 26 characters."""
     digest = hashlib.sha256("\x1f".join(map(str, parts)).encode()).digest()[:16]
-    return base64.b32hexencode(digest).decode().rstrip("=").lower()
+    return clock.text_of(digest)
 
 
 def text_of(writes: Sequence[Write]) -> str:

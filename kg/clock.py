@@ -33,7 +33,12 @@ class Clock(Protocol):
 
 def opaque(milliseconds: int, entropy: bytes) -> str:
     """An id of 48 bits of time and 80 of entropy in lower-case base32hex, whose text order follows time."""
-    number = int.from_bytes(milliseconds.to_bytes(6, "big") + entropy) << 2
+    return text_of(milliseconds.to_bytes(6, "big") + entropy)
+
+
+def text_of(bits: bytes) -> str:
+    """128 bits as an id's 26 characters: base32hex (RFC 4648) in lower case, without padding."""
+    number = int.from_bytes(bits) << 2
     return "".join([_PAIRS[number >> place & 0x3FF] for place in _PLACES])
 
 

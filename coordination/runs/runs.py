@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Final
 
 from coordination.codec import derive
@@ -136,6 +137,7 @@ def value(store: GraphStore, run: str, entity: Entity, name: str) -> Json:
     return None if digest is None else payloads.read(store, run, str(digest))
 
 
+@lru_cache(maxsize=4_096)
 def step_id(run: str, strand: str, number: int) -> str:
     """The id of a step: doing it again gives the same."""
     return derive("step", run, strand, number)
