@@ -26,6 +26,8 @@ from kg.store import Head
 from kg.view import View
 
 T = TypeVar("T")
+#: Seconds for which what was read to know the caller serves to take the rules as well.
+FRESH_SECONDS = 0.1
 #: Ids that one loader call hands to the store.
 BATCH_MAX = 1_000
 
@@ -44,6 +46,8 @@ class Operation:
     handshake: tuple[str | None, str | None] = (None, None)
     #: The end of the log when the caller was made known, until it is opened with.
     end: Head | None = None
+    #: When that was, on the monotonic clock.
+    known: float = 0.0
     name: str | None = None
     #: The traceparent that came with the request.
     trace: str = ""
@@ -70,6 +74,7 @@ class Operation:
             name=name,
             trace=self.trace,
             end=self.end,
+            known=self.known,
         )
 
     @property
@@ -86,6 +91,7 @@ class Operation:
         return end
 
     def _known(self) -> tuple[Head, Caller | None]:
+        self.known = self.platform.clock.monotonic()
         end = self.platform.store.head()
         return end, self.caller if self.identify is None else self.identify(end)
 
@@ -108,8 +114,11 @@ class Operation:
     async def open(self, at: int | None = None) -> None:
         """Take the rules of this moment and forget everything read before, now or as of a position."""
         self.at = at
-        # One look at the end of the log serves to know the caller and to take the rules; whoever opens again looks again.
+        # One look at the end of the log serves to know the caller and to take the rules; whoever opens again, or waited long
+        # in between, looks again: a rule is in force at once.
         end, self.end = self.end, None
+        if self.platform.clock.monotonic() - self.known > FRESH_SECONDS:
+            end = None
         self._view = await self.call(self.platform.view, self.principal, end)
         await self.settle()
         self._readings = Readings(self.platform.ontology, self.principal, self._view, "graphql")

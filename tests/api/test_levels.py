@@ -92,6 +92,19 @@ def test_to_know_who_asks_and_by_which_rules_is_one_look_at_the_log(
     assert counting.calls == {"head": 1, "get": 1, "find": 1}
 
 
+def test_who_waited_long_between_being_known_and_being_answered_is_answered_by_newer_rules(
+    store: SqliteStore, clock: ManualClock, words: Ontology, platform: Noesis
+) -> None:
+    counting: Any = Counting(store)
+    client = Client(parts.platform(counting, clock, words))
+    client.data("{ __typename }")
+    # Each look at the clock takes longer than what was read may serve.
+    clock.monotonic = lambda: clock.advance(1.0) or ManualClock.monotonic(clock)  # type: ignore[method-assign,func-returns-value]
+    counting.calls.clear()
+    client.data("{ __typename }")
+    assert counting.calls == {"head": 2}
+
+
 def test_siblings_of_one_level_share_a_call(platform: Noesis) -> None:
     client, store = counted(platform)
     store.calls.clear()
