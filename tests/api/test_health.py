@@ -28,6 +28,8 @@ from tests.api.client import Client
 from tests.services import server
 
 SECRET = "s3cret-w0rd"
+#: How long a part that hangs does so: whoever waited for it would be seen to, also on a busy machine.
+HANGING_SECONDS = 40.0
 
 
 class Broken:
@@ -40,7 +42,7 @@ class Broken:
     def __getattr__(self, name: str) -> object:
         def call(*_: object, **__: object) -> object:
             if self.error is None:
-                self.freed.wait(20)
+                self.freed.wait(HANGING_SECONDS)
                 raise StoreError
             raise self.error
 
@@ -48,7 +50,7 @@ class Broken:
 
 
 def settings(**more: object) -> Settings:
-    return Settings(**{"ready_seconds_max": 0.3, **more})  # type: ignore[arg-type]
+    return Settings(**{"ready_seconds_max": 20.0, **more})  # type: ignore[arg-type]
 
 
 def samples(text: str) -> dict[str, float]:
@@ -79,12 +81,13 @@ def test_a_store_that_is_away_is_503_with_a_sentence_and_no_secret(platform: Noe
 
 def test_a_part_that_hangs_is_down_in_bounded_time_and_holds_one_thread(platform: Noesis) -> None:
     hanging = Broken()
-    health = Health(replace(platform, settings=settings(), store=hanging))  # type: ignore[arg-type]
+    bounded = settings(ready_seconds_max=0.6)
+    health = Health(replace(platform, settings=bounded, store=hanging))  # type: ignore[arg-type]
     began, before = time.monotonic(), threading.active_count()
-    for _ in range(5):
+    for _ in range(3):
         found = health.look()
         assert found.missing == ["store"]
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < HANGING_SECONDS / 2
     assert threading.active_count() - before <= 4, "asked again and again, it takes no more threads"
     hanging.freed.set()
     health.close()
@@ -123,7 +126,7 @@ def listening(answer: bytes | None) -> Iterator[int]:
                     return
                 with peer:
                     if answer is None:
-                        ended.wait(5)
+                        ended.wait(HANGING_SECONDS)
                     else:
                         peer.sendall(answer)
 
@@ -142,7 +145,7 @@ def test_what_is_no_broker_is_told_in_one_sentence_in_bounded_time(scheme: str, 
         began = time.monotonic()
         with pytest.raises(BrokerError) as told:
             ask(f"{scheme}://user:{SECRET}@127.0.0.1:{port}", 0.5)
-        assert time.monotonic() - began < 4
+        assert time.monotonic() - began < HANGING_SECONDS / 2
     assert SECRET not in str(told.value)
     assert "\n" not in str(told.value)
 

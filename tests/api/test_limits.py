@@ -56,9 +56,10 @@ def test_a_chain_of_fragments_hides_nothing_and_costs_nothing(words: Ontology) -
     schema = build_schema(words, Settings())._schema
     links = [f"fragment f{n} on Customer {{ ...f{n + 1} ...f{n + 1} a{n}: name }}" for n in range(60)]
     document = parse("{ customers { nodes { ...f0 } } } " + " ".join(links) + " fragment f60 on Customer { name }")
-    started = time.monotonic()
+    # The time of this thread, not of what else the machine does.
+    started = time.thread_time()
     size = measure(schema, document, {})
-    assert time.monotonic() - started < 1
+    assert time.thread_time() - started < 1
     assert size.aliases == 2**60 - 1
 
 

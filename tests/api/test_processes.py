@@ -148,7 +148,7 @@ def test_server_processes_share_a_port_and_outlive_each_other(site: Site) -> Non
         body = json.dumps({"query": "{ __typename }"}).encode()
         headers = {"content-type": "application/json", "connection": "close"}
         try:
-            with urllib.request.urlopen(urllib.request.Request(address, body, headers), timeout=10) as answer:
+            with urllib.request.urlopen(urllib.request.Request(address, body, headers), timeout=SECONDS_MAX) as answer:
                 return bool(json.loads(answer.read())["data"]["__typename"] == "Query")
         except (ConnectionError, TimeoutError, OSError):
             return False

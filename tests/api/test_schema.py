@@ -127,9 +127,9 @@ def test_two_hundred_classes_are_built_in_time() -> None:
         text += f" e:p{n} a owl:DatatypeProperty ; rdfs:domain e:C{n}x ; rdfs:range xsd:string ."
         text += f" e:r{n} a owl:ObjectProperty ; rdfs:domain e:C{n}x ; rdfs:range e:C{(n + 1) % 200}x ."
     words = parts.ontology({"many.ttl": text})
-    started = time.monotonic()
+    started = time.process_time()
     assert "c199xes(" in build_schema(words, Settings()).as_str()
-    assert time.monotonic() - started < 30
+    assert time.process_time() - started < 30
 
 
 @given(st.timedeltas(min_value=timedelta(days=-3_000_000), max_value=timedelta(days=3_000_000)))

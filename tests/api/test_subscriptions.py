@@ -351,7 +351,7 @@ def test_a_query_on_a_socket_has_a_time_and_a_subscription_has_none(platform: No
             return platform.store.changes_of(*args, **kwargs)
 
     slow = Slow()
-    settings = Settings(request_seconds_max=0.5, feed_poll_seconds=0.2)
+    settings = Settings(request_seconds_max=1.0, feed_poll_seconds=0.2)
     served = replace(platform, store=slow, settings=settings)  # type: ignore[arg-type]
     with serving(create_app(served, schema(served))) as url, socket(url) as connection:
         begin(connection)

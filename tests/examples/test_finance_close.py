@@ -17,6 +17,8 @@ from governance.rules import retire
 from kg.values import Money
 from tests.examples.office import Office, filled, killed_often, opened, spare
 
+#: Room for a busy machine; whoever waits goes on as soon as it holds.
+SECONDS_MAX = 120
 FEBRUARY = {"period": "2026-02"}
 EXCEPTIONS = {
     ("outlier", "2026-02-006"),
@@ -153,7 +155,7 @@ def test_four_looks_at_once_take_at_most_seven_tenths_of_one_after_another(made:
             platform.worker.start()
             began = time.monotonic()
             run = engine.start(workflow, FEBRUARY, who.uid)
-            while not engine.run(run).ended and time.monotonic() < began + 30:
+            while not engine.run(run).ended and time.monotonic() < began + SECONDS_MAX:
                 time.sleep(0.01)
             taken[name] = time.monotonic() - began
             assert engine.run(run).state == "completed"

@@ -1,6 +1,12 @@
-"""The process that `test_kill` kills: one embedded worker over a store, which tells each commit on its standard output."""
+"""A life of `test_kill`: one embedded worker over a store, which kills itself (SIGKILL) at the N-th side of its commits.
+
+By its own hand, so that it dies where it was told to, however busy the machine is: one that another process kills goes on
+until that process has been given its turn.
+"""
 
 import json
+import os
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -60,26 +66,26 @@ class File:
         return Receipt()
 
 
-def say(word: str) -> None:
-    """One line to whoever may kill this process now."""
-    sys.stdout.write(word + "\n")
-    sys.stdout.flush()
+class Mortal:
+    """The store; each commit has two sides, before it and after it, and this process dies at the N-th."""
 
-
-class Telling:
-    """The store, telling each commit before it happens and after, so that a kill can hit either side."""
-
-    def __init__(self, store: GraphStore) -> None:
+    def __init__(self, store: GraphStore, left: int) -> None:
         self._store = store
+        self._left = left
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._store, name)
 
     def commit(self, *args: object, **kwargs: object) -> object:
-        say("before")
+        self._pass()
         made = self._store.commit(*args, **kwargs)  # type: ignore[arg-type]
-        say("after")
+        self._pass()
         return made
+
+    def _pass(self) -> None:
+        self._left -= 1
+        if not self._left:
+            os.kill(os.getpid(), signal.SIGKILL)
 
 
 def opened(folder: Path, server: str) -> GraphStore:
@@ -89,10 +95,10 @@ def opened(folder: Path, server: str) -> GraphStore:
     return SqliteStore(folder / "graph.db", ontology(), SystemClock())
 
 
-def main(folder: Path, server: str) -> None:
-    """Work until nothing is left."""
+def main(folder: Path, server: str, sides: int) -> None:
+    """Work until nothing is left, or until it dies."""
     clock = SystemClock()
-    store: GraphStore = Telling(opened(folder, server))  # type: ignore[assignment]
+    store: GraphStore = Mortal(opened(folder, server), sides)  # type: ignore[assignment]
     acts = {"buyer": reorder, "teller": tell}
     queue: list[str] = []
     acting = Scripted(store, {c.name: c for c in CARDS}, acts)
@@ -108,9 +114,8 @@ def main(folder: Path, server: str) -> None:
             and not open_
             and store.state("cursor", ["coordination"])["coordination"].value == store.head().position
         ):
-            say("done")
             return
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2])
+    main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]))
