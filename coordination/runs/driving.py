@@ -15,7 +15,7 @@ from coordination.errors import GiveUp, HeldError, RetryLater
 from coordination.runs import answers, holding, resting, rows, runs
 from coordination.runs.calls import Answer, Begun, Call, Calls, Kind
 from coordination.runs.definitions import Definitions, acts_as
-from coordination.runs.finishing import finish
+from coordination.runs.finishing import finish, one_by_one
 from coordination.runs.hiding import hidden
 from coordination.runs.parking import park, tidy, timer_of, unfinished, unfit
 from coordination.runs.recorded import Record
@@ -234,7 +234,8 @@ class Driving:
         # Where nothing that was done stands behind it uncommitted, the first quick call goes into the same commit.
         shares = not machine.steps or (waited is not None and waited["kind"] == "timer")
         begun = self._begin(turn, machine, shares) if strand.wait is not None and strand.wait is not waited else None
-        self._commit(turn, machine, begun, waited if strand.wait is not waited else None)
+        with one_by_one(strand):
+            self._commit(turn, machine, begun, waited if strand.wait is not waited else None)
 
     def _begin(self, turn: Turn, machine: Machine, shares: bool) -> Begun | None:
         """Begin a call that has effects, so that its proposal and the waiting for it are one commit.

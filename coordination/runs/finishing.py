@@ -3,7 +3,9 @@
 Invariant: of branches that end at once exactly one is the last. Drives nothing.
 """
 
-from typing import TYPE_CHECKING
+import threading
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Final
 
 from coordination.runs import answers, mailbox, rows, runs, scheduling
 from coordination.runs.definitions import Definitions
@@ -11,7 +13,7 @@ from coordination.runs.hiding import hidden
 from coordination.runs.parking import AWAITED, Parked
 from coordination.runs.starting import work_of
 from coordination.workflow import machine_fork
-from coordination.workflow.strand import COMPLETED, FAULTED
+from coordination.workflow.strand import COMPLETED, FAULTED, Strand
 from coordination.works import Work
 from kg import payloads
 from kg.clock import Clock
@@ -22,6 +24,20 @@ from kg.values import Value
 
 if TYPE_CHECKING:
     from coordination.runs.turns import Turn
+
+
+#: The branches of one fork take one of these; forks that share one wait for each other a moment, no more.
+_TURNS: Final = tuple(threading.Lock() for _ in range(64))
+
+
+def one_by_one(strand: Strand) -> AbstractContextManager[object]:
+    """Held over the commit of a branch that ended: of many in this process each would otherwise lose against all before it.
+
+    Those of other processes are kept apart by the revision of the row in which they meet.
+    """
+    if not strand.ended or not strand.parent:
+        return nullcontext()
+    return _TURNS[hash((strand.run, strand.parent)) % len(_TURNS)]
 
 
 def finish(store: GraphStore, clock: Clock, definitions: Definitions, turn: "Turn", now: int) -> Parked:

@@ -1,10 +1,20 @@
 """What meets at one moment: a time-out with the end of a wait; and what comes before it is wanted: a signal kept for later."""
 
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
 import pytest
 
 from coordination.errors import StateError
 from coordination.runs import delivering, mailbox
+from coordination.runs.engine import Workflows
 from coordination.testing import Environment
+from kg.errors import ConflictError
+from kg.model import Commit
+from kg.store import Request
+from kg.stores.sqlite import SqliteStore
+from tests.coordination.plant import ontology
 from tests.runs.works import ANNA, works
 
 TIE = """
@@ -49,6 +59,40 @@ def test_a_published_event_is_for_whoever_wants_it_when_it_comes() -> None:
         here.engine.publish(here.event("go", 7, subject="two"))
         here.drain()
         assert here.output(run) == [7]
+
+
+def test_branches_that_end_at_once_do_not_lose_against_each_other(tmp_path: Path) -> None:
+    count = 6
+    together = threading.Barrier(count)
+    lost: list[ConflictError] = []
+
+    class Told(SqliteStore):
+        """A store that tells of commits that somebody else was faster than."""
+
+        def commit_many(self, requests: Sequence[Request]) -> list[Commit | Exception]:
+            outcomes = super().commit_many(requests)
+            lost.extend(one for one in outcomes if isinstance(one, ConflictError))
+            return outcomes
+
+    def meet() -> dict[str, int]:
+        return {"at": together.wait(30)}
+
+    branches = ", ".join(f"{{b{n}: {{call: meet, with: {{}}}}}}" for n in range(count))
+    workflows = Workflows(functions={"meet": meet})
+    with works(workflows, store=lambda clock: Told(tmp_path / "graph.db", ontology(), clock, durable=False)) as here:
+        flow = here.register("flow", f"do: [{{f: {{fork: {{branches: [{branches}]}}}}}}]")
+        run = here.engine.start(flow, {}, ANNA)
+        here.runtime.handle(here.queue.popleft())
+        assert len(here.queue) == count
+        lost.clear()
+        threads = [threading.Thread(target=here.runtime.handle, args=(here.queue.popleft(),)) for _ in range(count)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+        assert lost == []
+        here.drain()
+        assert sorted(one["at"] for one in here.output(run)) == list(range(count))
 
 
 def test_only_what_was_paused_is_resumed() -> None:
