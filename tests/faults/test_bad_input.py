@@ -205,7 +205,9 @@ MAPPINGS: dict[str, tuple[bytes | str, str]] = {
 def test_a_bad_mapping_is_named_and_changes_nothing(
     call: Call, project: Path, whole: int, case: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(defaults(Jq), "deadline_seconds", 1.0)
+    if case == "jq without end":
+        # The others end, and may need more than a second where many processes share the machine.
+        monkeypatch.setitem(defaults(Jq), "deadline_seconds", 1.0)
     monkeypatch.setitem(defaults(Jq), "memory_bytes", 100_000_000)
     text, says = MAPPINGS[case]
     (project / "shop.yaml").write_bytes(text if isinstance(text, bytes) else text.encode())

@@ -247,6 +247,7 @@ taken = 0
 while some := made.indexer.run_once():
     taken += some
     print(taken, flush=True)
+    sys.stdin.readline()
 print("end", flush=True)
 """
 
@@ -257,15 +258,17 @@ def test_killed_in_the_middle_of_indexing_it_goes_on_where_it_was(tmp_path: Path
         made.write(*[Put(f"t{n:04}", "Thing", {"title": f"title number{n}"}) for n in range(start, start + 500)])
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
     for after in (1, 3):
-        child = subprocess.Popen(
-            [sys.executable, "-c", CHILD, str(tmp_path)], stdout=subprocess.PIPE, env=environment, cwd=REPOSITORY
-        )
-        assert child.stdout is not None
-        for _ in range(after):
-            assert child.stdout.readline().strip() not in (b"", b"end")
-        child.send_signal(signal.SIGKILL)
-        child.wait()
-        child.stdout.close()
+        with subprocess.Popen(
+            [sys.executable, "-c", CHILD, str(tmp_path)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, cwd=REPOSITORY, bufsize=0,
+        ) as child:  # fmt: skip
+            assert child.stdin is not None
+            assert child.stdout is not None
+            for _ in range(after):
+                assert child.stdout.readline().strip() not in (b"", b"end")
+                # Told to go on it takes one batch more, however long it is before it dies.
+                child.stdin.write(b"\n")
+            child.send_signal(signal.SIGKILL)
     index = EdgeIndex(tmp_path / "index", made.embedder)
     again = Indexer(made.store, index, made.embedder, made.ontology)
     assert 0 < position(made) < 2_000, "killed in the middle"
