@@ -8,6 +8,7 @@ A program may be called with many values at once; it is compiled once. Thread-sa
 import json
 import math
 import os
+import re
 import selectors
 import subprocess
 import sys
@@ -29,6 +30,8 @@ MEMORY_BYTES_MAX = 512_000_000
 READ_BYTES = 1 << 20
 ANSWER_BYTES_MAX = 80_000_000
 REQUEST_BYTES_MAX = 80_000_000
+#: What may be an integer beyond INTEGER_MAX, or a text of as many digits.
+_LONG = re.compile(rb"\d{16}")
 
 
 class JqError(InputError):
@@ -83,6 +86,8 @@ class Jq:
         if any(len(program) > PROGRAM_MAX for program in programs):
             raise JqError(f"a jq program is longer than {PROGRAM_MAX:,} characters; shorten it")
         request = json.dumps({"programs": list(programs), "value": value}, allow_nan=False).encode() + b"\n"
+        if _LONG.search(request):
+            request = json.dumps({"programs": list(programs), "value": _held(value)}, allow_nan=False).encode() + b"\n"
         if len(request) > REQUEST_BYTES_MAX:
             raise JqError(f"the value is larger than {REQUEST_BYTES_MAX:,} bytes; keep less in it")
         with self._lock:
@@ -175,6 +180,15 @@ def _result(item: dict[str, Any]) -> Result:
     if item.get("many"):
         return Result(error="the program gives several values; wrap it in [ ] or take the first")
     return Result(item.get("value"))
+
+
+def _held(value: Json) -> Json:
+    """A value with the integers that jq would change as text."""
+    if isinstance(value, dict):
+        return {name: _held(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_held(item) for item in value]
+    return str(value) if type(value) is int and abs(value) > INTEGER_MAX else value
 
 
 def as_json(value: Any) -> Json:

@@ -28,6 +28,17 @@ def text_of(value: Json) -> str:
     return _ENCODER.encode(value)
 
 
+def sound(value: Json, what: str) -> str:
+    """The JSON text of a value that came from outside; ValueDomainError where no such text can be kept."""
+    try:
+        text = text_of(value)
+        text.encode()
+    except (ValueError, TypeError, RecursionError) as error:
+        said = "it holds half a character" if isinstance(error, UnicodeEncodeError) else str(error)[:200]
+        raise ValueDomainError(f"{what} cannot be kept as JSON: {said}; correct the value") from None
+    return text
+
+
 def digest_of(text: str) -> str:
     """SHA-256 in hexadecimal."""
     return hashlib.sha256(text.encode()).hexdigest()

@@ -43,7 +43,7 @@ VENDORS: dict[str, tuple[str, ...]] = {
     "psycopg": ("coordination/effectors/sql_postgres.py",),
     "pyarrow": ("kg/ingest/sources/*.py",),
     "pydantic": ("*",),
-    "pydantic_core": ("kg/ontology/*.py",),
+    "pydantic_core": ("kg/ontology/*.py", "coordination/workflow/schema_keywords.py"),
     "pydantic_ai": ("agents/models/*.py",),
     "openai": ("agents/models/openai.py",),
     "pydantic_settings": ("api/settings.py",),

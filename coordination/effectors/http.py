@@ -10,6 +10,7 @@ where the settings say that the targets honour the key.
 import json
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import urlencode
@@ -22,6 +23,8 @@ from coordination.effectors.http_call import REQUEST_MAX, RESPONSE_MAX, Reach, R
 from coordination.effectors.secrets import Secret, reveal
 from coordination.effectors.tokens import Tokens
 from coordination.errors import EffectorError, GiveUp, RetryLater
+from kg.errors import ValueDomainError
+from kg.payloads import sound
 from kg.values import Json, canonical
 
 METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "POST", "PATCH"})
@@ -188,10 +191,11 @@ def _receipt(response: Response) -> Receipt:
     text = response.body.decode(errors="replace").replace("\x00", "")
     content: Json = text
     if "json" in response.headers.get("content-type", "") and text:
-        try:
-            content = json.loads(text)
-        except ValueError:
-            content = text
+        with suppress(ValueError, RecursionError, ValueDomainError):
+            found = json.loads(text)
+            # What no JSON text holds, as half a character, stays the text that came.
+            sound(found, "the answer")
+            content = found
     kept = {name: response.headers[name] for name in _KEPT if name in response.headers}
     reference = kept.get("location", "")
     if not reference and isinstance(content, Mapping):

@@ -106,7 +106,7 @@ class Functions:
             raise fault("configuration", f"no function is called {name!r}; register it, or correct the name")
         try:
             output = function(**arguments)
-            text_of(output)
+            text_of(output).encode()
         except Fault:
             raise
         except Exception as error:

@@ -12,12 +12,13 @@ from coordination.errors import GiveUp, StateError
 from coordination.runs import mailbox, rows, runs, scheduling
 from coordination.runs.definitions import Definitions
 from coordination.runs.mailbox import ANYONE
+from coordination.workflow.expressions import Expressions
 from coordination.works import KIND as WORK
 from coordination.works import Work, micros
 from kg.clock import Clock
 from kg.errors import ConflictError
 from kg.model import ABSENT, State, StateWrite
-from kg.payloads import text_of
+from kg.payloads import sound
 from kg.store import GraphStore
 from kg.values import Json
 
@@ -36,11 +37,13 @@ def work_of(id: str) -> Work:
 
 def checked(event: Mapping[str, Json]) -> dict[str, Json]:
     """The event, where it is a CloudEvent; StateError where it is none."""
+    if not isinstance(event, Mapping):
+        raise StateError("an event is an object with id, source and type; give one (CloudEvents 1.0)")
     found = {"specversion": "1.0", **event}
     for name in ("id", "source", "type"):
         if not isinstance(found.get(name), str) or not found[name]:
             raise StateError(f"an event needs `{name}`, a text; add it (CloudEvents 1.0)")
-    if len(text_of(found)) > EVENT_MAX:
+    if len(sound(found, "the event")) > EVENT_MAX:
         raise StateError(f"the event is larger than {EVENT_MAX:,} characters; keep the data outside and name it")
     return found
 
@@ -52,6 +55,7 @@ class Delivering:
     store: GraphStore
     clock: Clock
     definitions: Definitions
+    expressions: Expressions
 
     def run(self, work: Work) -> Sequence[str]:
         """Deliver the event to everybody who listens now."""
@@ -93,7 +97,7 @@ class Delivering:
             letters, works = _published(self.store, box, event, now, dict.fromkeys(strands))
             made += letters
             follow += works
-        started = scheduling.on_event(self.store, self.clock, self.definitions, event, found)
+        started = scheduling.on_event(self.store, self.clock, self.definitions, self.expressions, event, found)
         self.store.commit(started.writes, started.cause, started.expects, [*made, *started.rows])
         return [*follow, *started.follow]
 

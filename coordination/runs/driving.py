@@ -17,7 +17,7 @@ from coordination.runs.calls import Answer, Begun, Call, Calls, Kind
 from coordination.runs.definitions import Definitions, acts_as
 from coordination.runs.finishing import finish, one_by_one
 from coordination.runs.hiding import hidden
-from coordination.runs.parking import park, tidy, timer_of, unfinished, unfit
+from coordination.runs.parking import park, tidy, timer_of, unfinished, unfit, wanted_workflow
 from coordination.runs.recorded import Record
 from coordination.runs.runs import Run
 from coordination.runs.starting import work_of
@@ -30,7 +30,7 @@ from coordination.workflow.strand import READY, Step, Strand
 from coordination.works import KIND as WORK
 from coordination.works import Work, micros
 from kg.clock import Clock
-from kg.errors import ConflictError, InputError, StoreError
+from kg.errors import ConflictError, InputError, StoreError, ValueDomainError
 from kg.model import ABSENT, Put, StateWrite, Write
 from kg.store import GraphStore
 from kg.values import Json
@@ -67,7 +67,8 @@ class Driving:
         claim = Claim(work)
         try:
             return self._tried(claim)
-        except GiveUp as error:
+        except (GiveUp, ValueDomainError) as error:
+            # A value that no store takes is none at the next try either.
             return self.abandon(claim.work, str(error))
         except Exception as error:
             if claim.work.revision == work.revision:
@@ -179,7 +180,7 @@ class Driving:
         if wait is None:
             return None
         if wait["kind"] == "call":
-            call = self._call(turn, wait)
+            call = turn.call(wait, self._now())
             try:
                 kind = self.calls.kind(call.name)
                 if "handle" in wait:
@@ -213,19 +214,13 @@ class Driving:
         """Whether what a call answers may share the commit of what went before it: a function that was not slow of late."""
         return kind is self.calls.functions and self.taken.get(call.name, SLOW_SECONDS) < SLOW_SECONDS
 
-    def _call(self, turn: Turn, wait: Mapping[str, Any]) -> Call:
-        strand = turn.strand
-        step = runs.step_id(strand.run, strand.id, wait["n"])
-        reference = strand.frames[-1]["p"]
-        arguments = wait.get("arguments") or {}
-        return Call(
-            turn.run, strand.id, wait["n"], step, reference, wait["call"], arguments, turn.setting.plan, self._now()
-        )
-
     def _advance(self, turn: Turn, answer: Answer | None) -> None:
         strand = turn.strand
         record = Record(self.store, turn.run)
-        machine = Machine(turn.setting, strand, self._now(), past=lambda number: record.has(strand.id, number))
+        machine = Machine(
+            turn.setting, strand, self._now(), past=lambda number: record.has(strand.id, number),
+            startable=lambda wanted: wanted_workflow(self.definitions, turn, wanted),
+        )  # fmt: skip
         waited = strand.wait
         # Also where its very first step faulted and a person takes it up again: no step of it was committed.
         if not strand.frames and not strand.parent:
@@ -258,7 +253,7 @@ class Driving:
                 continue
             if wait is None or wait["kind"] != "call":
                 return None
-            call = self._call(turn, wait)
+            call = turn.call(wait, self._now())
             try:
                 kind = self.calls.kind(call.name)
                 if kind.quick and not (shares and self._brisk(call, kind)):

@@ -94,7 +94,7 @@ class Engine:
             **told,
             "run": self.driving,
             "cancel": self.controlling,
-            "deliver": Delivering(self.store, self.clock, self.definitions),
+            "deliver": Delivering(self.store, self.clock, self.definitions, self.workflows.expressions),
             "schedule": Scheduling(self.store, self.clock, self.definitions),
         }
 

@@ -5,8 +5,9 @@ often the timer fires (I3); start and next timer are one commit. Times that pass
 A schedule has one timer at a time: it goes with the schedule, and of runs that start again after they ended only the last sets one.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from coordination.codec import derive
@@ -17,8 +18,12 @@ from coordination.runs.definitions import Definitions
 from coordination.runs.runs import Run
 from coordination.runs.starting import Order
 from coordination.workflow.durations import microseconds
+from coordination.workflow.expressions import Expressions, Variables
+from coordination.workflow.faults import Fault
 from coordination.workflow.machine_listen import filters, types
+from coordination.workflow.matching import Filter, meets
 from coordination.workflow.plan import Plan
+from coordination.workflow.scope import Setting, root
 from coordination.works import KIND as WORK
 from coordination.works import Work, micros
 from kg.clock import Clock
@@ -35,6 +40,8 @@ SCHEDULE: Final = "schedule"
 #: Tries of one order that lost a race with the schedule's own timer.
 TRIES_MAX: Final = 50
 CALLER: Final = 'Service::"schedule"'
+#: The correlation keys of the event at hand where it meets a filter, beside those that others gave.
+Met = Callable[[Mapping[str, Any], Mapping[str, Json]], dict[str, Json] | None]
 
 
 @dataclass(slots=True)
@@ -185,8 +192,9 @@ class Scheduling:
 
 
 def on_event(
-    store: GraphStore, clock: Clock, definitions: Definitions, event: Mapping[str, Json], listeners: Sequence[State]
-) -> Starts:
+    store: GraphStore, clock: Clock, definitions: Definitions, expressions: Expressions, event: Mapping[str, Json],
+    listeners: Sequence[State],
+) -> Starts:  # fmt: skip
     """The runs that an event starts; of several events that a schedule wants together, those that came wait in its row."""
     started = Starts()
     workflows = dict.fromkeys(str(row.value["workflow"]) for row in listeners if "workflow" in row.value)
@@ -196,10 +204,12 @@ def on_event(
             continue
         plan = definitions.plan(workflow)
         on = plan.body["schedule"]["on"]
-        met = [index for index, one in enumerate(filters(on)) if _coarse(one, event)]
-        if filters(on) and not met:
-            continue
-        events = [event] if "all" not in on else _gathered(started, row, on, met, event)
+        scope = root(Setting(plan, "", None, micros(clock.now()), expressions))
+        met = partial(_met, expressions, event, scope)
+        if "all" in on:
+            events = _gathered(started, row, on, met, event)
+        else:
+            events = [event] if not filters(on) or any(met(one, {}) is not None for one in filters(on)) else []
         if not events:
             continue
         read = plan.body["schedule"].get("read", "data")
@@ -210,21 +220,28 @@ def on_event(
 
 
 def _gathered(
-    started: Starts, row: State, on: Mapping[str, Any], met: Sequence[int], event: Mapping[str, Json]
+    started: Starts, row: State, on: Mapping[str, Any], met: Met, event: Mapping[str, Json]
 ) -> list[Mapping[str, Json]]:
     """All the events once each filter has one, else none; what came is kept in the schedule's row."""
-    held = dict(row.value.get("held", {}))
-    held.update({str(index): dict(event) for index in met[:1] if str(index) not in held})
+    held, keys = dict(row.value.get("held", {})), dict(row.value.get("keys", {}))
+    for index, one in enumerate(on["all"]):
+        if str(index) not in held and (found := met(one, keys)) is not None:
+            held[str(index)] = dict(event)
+            keys |= found
+            break
+    else:
+        return []
     whole = len(held) >= len(on["all"])
-    value = {**row.value, "held": {} if whole else held}
+    value = {**row.value, "held": {} if whole else held, "keys": {} if whole else keys}
     started.rows.append(StateWrite(SCHEDULE, row.key, value, expect=row.revision))
     return [held[str(index)] for index in range(len(on["all"]))] if whole else []
 
 
-def _coarse(wanted: Mapping[str, Any], event: Mapping[str, Json]) -> bool:
-    """Whether an event has every literal attribute of a filter."""
-    return all(
-        event.get(name) == value
-        for name, value in wanted.get("with", {}).items()
-        if not (isinstance(value, str) and "${" in value)
-    )
+def _met(
+    expressions: Expressions, event: Mapping[str, Json], scope: Variables, wanted: Filter, keys: Mapping[str, Json]
+) -> dict[str, Json] | None:
+    """The correlation keys of an event that meets a filter; None where it does not, or nobody can tell."""
+    try:
+        return meets(expressions, wanted, event, keys, None, scope)
+    except Fault:
+        return None

@@ -18,7 +18,7 @@ from coordination.works import Work, micros
 from kg.clock import Clock
 from kg.errors import CauseReusedError, ConflictError
 from kg.model import ABSENT, Cause, Put, StateWrite
-from kg.payloads import PAYLOAD_MAX, text_of
+from kg.payloads import PAYLOAD_MAX, sound, text_of
 from kg.store import GraphStore
 from kg.values import Json, Ref, Value
 
@@ -93,7 +93,7 @@ def start(store: GraphStore, clock: Clock, definitions: Definitions, order: Orde
         raise StateError(
             f"the id {order.run[:40]!r} of a run must have 1 to {ID_MAX} printable characters and no slash"
         )
-    if len(text_of(order.input)) > PAYLOAD_MAX:
+    if len(sound(order.input, "the input")) > PAYLOAD_MAX:
         raise StateError(f"the input is larger than {PAYLOAD_MAX:,} characters; keep it outside and name it")
     plan = definitions.plan(order.workflow)
     new = made(store, clock, plan, order)

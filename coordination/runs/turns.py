@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from coordination.runs import rows
-from coordination.runs.calls import Answer
+from coordination.runs import rows, runs
+from coordination.runs.calls import Answer, Call
 from coordination.runs.definitions import acts_as
 from coordination.runs.runs import Run
 from coordination.workflow.scope import Setting
@@ -57,6 +57,13 @@ class Turn:
     def work(self) -> Work:
         """The work as it is claimed now."""
         return self.claim.work
+
+    def call(self, wait: Mapping[str, Any], now: int) -> Call:
+        """The call that the strand waits for."""
+        strand, arguments = self.strand, wait.get("arguments") or {}
+        step = runs.step_id(strand.run, strand.id, wait["n"])
+        reference = strand.frames[-1]["p"]
+        return Call(self.run, strand.id, wait["n"], step, reference, wait["call"], arguments, self.setting.plan, now)
 
     def cause(self, id: str) -> Cause:
         """Why what the turn commits is so: the workflow's agent took a step, for whoever the run is for."""

@@ -6,8 +6,12 @@ caught by `try`; what is wrong with the platform is another exception and never 
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
+from itertools import islice
 from typing import Final
 
+from kg.errors import ValueDomainError
+from kg.payloads import sound
 from kg.values import Json
 
 BASE: Final = "https://open-workflow-specification.org/spec/1.0.0/errors/"
@@ -28,6 +32,9 @@ _STANDARD = re.compile(
 )
 #: Characters of a detail that are kept.
 DETAIL_MAX: Final = 1_000
+#: Characters of JSON of a problem that stands on record as it is, and members of a larger one that are kept.
+PROBLEM_MAX: Final = 16_384
+MEMBERS_MAX: Final = 10
 
 
 class Fault(Exception):
@@ -35,7 +42,22 @@ class Fault(Exception):
 
     def __init__(self, problem: Mapping[str, Json]) -> None:
         super().__init__(str(problem.get("detail") or problem.get("title") or problem.get("type")))
-        self.problem = dict(problem)
+        self.problem = _kept(problem)
+
+
+def _kept(problem: Mapping[str, Json]) -> dict[str, Json]:
+    """A problem as it may go on record: what is too large, or no JSON, is cut to short plain text."""
+    with suppress(ValueDomainError):
+        if len(sound(dict(problem), "the error")) <= PROBLEM_MAX:
+            return dict(problem)
+    return {
+        str(name)[:DETAIL_MAX]: value if isinstance(value, int | None) else _plainly(value)
+        for name, value in islice(problem.items(), MEMBERS_MAX)
+    }
+
+
+def _plainly(value: Json) -> str:
+    return str(value)[:DETAIL_MAX].encode(errors="replace").decode()
 
 
 def fault(kind: str, detail: str, *, status: int | None = None, title: str | None = None, instance: str = "") -> Fault:

@@ -25,7 +25,8 @@ from coordination.workflow.plan import Task
 from coordination.workflow.schemas import check
 from coordination.workflow.scope import Setting
 from coordination.workflow.strand import COMPLETED, FAULTED, READY, WAITING, Frame, Step, Strand
-from kg.payloads import text_of
+from kg.errors import ValueDomainError
+from kg.payloads import sound
 from kg.values import Json
 
 Perform = Callable[["Machine", Frame, Task], None]
@@ -71,6 +72,8 @@ class Machine:
     consumed: list[str] = field(default_factory=list)
     #: Whether the task of a number is on record already: what it gave out is not given out again.
     past: Callable[[int], bool] = lambda _: False
+    #: Raises the fault of a workflow that cannot be started.
+    startable: Callable[[Mapping[str, Json]], object] = lambda _: None
 
     # -- one turn -----------------------------------------------------------------------------------------------------
 
@@ -85,6 +88,7 @@ class Machine:
             check(declared.get("schema"), strand.data, "the workflow's input")
             if "from" in declared:
                 strand.data = self.setting.expressions.shaped(declared["from"], strand.data, scopes.root(self.setting))
+                self.small(strand.data, "the workflow's input")
         except Fault as error:
             self._faulted(error)
 
@@ -209,6 +213,7 @@ class Machine:
         if "from" in declared:
             scope = scopes.task(self.setting, strand, frame, entered=False)
             frame["in"] = expressions.shaped(declared["from"], raw, scope)
+            self.small(frame["in"], f"the input of {task.name}")
         if "timeout" in definition:
             frame["due"] = self.now + self._timeout(definition["timeout"], self.scope(frame), frame["in"])
         if not task.kind:
@@ -243,8 +248,8 @@ class Machine:
                 check(declared.get("schema"), output, f"the output of {task.name}")
             if exported:
                 self._export(exported, task, output, {**scope, "output": lambda: output})
-        if output is not raw or not isinstance(output, str | int | float | bool | None):
-            self._small(output, f"the output of {task.name}")
+        if output is not raw or not isinstance(output, int | float | bool | None):
+            self.small(output, f"the output of {task.name}")
         self.record(frame, task, "completed", output=output)
         strand.frames.pop()
         strand.data = output
@@ -311,6 +316,7 @@ class Machine:
                 if "as" in declared:
                     scope = {**scopes.root(self.setting), "context": lambda: strand.context}
                     strand.data = self.setting.expressions.shaped(declared["as"], strand.data, scope)
+                    self.small(strand.data, "the workflow's output")
                 check(declared.get("schema"), strand.data, "the workflow's output")
             except Fault as error:
                 self._faulted(error)
@@ -371,15 +377,18 @@ class Machine:
         if "as" in exported:
             context = self.setting.expressions.shaped(exported["as"], output, scope)
         check(exported.get("schema"), context, f"the context that {task.name} exports")
-        self._small(context, f"the context that {task.name} exports")
+        self.small(context, f"the context that {task.name} exports")
         self.strand.context = context
 
-    def _small(self, value: Json, what: str) -> None:
-        if isinstance(value, dict | list | str) and len(value) and len(text_of(value)) > self.setting.limits.data_max:
-            raise fault(
-                "runtime",
-                f"{what} is larger than {self.setting.limits.data_max:,} characters; keep it outside and name it",
-            )
+    def small(self, value: Json, what: str) -> None:
+        """Raise the fault of data that is larger than what may flow."""
+        limit = self.setting.limits.data_max
+        try:
+            size = len(sound(value, what)) if isinstance(value, dict | list | str) and value else 0
+        except ValueDomainError as error:
+            raise fault("runtime", str(error)) from error
+        if size > limit:
+            raise fault("runtime", f"{what} is larger than {limit:,} characters; keep it outside and name it")
 
     def _timeout(self, declared: Json, scope: Mapping[str, Callable[[], Json]], value: Json) -> int:
         after = self.setting.plan.component("timeouts", declared)["after"]

@@ -26,6 +26,7 @@ def call(machine: "Machine", frame: Frame, task: Task) -> None:
     """Ask for a call, or begin the document's own function."""
     name = task.definition["call"]
     arguments = machine.filled(frame, task.definition.get("with", {}))
+    machine.small(arguments, f"what {task.name} hands over")
     own = machine.setting.plan.body.get("use", {}).get("functions", {})
     if name in own:
         reference = pointer("/use/functions", name)
@@ -45,8 +46,10 @@ def run(machine: "Machine", frame: Frame, task: Task) -> None:
     if "workflow" in declared:
         wanted = dict(declared["workflow"])
         wanted["input"] = machine.filled(frame, wanted.get("input", {}))
+        machine.small(wanted["input"], f"what {task.name} hands over")
         if not awaited:
             if not machine.past(frame["n"]):
+                machine.startable(wanted)
                 machine.detached.append({**wanted, "n": frame["n"]})
             machine.complete(frame, frame["in"])
             return
@@ -60,6 +63,7 @@ def run(machine: "Machine", frame: Frame, task: Task) -> None:
         "return": declared.get("return", "stdout"),
         "await": awaited,
     }
+    machine.small(arguments, f"what {task.name} hands over")
     machine.wait_for(frame, "call", call=f"run.{kind}", arguments=arguments, inline=True)
 
 

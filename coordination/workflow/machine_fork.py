@@ -19,6 +19,11 @@ def enter(machine: "Machine", frame: Frame, task: Task) -> None:
     limit = machine.setting.limits.branches_max
     if count > limit:
         raise fault("runtime", f"{task.name} would fork into {count:,} branches, the bound is {limit:,}; use `for`")
+    within, most = _within(machine.strand) * count, machine.setting.limits.branches_within_max
+    if within > most:
+        raise fault(
+            "runtime", f"{task.name} would make {within:,} branches of forks in forks, the bound is {most:,}; use `for`"
+        )
     if not count:
         machine.complete(frame, [])
         return
@@ -30,12 +35,22 @@ def branches(machine: "Machine") -> list[Strand]:
     strand = machine.strand
     frame = strand.frames[-1]
     reference = pointer(pointer(frame["p"], "fork"), "branches")
+    within = _within(strand) * len(machine.setting.plan.tasks(reference))
     outer = {name: value for above in strand.frames for name, value in above.get("vars", {}).items()}
     return [
         Strand(
             strand.run,
             f"{strand.id}.{frame['n']}.{index}",
-            [{"k": "list", "p": reference, "i": index, "one": True, **({"vars": outer} if outer else {})}],
+            [
+                {
+                    "k": "list",
+                    "p": reference,
+                    "i": index,
+                    "one": True,
+                    "side": within,
+                    **({"vars": outer} if outer else {}),
+                }
+            ],
             frame["in"],
             strand.context,
             parent=strand.id,
@@ -43,6 +58,11 @@ def branches(machine: "Machine") -> list[Strand]:
         )
         for index in range(len(machine.setting.plan.tasks(reference)))
     ]
+
+
+def _within(strand: Strand) -> int:
+    """How many branches the forks around a strand make in all, were each of them to fork alike."""
+    return next((int(frame["side"]) for frame in strand.frames if "side" in frame), 1)
 
 
 def meeting(count: int, compete: bool, number: int) -> dict[str, Any]:

@@ -7,8 +7,8 @@ events wait until they are taken is not decided here.
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from coordination.workflow.expressions import pieces
 from coordination.workflow.faults import fault
+from coordination.workflow.matching import Filter, meets, regular
 from coordination.workflow.plan import Task
 from coordination.workflow.source import pointer
 from coordination.workflow.strand import Frame
@@ -17,8 +17,6 @@ from kg.values import Json
 
 if TYPE_CHECKING:
     from coordination.workflow.machine import Machine
-
-Filter = Mapping[str, Any]
 
 
 def filters(to: Mapping[str, Any]) -> list[Filter]:
@@ -33,7 +31,7 @@ def types(to: Mapping[str, Any]) -> list[str]:
     until = to.get("until")
     wanted = filters(to) + (filters(until) if isinstance(until, Mapping) else [])
     named = {str(item.get("with", {}).get("type", "*")) for item in wanted} if wanted and filters(to) else {"*"}
-    return sorted("*" if "${" in name or _regular(name) else name for name in named)
+    return sorted("*" if "${" in name or regular(name) else name for name in named)
 
 
 def enter(machine: "Machine", frame: Frame, task: Task) -> None:
@@ -77,8 +75,17 @@ def _gather(machine: "Machine", frame: Frame, task: Task, output: Json) -> None:
     if "as" in each.get("export", {}):
         exported = {**scope, "output": lambda: output}
         machine.strand.context = machine.setting.expressions.shaped(each["export"]["as"], output, exported)
+        machine.small(machine.strand.context, f"the context that {task.name} exports")
     frame.pop("vars")
-    frame["got"] = [*frame["got"], output]
+    _add(machine, frame, task, output)
+
+
+def _add(machine: "Machine", frame: Frame, task: Task, value: Json) -> None:
+    """One more of what the task gives, which grows no larger than other data."""
+    frame["size"] = frame.get("size", 0) + len(text_of(value))
+    if frame["size"] > (limit := machine.setting.limits.data_max):
+        raise fault("runtime", f"{task.name} gathered more than {limit:,} characters of events; narrow `until`")
+    frame["got"] = [*frame["got"], value]
 
 
 def _listen(machine: "Machine", frame: Frame, task: Task) -> None:
@@ -92,7 +99,7 @@ def _iterate(machine: "Machine", frame: Frame, task: Task, event: Mapping[str, J
     value = read(event, task.definition["listen"].get("read", "data"))
     each = task.definition.get("foreach")
     if each is None:
-        frame["got"] = [*frame["got"], value]
+        _add(machine, frame, task, value)
         return False
     frame["vars"] = {each.get("item", "item"): value, each.get("at", "index"): len(frame["got"])}
     if "do" not in each:
@@ -140,39 +147,11 @@ def _take(machine: "Machine", frame: Frame, to: Mapping[str, Any], event: Mappin
 def matches(machine: "Machine", frame: Frame, wanted: Filter, event: Mapping[str, Json]) -> bool:
     """Whether an event meets a filter and its correlations; a first correlation value becomes what is expected."""
     scope = machine.scope(frame)
-    expressions = machine.setting.expressions
-    for name, pattern in wanted.get("with", {}).items():
-        value = event.get(name)
-        if isinstance(pattern, str) and "${" in pattern and pieces(pattern)[0][0]:
-            found = expressions.results([pieces(pattern)[0][1]], value, scope)[0]
-            if found.error is not None or not (found.value is True or (found.value == value and value is not None)):
-                return False
-        elif pattern != value and not _like(machine, pattern, value):
-            return False
-    found_keys: dict[str, Json] = {}
-    for name, correlation in wanted.get("correlate", {}).items():
-        value = expressions.one(correlation["from"], dict(event), scope)
-        expected = frame["keys"].get(name)
-        if "expect" in correlation:
-            expected = expressions.filled(correlation["expect"], frame["in"], scope)
-        if value is None or (expected is not None and value != expected):
-            return False
-        found_keys[name] = value
-    frame["keys"] = {**frame["keys"], **found_keys}
-    return True
-
-
-def _like(machine: "Machine", pattern: Json, value: Json) -> bool:
-    """Whether a text fits a regular expression; it runs in the bounded child, so no pattern holds a worker."""
-    if not (isinstance(pattern, str) and isinstance(value, str) and _regular(pattern)):
+    found = meets(machine.setting.expressions, wanted, event, frame["keys"], frame["in"], scope)
+    if found is None:
         return False
-    result = machine.setting.expressions.results([f"test({text_of(f'^(?:{pattern})$')})"], value, {})[0]
-    return result.error is None and result.value is True
-
-
-def _regular(pattern: str) -> bool:
-    """Whether a text is meant as a regular expression: it has what no type or address has."""
-    return any(mark in pattern for mark in ("*", "^", "$", "|", "\\", "[", "("))
+    frame["keys"] = {**frame["keys"], **found}
+    return True
 
 
 def offered(keys: Sequence[str], events: Sequence[Mapping[str, Json]]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from coordination.workflow.faults import fault
+from coordination.workflow.schema_keywords import bounded, keywords
 from kg.values import Json
 
 if TYPE_CHECKING:
@@ -24,9 +25,10 @@ def check(schema: Json, value: Json, what: str) -> None:
         return
     if schema.get("format", "json") != "json" or "document" not in schema:
         raise fault("configuration", f"the schema of {what} is not inline JSON Schema; write format: json and document")
-    checker = _checker(json.dumps(schema["document"], sort_keys=True))
     try:
-        found = [error for error, _ in zip(checker.iter_errors(value), range(NAMED_MAX), strict=False)]
+        checker = _checker(json.dumps(schema["document"], sort_keys=True))
+        with bounded():
+            found = [error for error, _ in zip(checker.iter_errors(value), range(NAMED_MAX), strict=False)]
     except Exception as error:
         # A reference that cannot be followed, a pattern that is none: the schema's fault, whatever the library calls it.
         raise fault("configuration", f"the schema of {what} cannot be used: {error}") from error
@@ -41,6 +43,10 @@ def _checker(text: str) -> "Validator":
     from referencing import Registry
 
     document: Any = json.loads(text)
+    if '"patternProperties"' in text and '"unevaluatedProperties"' in text:
+        # The vendor's checker would look for the patterns by itself, in a time that nothing bounds.
+        raise ValueError("unevaluatedProperties beside patternProperties is not served; write additionalProperties")
     kind = validators.validator_for(document, default=Draft202012Validator)
-    made: Validator = kind(document, registry=Registry())
+    extend: Any = validators.extend
+    made: Validator = extend(kind, keywords(kind.VALIDATORS))(document, registry=Registry())
     return made

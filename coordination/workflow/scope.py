@@ -29,6 +29,8 @@ class Limits:
     depth_max: int = 100
     #: Branches of one fork.
     branches_max: int = 1_000
+    #: Branches of forks inside each other, multiplied.
+    branches_within_max: int = 10_000
     #: Items of one loop.
     items_max: int = 100_000
     #: Workflows that start each other.

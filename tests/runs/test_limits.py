@@ -11,6 +11,7 @@ from coordination.effectors.http_call import Reach
 from coordination.effectors.secrets import Secret
 from coordination.errors import StateError
 from coordination.runs.engine import Workflows
+from kg.errors import ValueDomainError
 from tests.coordination.plant import Telling
 from tests.coordination.server import reply, serving
 from tests.runs.works import Works, works
@@ -23,15 +24,25 @@ def poison() -> Any:
     return float("nan")
 
 
+def half() -> Any:
+    return "\ud800"
+
+
+def shout() -> Any:
+    raise ValueError("\ud800")
+
+
 @pytest.fixture
 def here() -> Any:
     functions: dict[str, Any] = {"inc": lambda x: {"x": x + 1}, "poison": poison, "object": object}
+    functions |= {"half": half, "shout": shout, "long": lambda: "y" * 9_000}
     made = Workflows(functions=functions, secrets={"token": SECRET})
     with works(made, effectors=[Telling("http")]) as found:
         limits = found.engine.driving.limits
         found.engine.driving.limits = replace(
-            limits, history_max=200, branches_max=5, items_max=10, depth_max=20, data_max=5_000, runs_deep_max=3
-        )
+            limits, history_max=200, branches_max=5, branches_within_max=8, items_max=10, depth_max=20, data_max=5_000,
+            runs_deep_max=3,
+        )  # fmt: skip
         yield found
 
 
@@ -59,6 +70,42 @@ BAD = {
         "do: [{r: {run: {workflow: {namespace: test, name: nowhere, version: latest}}}}]",
         "there is no workflow",
     ),
+    "unknown child aside": (
+        "do: [{r: {run: {await: false, workflow: {namespace: test, name: nowhere, version: latest}}}}]",
+        "there is no workflow",
+    ),
+    "half a character": ("do: [{p: {call: half}}]", "half raised"),
+    "half a character in an error": ("do: [{p: {call: shout}}]", "shout raised ValueError: ?"),
+    "long answer": ("do: [{p: {call: long}}]", "the output of p is larger than 5,000"),
+    "long error": ("do: [{r: {raise: {error: {type: 'u:x', status: 500, detail: '${ \"y\" * 90000 }'}}}}]", "yyyy"),
+    "long input": ("do: [{s: {input: {from: '\"y\" * 9000'}, wait: PT1S}}]", "the input of s is larger"),
+    "long input of all": ("input: {from: '\"y\" * 9000'}\ndo: [{s: {wait: PT1S}}]", "workflow's input is larger"),
+    "long output of all": ("output: {as: '\"y\" * 9000'}\ndo: [{s: {set: {}}}]", "workflow's output is larger"),
+    "long arguments": ("do: [{p: {call: inc, with: {x: '${ \"y\" * 9000 }'}}}]", "what p hands over is larger"),
+    "long arguments of a child": (
+        "do: [{r: {run: {workflow: {namespace: test, name: neighbour, version: latest, input: {x: '${ \"y\" * 9000 }'}}}}}]",
+        "what r hands over is larger",
+    ),
+    "fan in fan": (
+        "use: {functions: {three: {fork: {branches: [{a: {wait: PT1S}}, {b: {wait: PT1S}}, {c: {wait: PT1S}}]}}}}\n"
+        "do: [{f: {fork: {branches: [{a: {call: three}}, {b: {call: three}}, {c: {call: three}}]}}}]",
+        "9 branches of forks in forks",
+    ),
+    "endless pattern": (
+        "input: {schema: {document: {properties: {x: {pattern: '^(a+)+$'}}}}, from: '.'}\ndo: [{s: {set: {}}}]",
+        "does not match",
+    ),
+    "endless names": (
+        "input: {schema: {document: {patternProperties: {'^(a+)+$': {type: string}}, additionalProperties: false}}}\n"
+        "do: [{s: {set: {}}}]",
+        "Additional properties are not allowed",
+    ),
+    "references that multiply": (
+        "input: {schema: {document: {$defs: {"
+        + ", ".join(f"d{i}: {{allOf: [{{$ref: '#/$defs/d{i + 1}'}}, {{$ref: '#/$defs/d{i + 1}'}}]}}" for i in range(40))
+        + ", d40: {}}, $ref: '#/$defs/d0'}}}\ndo: [{s: {set: {}}}]",
+        "more than 100,000 references",
+    ),
     "itself": ("do: [{r: {run: {workflow: {namespace: test, name: itself, version: latest}}}}]", "more than 3 deep"),
 }
 
@@ -67,7 +114,8 @@ BAD = {
 def test_a_bad_run_faults_with_a_sentence_and_its_neighbour_goes_on(here: Works, name: str) -> None:
     neighbour = here.start(NEIGHBOUR, {"x": 1}, name="neighbour")
     text, said = BAD[name]
-    run = here.start(text, {}, name=name.replace(" ", "-"))
+    input = {"x": "a" * 40 + "b", "a" * 40 + "b": 1} if "endless" in name else {}
+    run = here.start(text, input, name=name.replace(" ", "-"))
     assert here.run(run).state == "faulted", here.run(run).state
     assert said in here.run(run).error["detail"]
     here.later(6)
@@ -81,10 +129,57 @@ def test_poisoned_orders_are_refused(here: Works) -> None:
         here.engine.signal("unknown", here.event("go"))
     with pytest.raises(StateError, match="larger than"):
         here.engine.signal(neighbour, here.event("go", "x" * 1_100_000))
+    for data in (float("nan"), "\ud800", {1}):
+        with pytest.raises(ValueDomainError, match="the event cannot be kept as JSON"):
+            here.engine.signal(neighbour, here.event("go", data))
+        with pytest.raises(ValueDomainError, match="the input cannot be kept as JSON"):
+            here.engine.start(here.register("other", NEIGHBOUR), data, 'User::"anna"')
+    with pytest.raises(StateError, match="an event is an object"):
+        here.engine.publish([])  # type: ignore[arg-type]
     with pytest.raises(StateError, match="no slash"):
         here.engine.start(here.register("other", NEIGHBOUR), {}, 'User::"anna"', id="a/b")
     here.later(6)
     assert here.output(neighbour) == {"x": 2}
+
+
+def test_an_event_of_which_nothing_can_be_made_is_passed_over(here: Works) -> None:
+    run = here.start(
+        "do: [{l: {listen: {to: {one: {with: {type: paid}, correlate: {order: {from: .data.id, expect: '${ .id }'}}}}}}}]",
+        {"id": 7},
+    )
+    for data in ("poison", {"id": 8}, {"id": 7}):
+        assert here.run(run).state == "waiting"
+        here.engine.publish(here.event("paid", data))
+        here.drain()
+    assert here.output(run) == [{"id": 7}]
+
+
+def test_what_a_listener_gathers_is_bounded(here: Works) -> None:
+    run = here.start("do: [{l: {listen: {to: {any: [{with: {type: a}}], until: 'length > 9'}}}}]")
+    for _ in range(3):
+        here.engine.publish(here.event("a", "y" * 2_000))
+        here.drain()
+    assert "l gathered more than 5,000 characters" in here.run(run).error["detail"]
+
+
+def test_a_value_that_no_store_takes_faults_its_run_at_once(here: Works) -> None:
+    here.engine.driving.limits = replace(here.engine.driving.limits, data_max=99_000_000)
+    run = here.start("do: [{s: {set: {x: '${ \"y\" * 17000000 }'}}}]")
+    assert "exceeds 16,000,000; keep it outside" in here.run(run).error["detail"]
+    assert here.rows().keys() == {"strand", "mailbox"}
+
+
+def test_a_child_that_cannot_be_started_aside_is_an_error_to_catch(here: Works) -> None:
+    child = "{r: {run: {await: false, workflow: {namespace: test, name: nowhere, version: latest}}}}"
+    catch = "{errors: {with: {status: 400}}, do: [{s: {set: {no: 1}}}]}"
+    caught = here.start(f"do: [{{t: {{try: [{child}], catch: {catch}}}}}]")
+    assert here.output(caught) == {"no": 1}
+
+
+def test_a_long_integer_is_never_changed(here: Works) -> None:
+    """jq would make 12345678901234567168 of it, and the next call would be about another order."""
+    run = here.start("do: [{s: {set: {x: '${ .id }', y: '${ {id: .id, n: 7} }'}}}]", {"id": 12345678901234567890})
+    assert here.output(run) == {"x": "12345678901234567890", "y": {"id": "12345678901234567890", "n": 7}}
 
 
 def test_a_secret_stands_in_no_fact(here: Works) -> None:

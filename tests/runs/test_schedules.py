@@ -1,6 +1,8 @@
 """Schedules: each workflow has one chain of starts, however often it is switched off and on again or its runs are retried."""
 
 from coordination.runs.engine import Workflows
+from kg.model import Op, Where
+from kg.values import Ref
 from tests.runs.works import ANNA, Works, works
 
 EVERY = "schedule: {every: {hours: 1}}\ndo: [{a: {set: {x: 1}}}]"
@@ -100,3 +102,31 @@ def test_a_run_that_is_cancelled_does_not_end_the_chain() -> None:
         here.engine.cancel(run.id, ANNA)
         here.later(61)
         assert _count(here) == 2
+
+
+def test_a_schedule_starts_on_the_events_that_its_filters_mean() -> None:
+    """Expressions, regular expressions, two of one type, and correlation count as they do in `listen`."""
+    wanted = {
+        "one: {with: {type: 'or.*', data: '${ .n > 5 }'}}": [[9]],
+        "all: [{with: {type: order}}, {with: {type: order}}]": [[1, 9]],
+        "all: [{with: {type: order}, correlate: {k: {from: .data.id}}}, {with: {type: paid}, correlate: {k: {from: .data.id}}}]": [
+            [1, 4]
+        ],
+    }
+    with works() as here:
+        flows = {
+            here.register(
+                f"on-{index}", f"schedule: {{on: {{{on}}}}}\ndo: [{{s: {{set: {{n: '${{ map(.n) }}'}}}}}}]"
+            ): runs
+            for index, (on, runs) in enumerate(wanted.items())
+        }
+        for flow in flows:
+            here.engine.activate(flow, 'User::"anna"')
+        for kind, data in (("order", {"n": 1, "id": 1}), ("order", {"n": 9, "id": 2}), ("paid", {"n": 3, "id": 2}),
+                           ("paid", {"n": 4, "id": 1}), ("ordinary", "poison")):  # fmt: skip
+            here.engine.publish(here.event(kind, data))
+            here.drain()
+        for flow, runs in flows.items():
+            found = here.store.find("Run", [Where("workflow", Op.EQ, Ref(flow))], first=10).items
+            assert [here.output(run.id)["n"] for run in found] == runs
+        assert not here.runtime.failures()

@@ -197,6 +197,11 @@ INVALID: dict[str, tuple[str, tuple[int, int], str]] = {
         "is no jq",
     ),
     # times, addresses, events, schemas
+    "schedule of an expression": (
+        "schedule: { every: '${ .x }' }\ndo: [ a: { wait: PT1S } ]",
+        (2, 13),
+        "is no duration",
+    ),
     "years": ("do:\n- a: { wait: P1Y }", (3, 8), "is no duration"),
     "negative": ("do:\n- a: { wait: { seconds: -1 } }", (3, 8), "is no duration"),
     "cron of four fields": (

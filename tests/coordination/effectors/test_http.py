@@ -54,6 +54,18 @@ def test_the_answer_is_the_receipt() -> None:
 
 
 @pytest.mark.parametrize(
+    "body",
+    [b'{"x": "\\ud800"}', b'{"x": NaN}', b'{"x": 1e999}', b"[" * 60_000, b'{"x": ' + b"9" * 5_000 + b"}", b"\xff{"],
+)
+def test_a_poisoned_answer_is_kept_as_the_text_that_came(body: bytes) -> None:
+    with serving() as server:
+        server.answer = lambda h: reply(h, 200, body, content_type="application/json")
+        receipt = call(server, {"url": server.url})
+    assert receipt.detail["content"] == body.decode(errors="replace")
+    receipt_text(receipt.detail).encode()
+
+
+@pytest.mark.parametrize(
     ("payload", "said"),
     [
         ({"method": "BREW"}, "is no method"),
