@@ -2,7 +2,7 @@
 
 Invariants: the value of a property that the ontology calls personal or sensitive never reaches a prompt, wherever the agent put it;
 what leaves is decided on (`callModel`), and a forbid on the labels it held or on where it goes holds it back. A value that the
-agent spells otherwise is found only by the patterns.
+agent spells in other words is found only by the patterns.
 """
 
 from collections.abc import Callable
@@ -19,6 +19,7 @@ from governance.rulebook import RuleBook
 from governance.verdict import Request, Resource
 from kg.clock import Clock
 from kg.model import Cause, Entity
+from kg.needles import Needles, spelled
 from kg.ontology.ontology import Ontology
 from kg.store import GraphStore
 from kg.values import Json, Value, encode
@@ -69,10 +70,8 @@ class Leaving:
         for name, value in entity.properties.items():
             declared = cls.properties.get(name)
             if declared is not None and (declared.personal or declared.sensitivity):
-                for item in value if isinstance(value, tuple) else (value,):
-                    text = item if isinstance(item, str) else ""
-                    if len(text) >= VALUE_MIN:
-                        found[text] = declared.sensitivity or "personal"
+                label = declared.sensitivity or "personal"
+                found |= {text: label for text in spelled(value) if len(text) >= VALUE_MIN}
         return found
 
     def question(self, agent: str, model: str, question: Question, values: dict[str, str]) -> Question:
@@ -80,8 +79,15 @@ class Leaving:
         texts = [question.instructions, question.material]
         held = {label for text in texts for label in pii.labels(text)}
         for value in sorted((v for v in values if any(v in text for text in texts)), key=len, reverse=True):
-            held.add(values[value])
-            texts = [text.replace(value, MASK) for text in texts]
+            if not _number(value):
+                held.add(values[value])
+                texts = [text.replace(value, MASK) for text in texts]
+        for label in sorted(set(values.values())):
+            needles = Needles((value for value, its in values.items() if its == label), MASK)
+            without = [needles.scrub(text, wide=False) for text in texts]
+            if any(text is not None for text in without):
+                held.add(label)
+                texts = [old if new is None else new for old, new in zip(texts, without, strict=True)]
         if self.destination is not None:
             self._permit(self.destination, agent, model, frozenset(held))
         return replace(question, instructions=mask_text(texts[0]), material=mask_text(texts[1]))
@@ -101,6 +107,11 @@ class Leaving:
         cause = Cause(destination.clock.id(), "model.refused", principal.uid, verdict.reason)
         destination.store.commit(record(id, request, verdict), cause)
         raise ModelRefusedError(f"agent {agent!r} may not send this to {model!r}: {verdict.reason}; decision {id}")
+
+
+def _number(text: str) -> bool:
+    """Whether a spelling is a number's, which is looked for as a word: it may stand within any longer one by chance."""
+    return all(sign.isdigit() or sign in ".,-" for sign in text)
 
 
 def _plain(value: Value) -> Json:

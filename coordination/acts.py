@@ -99,7 +99,7 @@ class Acts:
                     replace(draft, priority=draft.priority + card.priority),
                     _origin(work, card, record),
                     index,
-                    labels_of(self.store, self.schema, draft),
+                    labels_of(self.store, self.schema, draft, record.read),
                 )
                 for index, draft in enumerate(self._checked(card, drafts))
             ]

@@ -4,22 +4,26 @@ Invariant I10: a proposal's writes, payload and words are seen only by who may r
 nothing: the View does, when somebody reads.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from coordination.proposals import Draft
-from kg.model import Put
+from kg.model import Input, Put
+from kg.needles import Needles, spelled
 from kg.ontology import Ontology
 from kg.store import GraphStore
-from kg.values import Value, canonical, encode
+from kg.values import canonical
 
 #: Characters from which a value is looked for in a text; shorter ones occur by chance.
 LONG: Final = 3
 
 
-def labels_of(store: GraphStore, ontology: Ontology, draft: Draft) -> tuple[str, ...]:
-    """The labels, as label@class, of the properties that a draft sets and of the labelled evidence that its words quote."""
-    return tuple(sorted({*_written(ontology, draft), *_quoted(store, ontology, draft)}))
+def labels_of(store: GraphStore, ontology: Ontology, draft: Draft, read: Sequence[Input] = ()) -> tuple[str, ...]:
+    """The labels, as label@class, of the properties that a draft sets and of what its words and payload quote.
+
+    They are looked for in its evidence, and those of its payload in everything that was `read` for it too.
+    """
+    return tuple(sorted({*_written(ontology, draft), *_quoted(store, ontology, draft, read)}))
 
 
 def _written(ontology: Ontology, draft: Draft) -> Iterator[str]:
@@ -30,19 +34,21 @@ def _written(ontology: Ontology, draft: Draft) -> Iterator[str]:
                     yield f"{label}@{write.cls}"
 
 
-def _quoted(store: GraphStore, ontology: Ontology, draft: Draft) -> Iterator[str]:
-    words = "\n".join((draft.rationale, *draft.alternatives, canonical(dict(draft.payload))))
-    for entity in store.versions([(item.id, item.version) for item in draft.evidence]).values():
+def _quoted(store: GraphStore, ontology: Ontology, draft: Draft, read: Sequence[Input]) -> Iterator[str]:
+    payload = canonical(dict(draft.payload))
+    words = "\n".join((draft.rationale, *draft.alternatives, payload))
+    named = {(item.id, item.version) for item in draft.evidence}
+    # What leaves is held against all that was read: a draft that names no evidence says nothing of where its values come from.
+    known = named | {(item.id, item.version) for item in read if draft.payload}
+    held: dict[tuple[str, str], set[str]] = {}
+    for key, entity in store.versions(sorted(known)).items():
+        text = words if key in named else payload
         for name, label in _labelled(ontology, entity.cls).items():
-            if name in entity.properties and _quotes(words, entity.properties[name]):
-                yield f"{label}@{entity.cls}"
-
-
-def _quotes(text: str, value: Value) -> bool:
-    """Whether a text holds a value, or an item of it, word for word."""
-    forms = [encode(item) for item in (value if isinstance(value, tuple) else (value,))]
-    shown = [str(next(iter(form.values()), "")) if isinstance(form, dict) else str(form) for form in forms]
-    return any(len(one) >= LONG and one in text for one in shown)
+            if name in entity.properties:
+                held.setdefault((f"{label}@{entity.cls}", text), set()).update(spelled(entity.properties[name]))
+    for (label, text), values in held.items():
+        if any(len(value) >= LONG and value in text for value in values) or Needles(values).met(text):
+            yield label
 
 
 def _labelled(ontology: Ontology, cls: str) -> dict[str, str]:

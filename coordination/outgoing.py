@@ -4,6 +4,7 @@ Invariant: it is computed from what is stored with the proposal and given to the
 content filter is a rule like any other, decided again at the moment the effect begins. It changes and withholds nothing itself.
 """
 
+import unicodedata
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -13,8 +14,8 @@ from kg.values import Json, Value, canonical
 
 #: Characters of a host in a context.
 HOST_MAX: Final = 253
-#: Fields of a payload that say where it goes.
-_URLS: Final = ("url", "server")
+#: Effectors that go where their settings, recipients or documents say: a `url` in their payload is not where.
+_ELSEWHERE: Final = frozenset({"smtp", "sql", "file", "python", "process", "notice", "openapi"})
 
 
 def leaving(proposal: Proposal) -> dict[str, Value]:
@@ -24,14 +25,18 @@ def leaving(proposal: Proposal) -> dict[str, Value]:
     payload = proposal.payload
     held = {label.partition("@")[0] for label in proposal.texts("labels")} | pii.labels(canonical(dict(payload)))
     context: dict[str, Value] = {"labels": tuple(sorted(held))}
-    host = next((name for field in _URLS if (name := _host(payload.get(field)))), "")
+    # A decoy: whoever reads no url may be handed one, and the rules would hear of a host that nothing goes to.
+    told = None if proposal.text("effector") in _ELSEWHERE else payload.get("url", payload.get("server"))
+    host = _host(told)
     return {**context, "host": host} if host else context
 
 
 def _host(url: Json) -> str:
+    """The host of a URL as names are resolved: without the root's dot, in its plain letters."""
     if not isinstance(url, str):
         return ""
     try:
-        return (urlsplit(url).hostname or "")[:HOST_MAX]
+        host = unicodedata.normalize("NFKC", urlsplit(url).hostname or "").lower().rstrip(".")
+        return (host if host.isascii() else host.encode("idna").decode())[:HOST_MAX]
     except ValueError:
         return ""

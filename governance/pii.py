@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from governance import check_digits as digits
+from governance.folding import fold
 
 #: Characters of one text that are looked at; what is longer is masked whole by whoever asks.
 TEXT_MAX: Final = 1_000_000
@@ -29,12 +30,15 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Recogniser:
-    """A pattern and what its match must pass; `kind` is one of KINDS, `country` where it belongs to one."""
+    """A pattern and what its match (its first group, where it has one) must pass; `kind` is one of KINDS, `country` where it
+    belongs to one. `part` gives the beginning of a match that is tried where the whole does not pass.
+    """
 
     kind: str
     pattern: re.Pattern[str]
     valid: Callable[[str], bool]
     country: str = ""
+    part: Callable[[str], str] | None = None
 
 
 def _ip(text: str) -> bool:
@@ -50,6 +54,16 @@ def _always(text: str) -> bool:
     return bool(text)
 
 
+def _iban_part(text: str) -> str:
+    """As much of a text as an IBAN of its country is long: what follows one is written like more of it."""
+    length, signs = digits.IBAN_LENGTHS.get(text[:2].upper(), 0), 0
+    for place, sign in enumerate(text):
+        signs += sign.isalnum()
+        if signs == length:
+            return "" if text[place + 1 : place + 2].isalnum() else text[: place + 1]
+    return ""
+
+
 def _national(country: str, pattern: str, valid: Callable[[str], bool]) -> Recogniser:
     return Recogniser("national-id", re.compile(rf"(?<![\w-]){pattern}(?![\w-])"), valid, country)
 
@@ -57,9 +71,17 @@ def _national(country: str, pattern: str, valid: Callable[[str], bool]) -> Recog
 #: In order: where two overlap, the earlier one is kept.
 RECOGNISERS: Final = (
     Recogniser("email", re.compile(r"[^\s@<>\"'(),;:]{1,64}@[^\s@<>\"'(),;:]{1,190}\.[^\W\d_]{2,24}"), _always),
-    Recogniser("iban", re.compile(r"(?<!\w)[A-Za-z]{2}\d{2}(?:[ -]?[A-Za-z0-9]){11,30}(?!\w)"), digits.iban),
+    Recogniser(
+        "iban",
+        re.compile(r"(?<!\w)(?=([A-Za-z]{2}\d{2}(?:[ -]?[A-Za-z0-9]){11,30}(?!\w)))"),
+        digits.iban,
+        part=_iban_part,
+    ),
     Recogniser("card", re.compile(r"(?<![\w-])\d(?:[ -]?\d){12,18}(?![\w-])"), digits.card),
-    Recogniser("ip", re.compile(r"(?<![\w.:])\d{1,3}(?:\.\d{1,3}){3}(?![\w:]|\.\d)"), _ip),
+    # In the groups that cards show, whatever digits stand before and behind: an amount, a date of expiry.
+    Recogniser("card", re.compile(r"(?<![\w-])(?=([2-6]\d{3}([ -])\d{4}\2\d{4}\2\d{4})(?!\w))"), digits.card),
+    Recogniser("card", re.compile(r"(?<![\w-])(?=(3\d{3}[ -]\d{6}[ -]\d{4,5}|[2-6]\d{12,18})(?!\w))"), digits.card),
+    Recogniser("ip", re.compile(r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?!\w|\.\d)"), _ip),
     Recogniser("ip", re.compile(r"(?<![\w.:])[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?![\w:]|\.\d)"), _ip),
     _national("DE", r"\d{2} ?\d{3} ?\d{3} ?\d{3}", digits.german_tax),
     _national("US", r"\d{3}-\d{2}-\d{4}", digits.us_social_security),
@@ -75,7 +97,7 @@ RECOGNISERS: Final = (
     _national("IN", r"[2-9]\d{3} ?\d{4} ?\d{4}", digits.indian),
     _national("BR", r"\d{3}[. ]?\d{3}[. ]?\d{3}[- ]?\d{2}", digits.brazilian),
     Recogniser("phone", re.compile(r"(?<![\w-])(?:\+|00)\d(?:[ ()/.-]{0,2}\d){6,14}(?!\w)"), _always),
-    Recogniser("phone", re.compile(r"(?<![\w.-])\(?0\d{1,5}\)?[ /-]\d(?:[ -]?\d){4,9}(?![\w-])"), _always),
+    Recogniser("phone", re.compile(r"(?<![\w-])(?<!\d\.)\(?0\d{1,5}\)?[ /-]\d(?:[ -]?\d){4,9}(?![\w-])"), _always),
     Recogniser("phone", re.compile(r"(?<![\w-])\(?[2-9]\d{2}\)?[ .-][2-9]\d{2}[ .-]\d{4}(?![\w-])"), _always),
     Recogniser(
         "name",
@@ -88,11 +110,12 @@ RECOGNISERS: Final = (
 def find(text: str, kinds: frozenset[str] = frozenset(KINDS)) -> list[Found]:
     """Personal data of these kinds in a text, in order, none overlapping."""
     kept: list[Found] = []
-    taken = bytearray(min(len(text), TEXT_MAX))
-    for found in _matches(text[:TEXT_MAX], kinds):
+    folded = fold(text[:TEXT_MAX])
+    taken = bytearray(len(folded.text))
+    for found in _matches(folded.text, kinds):
         if not any(taken[found.start : found.end]):
             taken[found.start : found.end] = b"\x01" * (found.end - found.start)
-            kept.append(found)
+            kept.append(Found(found.kind, folded.place(found.start), folded.place(found.end)))
     return sorted(kept, key=lambda one: one.start)
 
 
@@ -100,10 +123,12 @@ def _matches(text: str, kinds: frozenset[str]) -> Iterator[Found]:
     for one in RECOGNISERS:
         if one.kind in kinds:
             for match in one.pattern.finditer(text):
-                group = 1 if one.kind == "name" else 0
-                if one.valid(match[group]):
-                    start, end = match.span(group)
-                    yield Found(one.kind, start, end - (len(match[group]) - len(match[group].rstrip())))
+                group = 1 if match.re.groups else 0
+                start, whole = match.start(group), match[group].rstrip()
+                if not one.valid(whole) and one.part is not None:
+                    whole = one.part(whole)
+                if whole and one.valid(whole):
+                    yield Found(one.kind, start, start + len(whole))
 
 
 def labels(text: str) -> frozenset[str]:

@@ -7,8 +7,12 @@ for only where a text is known to be about the person, since "Berlin" is not som
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Final
+
+from kg.values import Money, Value, instant, plain
 
 #: Letters and digits of the shortest value that is looked for, and of the shortest telling one.
 SHORTEST: Final = 3
@@ -16,17 +20,32 @@ TELLING_LETTERS: Final = 6
 TELLING_DIGITS: Final = 7
 #: What stands where a value was.
 ERASED: Final = "[erased]"
-# A letter may be written as JSON escapes it, and may carry its accent as a mark of its own.
-_TOKEN = re.compile(r"\\[nrtbf]|(?:\\u[0-9a-fA-F]{4}|[\w\u0300-\u036f])+")
-_ESCAPED = re.compile(r"\\u([0-9a-fA-F]{4})")
+# A letter may be written as JSON escapes it, also within JSON that is a text, and may carry its accent as a mark of its own.
+_TOKEN = re.compile(r"\\{1,8}[nrtbf]|(?:\\{1,8}u[0-9a-fA-F]{4}|[\w\u0300-\u036f])+")
+_ESCAPED = re.compile(r"\\{1,8}u([0-9a-fA-F]{4})")
 
 Words = tuple[str, ...]
 
 
-class Needles:
-    """The values of one person."""
+def spelled(value: Value) -> Iterator[str]:
+    """The texts by which a value, or each item of it, is written into another text; none of what is true or false."""
+    for item in value if isinstance(value, tuple) else (value,):
+        amount = item.amount if isinstance(item, Money) else item
+        if isinstance(amount, Decimal):
+            yield plain(amount)
+        if isinstance(amount, datetime):
+            yield from (instant(amount), amount.isoformat(), amount.date().isoformat())
+        if isinstance(amount, int | Decimal) and not isinstance(amount, bool):
+            yield f"{amount:,}"
+        if not isinstance(amount, bool | timedelta):
+            yield str(amount)
 
-    def __init__(self, values: Iterable[str]) -> None:
+
+class Needles:
+    """The values of one person, or of one label; `mark` is what stands where one was."""
+
+    def __init__(self, values: Iterable[str], mark: str = ERASED) -> None:
+        self._mark = mark
         self._wide: set[Words] = set()
         self._lengths: dict[str, set[int]] = {}
         self._all: set[Words] = set()
@@ -69,7 +88,7 @@ class Needles:
             return None
         parts, start = [], 0
         for first, last, words in spans:
-            parts += [text[start:first], self._instead.get(words, ERASED)]
+            parts += [text[start:first], self._instead.get(words, self._mark)]
             start = last
         return "".join(parts) + text[start:]
 
@@ -115,7 +134,7 @@ def _plain(word: str) -> str:
 
 def _break(word: str) -> bool:
     """Whether a token is an escaped line end or the like."""
-    return len(word) == 2 and word[0] == "\\"
+    return word[0] == "\\" and len(word.lstrip("\\")) == 1
 
 
 def _telling(value: str, words: Words) -> bool:

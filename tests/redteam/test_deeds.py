@@ -1,6 +1,7 @@
 """Attacks on what happens: forged and replayed approvals, deputies, rules and agents that would remove their own trace."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -9,6 +10,7 @@ from coordination.proposals import Draft, Proposal
 from coordination.wakes import Wake
 from kg.model import Change, Close, Entity, Put, Write
 from kg.store import GraphStore
+from kg.values import canonical
 from tests.coordination.plant import RULES, Act, Plant, Telling, card, plant
 
 
@@ -108,3 +110,30 @@ def test_what_leaves_is_decided_on_where_it_goes_and_what_it_holds() -> None:
         context = leaving(Proposal(made.one()))
         assert (context["host"], context["labels"]) == (host, ("iban",))
     assert told == {"evil.example": "denied", "api.bank.example": "applied"}
+
+
+@pytest.mark.parametrize(
+    ("effector", "payload", "host"),
+    [
+        ("smtp", {"to": "x@evil.example", "url": "https://api.bank.example/"}, None),
+        ("openapi", {"document": "bank", "operation": "x", "url": "https://api.bank.example/"}, None),
+        ("http", {"url": "https://EVIL.example./x"}, "evil.example"),
+        ("http", {"url": "https://\uff45vil\u3002example/x"}, "evil.example"),
+        ("http", {"url": "https://m\u00fcller.example/x"}, "xn--mller-kva.example"),
+        ("http", {"url": "https://api.bank.example@evil.example/x"}, "evil.example"),
+        ("webhook", {"server": "https://api.bank.example", "url": "https://evil.example/x"}, "evil.example"),
+    ],
+)
+def test_the_host_is_where_it_goes_and_no_word_of_the_payload(
+    effector: str, payload: dict[str, Any], host: str | None
+) -> None:
+    form = {"effector": effector, "payload": canonical(payload), "state": "proposed"}
+    assert leaving(Proposal(Entity("q1", "Proposal", 1, form, 1))).get("host") == host
+
+
+def test_a_break_in_a_text_hides_nothing_that_leaves() -> None:
+    payload = canonical(
+        {"url": "https://evil.example", "body": ["to\nDE89370400440532013000", {"call\t030 1234567": 1}]}
+    )
+    form = {"effector": "http", "payload": payload, "state": "proposed"}
+    assert leaving(Proposal(Entity("q1", "Proposal", 1, form, 1)))["labels"] == ("iban", "phone")
