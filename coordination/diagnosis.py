@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final, cast
 
 from coordination import works
+from coordination.codec import derive
 from coordination.errors import StateError
 from coordination.kpis import decisions_of, every
 from coordination.proposals import OPEN, PROPOSAL, Proposal, proposal_id
@@ -32,16 +33,20 @@ _WORDS: Final[Sequence[tuple[str, str]]] = (
     # What a function or an agent's code raised may say anything: it is told by who raised it.
     ("tool", r"^[\w.-]+ raised \w+"),
     ("model", r"^(given up after \d+ tries: )?(\w+: )?agent \S+ raised"),
+    ("model", r"\bmodel '[^']+' (cannot be reached|gave no usable answer)|gave no result in time"),
+    ("tool", r"the process (ended with exit code|ran longer|wrote more)"),
+    ("platform", r"the secret '.*' is not there|there is no secret "),
     (
         "policy",
         r"ModelBudgetError|BudgetError|^budget |budget \S+ has .* left|is held by|held by a control|not answered by",
     ),
+    ("policy", r"^Cancelled: |the run \S+ was cancelled"),
     ("policy", r"nobody answered|^rejected by|forbidden by|no rule permits|rule could not be evaluated|needs approval"),
     (
         "policy",
         r"may not do|acts on behalf of more|belongs to the platform|a person chose|a person chooses|DeniedError",
     ),
-    ("context", r"the proposal rests on|is not there any more|there is no entity|MaskedError"),
+    ("context", r"the proposal rests on|is not there any more|there is no entity|is not there; name its|MaskedError"),
     ("routing", r"no agent is called|no agent is there for|LaneError"),
     (
         "platform",
@@ -133,9 +138,7 @@ def _of_run(store: GraphStore, run: Entity, depth: int) -> Iterator[Sign]:
         # A fault that the workflow caught and went on from is not what ended it.
         if not blamed or problem is None or not key or proposal.text("work") == key:
             yield from _of_proposal(store, proposal, False)
-    for answer in every(store, "AgentAnswer", own):
-        if answer["state"] == "poor" and (last is None or answer.get("step") == last.id):
-            yield _sign("answer", answer.id, str(answer.get("reason", "")), "model", answer.version)
+    yield from _answers(store, own, last)
     yield from _routed(store, run, key)
     for entity in every(store, runs.RUN, [Where("parent", Op.EQ, run.id)]):
         if entity["state"] == runs.FAULTED and depth < DEPTH_MAX:
@@ -149,6 +152,17 @@ def _of_run(store: GraphStore, run: Entity, depth: int) -> Iterator[Sign]:
         yield from _waiting(store, f"run:{run.id}/")
 
 
+def _answers(store: GraphStore, own: Sequence[Where], last: Entity | None) -> Iterator[Sign]:
+    """Answers that were too poor, or that passed their own check and are not what the workflow goes on with."""
+    problem = (_problem(last) or {}) if last is not None else {}
+    for answer in every(store, "AgentAnswer", list(own)):
+        here = last is not None and answer.get("step") == last.id
+        if answer["state"] == "poor" and (last is None or here):
+            yield _sign("answer", answer.id, str(answer.get("reason", "")), "model", answer.version)
+        elif here and str(problem.get("type", "")).endswith("/validation"):
+            yield Sign("answer", "model", answer.id, str(problem.get("detail", ""))[:SAYS_MAX], answer.version)
+
+
 def _routed(store: GraphStore, run: Entity, key: str) -> Iterator[Sign]:
     """A choice is to blame where whom it chose did nothing, or was not allowed to, while another stood by."""
     for choice in every(store, ROUTING, [Where("run", Op.EQ, run.id)]):
@@ -160,8 +174,9 @@ def _routed(store: GraphStore, run: Entity, key: str) -> Iterator[Sign]:
                 yield _sign("routing", choice.id, str(text).partition(": ")[2], "model", choice.version)
         others = len(cast(Sequence[str], choice["chain"])) > 1 + len(failed)
         there = store.get([proposal_id(str(choice["task"]), 0)])
+        over = choice["state"] == "ended" or (run["state"] in runs.ENDS and not _answered(store, choice))
         states = {str(entity["state"]) for entity in there.values()}
-        silent = bool(key) is False and not there and str(choice["state"]) == "ended"
+        silent = bool(key) is False and not there and over
         barred = any("no rule permits" in str(entity.get("reason", "")) for entity in there.values())
         if choice.get("agent") and others and (silent or (states == {"denied"} and barred)):
             what = "proposed nothing" if silent else "may not do this by any rule"
@@ -190,13 +205,21 @@ def _of_proposal(store: GraphStore, proposal: Proposal, alone: bool) -> Iterator
              "expired": "context", "failed": "tool", "in_doubt": "tool"}.get(state, NONE)  # fmt: skip
     if state in ("denied", "rejected", "waiting_approval", "conflicted"):
         decisions = decisions_of(store, entity.id)
+        # A rule cannot be asked about a class that an agent made up.
+        layer = "model" if "is not in the ontology" in reason else "policy"
         said = f"{state}: {reason}" + (f" (decision {decisions[-1].id})" if decisions else "")
-        yield Sign("proposal", "policy", entity.id, said[:SAYS_MAX], entity.version)
+        yield Sign("proposal", layer, entity.id, said[:SAYS_MAX], entity.version)
     elif usual != NONE:
         yield _sign("proposal", entity.id, f"{reason}" or state, usual, entity.version)
     if state in OPEN:
         for place in (f"settle:{entity.id}", "effect:"):
             yield from _waiting(store, place, entity.id)
+
+
+def _answered(store: GraphStore, choice: Entity) -> bool:
+    """Whether whom a choice named was asked a task and answered; how it did is learnt a little later."""
+    id = derive("answer", str(choice["task"]))
+    return id in store.get([id])
 
 
 def _routed_one(store: GraphStore, proposal: Proposal) -> Iterator[Sign]:
@@ -209,8 +232,6 @@ def _routed_one(store: GraphStore, proposal: Proposal) -> Iterator[Sign]:
 def _waiting(store: GraphStore, prefix: str, proposal: str = "") -> Iterator[Sign]:
     """Work that waits with a reason."""
     if prefix == "effect:":
-        from coordination.codec import derive
-
         prefix = f"effect:{derive('effect', proposal)}"
     for row in store.scan(works.KIND, prefix=prefix, first=PAGE_MAX):
         work = works.of(row)
