@@ -1,14 +1,14 @@
 """A long-running process: what to start, what to stop, and how SIGTERM and Ctrl-C end it cleanly.
 
 Invariant: everything started is stopped in reverse order, work at hand is finished, and the second signal does not cut the
-first one's clean-up short of its bounds.
+first one's clean-up short of its bounds. Signals are heard before the first part is started, so none is lost on the way.
 """
 
 import logging
 import signal
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from queue import SimpleQueue
 from types import FrameType
 
 from api.checkpointing import Checkpointing
@@ -56,34 +56,28 @@ def _probes(platform: Noesis, alone: bool) -> Probes:
     return probes
 
 
-def until_told(ready: Callable[[], None]) -> str:
-    """Call `ready`, then wait for SIGTERM or SIGINT; the signal's name."""
-    told = threading.Event()
-    names: list[str] = []
+@contextmanager
+def told(end: Callable[[], None]) -> Iterator[None]:
+    """Have SIGTERM and SIGINT call `end`, however often they come, also while what was started within is being stopped.
 
-    def heard(number: int, _frame: FrameType | None) -> None:
-        names.append(signal.Signals(number).name)
-        told.set()
+    It runs between two steps of this thread, so it takes no lock that this thread may hold.
+    """
+
+    def heard(_number: int, _frame: FrameType | None) -> None:
+        end()
 
     before = {number: signal.signal(number, heard) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        ready()
-        told.wait()
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-    return names[0] if names else ""
-
-
-@contextmanager
-def outlived() -> Iterator[None]:
-    """Keep SIGTERM and SIGINT from ending the process while a server that handles them itself shuts down.
-
-    uvicorn raises the signal again once it has stopped; by default that would end the process before it cleaned up.
-    """
-    before = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def until_told() -> Iterator[Callable[[], None]]:
+    """What waits until SIGTERM or SIGINT came, if only since this block began."""
+    # Not an event: its lock is held for a moment by who begins to wait, and the handler would wait for that for ever.
+    came: SimpleQueue[None] = SimpleQueue()
+    with told(lambda: came.put(None)):
+        yield came.get

@@ -44,8 +44,13 @@ def index_check(
 def index_run(context: typer.Context) -> None:
     """Keep the index like the graph, in a process of its own. Ends cleanly on Ctrl-C and SIGTERM."""
     terminal = Terminal()
-    with session_of(context).platform(index=True, lasting=True) as platform, at_work(platform, worker=False):
-        until_told(lambda: terminal.err.print("noesis: indexing; Ctrl-C ends it", markup=False))
+    with (
+        session_of(context).platform(index=True, lasting=True) as platform,
+        until_told() as wait,
+        at_work(platform, worker=False),
+    ):
+        terminal.err.print("noesis: indexing; Ctrl-C ends it", markup=False)
+        wait()
     terminal.err.print("noesis: ended", markup=False)
 
 

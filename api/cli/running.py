@@ -5,6 +5,7 @@ with hidden options, and end when this process does.
 """
 
 import socket
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -15,7 +16,7 @@ from api.auth import check_binding
 from api.cli.session import Session, session_of
 from api.cli.terminal import Terminal
 from api.errors import SettingsError
-from api.process import at_work, outlived, until_told
+from api.process import at_work, told, until_told
 from api.serving import configured
 from api.supervisor import PROCESSES_MAX, Supervisor, command, follow_parent
 
@@ -44,10 +45,12 @@ def work(
     with session.platform(index=alone, acting=True, lasting=alone, workers=threads, queues=queues) as platform:
         names = ", ".join(platform.acting.agents()) or "no agents"
         if processes == 1:
-            if supervised:
-                follow_parent()
-            with at_work(platform, alone=not supervised):
-                until_told(lambda: _say(terminal, f"working with {names}; Ctrl-C ends it", supervised))
+            with until_told() as wait:
+                if supervised:
+                    follow_parent()
+                with at_work(platform, alone=not supervised):
+                    _say(terminal, f"working with {names}; Ctrl-C ends it", supervised)
+                    wait()
             _say(terminal, "ended", supervised)
             return
         if platform.settings.broker_url is None:
@@ -77,13 +80,15 @@ def serve(
     with session.platform(index=alone, acting=True, lasting=alone, host=host, port=port) as platform:
         settings = platform.settings
         if workers == 1:
-            app = create_app(platform)
+            server = uvicorn.Server(configured(create_app(platform), settings))
             listening = socket.socket(fileno=fd) if fd is not None else _listen(settings.host, settings.port)
-            if supervised:
-                follow_parent()
-            with at_work(platform, worker=worker, alone=not supervised), outlived():
-                _say(terminal, _address(settings.host, listening), supervised)
-                uvicorn.Server(configured(app, settings)).run(sockets=[listening])
+            # It hears signals itself while it runs, and raises them again once it has stopped.
+            with told(partial(setattr, server, "should_exit", True)):
+                if supervised:
+                    follow_parent()
+                with at_work(platform, worker=worker, alone=not supervised):
+                    _say(terminal, _address(settings.host, listening), supervised)
+                    server.run(sockets=[listening])
             _say(terminal, "ended", supervised)
             return
         check_binding(settings)
