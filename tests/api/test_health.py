@@ -162,7 +162,7 @@ def test_a_broker_that_is_away_makes_a_worker_not_ready(platform: Noesis) -> Non
 @pytest.mark.parametrize(("name", "product"), [("redis", "Redis"), ("rabbitmq", "RabbitMQ")])
 def test_a_real_broker_says_its_version_and_refuses_a_wrong_password(name: str, product: str) -> None:
     running = server.running(name)
-    found = ask(running.url)
+    found = ask(running.url, 20.0)
     assert found.product == product
     assert re.match(r"\d+\.\d+", found.version)
     with pytest.raises(BrokerError, match="refuses the user or password"):

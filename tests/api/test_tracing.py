@@ -36,7 +36,7 @@ from tests.services import server
 MUTATION = """mutation Stock { ingestRecord(class: "Product", properties: {name: "bolt", stock: 1}, origin: "erp/1") {
   outcome errors { message } } }"""
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
-SECONDS_MAX = 30
+SECONDS_MAX = 120
 
 
 @pytest.fixture

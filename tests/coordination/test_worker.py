@@ -16,6 +16,9 @@ from kg.model import Cause, Put
 from kg.stores.sqlite import SqliteStore
 from tests.coordination.plant import RULES, Scripted, card, low, ontology, populate, reorder
 
+#: Room for a busy machine; whoever waits goes on as soon as it holds.
+SECONDS_MAX = 120
+
 
 class House:
     """One process at work over an SQLite file."""
@@ -50,7 +53,7 @@ class House:
     def orders(self, count: int) -> None:
         """Wait until so many orders are there."""
         with self.committed:
-            assert self.committed.wait_for(lambda: self.store.count("PurchaseOrder") >= count, timeout=30)
+            assert self.committed.wait_for(lambda: self.store.count("PurchaseOrder") >= count, timeout=SECONDS_MAX)
 
     def stop(self) -> None:
         self.worker.stop()

@@ -35,7 +35,7 @@ BOUNDS = Bounds(
     resend_seconds=0.02,
 )
 CARDS = (card("teller", Wake("Ticket", on=frozenset({"created"}))),)
-SECONDS_MAX = 30.0
+SECONDS_MAX = 90.0
 STATEMENTS = {"note": ("INSERT INTO note (text) VALUES (:text)",)}
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from coordination import letters
 from coordination.brokers import carrier
-from tests.faults.crew import crew
+from tests.faults.crew import DONE_SECONDS_MAX, crew
 from tests.faults.labour import CARDS
 from tests.services import again
 from tests.services.ports import until
@@ -53,7 +53,7 @@ def test_a_worker_killed_at_any_step_loses_and_doubles_nothing(tmp_path: Path, n
     with crew(tmp_path, url) as made:
         doomed = made.start("doomed", point)
         made.add()
-        assert doomed.wait(60) == -9, made.lines
+        assert doomed.wait(DONE_SECONDS_MAX) == -9, made.lines
         made.start("heir")
         made.until(made.done, f"all is done after a death {point}")
         made.end("heir")

@@ -19,6 +19,8 @@ from tests.faults import effect_lives
 
 KEYED = ("http-keyed", "webhook", "sql", "file", "python-keyed")
 KEYLESS = ("http-keyless", "smtp", "python-keyless")
+#: More than a life gives itself, and room for its start.
+SAID_SECONDS_MAX = effect_lives.SECONDS_MAX + 60
 _FORKS = multiprocessing.get_context("forkserver")
 
 
@@ -32,7 +34,7 @@ class Life:
         far.close()
 
     def said(self) -> str:
-        assert self.pipe.poll(60), "it neither got there nor ended"
+        assert self.pipe.poll(SAID_SECONDS_MAX), "it neither got there nor ended"
         return str(self.pipe.recv())
 
     def kill(self) -> None:

@@ -27,7 +27,7 @@ TEXT = "do:\n" + "".join(
 )
 _TELL = "  - tell: {call: effect, with: {operation: n.send, effector: telling, payload: {}}, output: {as: $input}}\n"
 TEXT = TEXT.replace("  - d:", f"{_TELL}  - d:")
-END_SECONDS = 60.0
+END_SECONDS = 150.0
 
 
 def say(word: str) -> None:

@@ -11,7 +11,7 @@ from kg.model import Op, Where
 from kg.stores.sqlite import SqliteStore
 from tests.coordination.plant import ROOT, ontology
 
-END_SECONDS = 60.0
+END_SECONDS = 180.0
 
 
 def life(database: Path, *slow: str) -> "subprocess.Popen[str]":
