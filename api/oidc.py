@@ -150,9 +150,9 @@ class Oidc:
                     "verify_iat": False,
                 },
             )
-        except (jwt.PyJWTError, ValueError, TypeError, KeyError, RecursionError):
+            self._in_time(claims)
+        except (jwt.PyJWTError, ValueError, TypeError, KeyError, OverflowError, RecursionError):
             raise KeyRejectedError from None
-        self._in_time(claims)
         return claims
 
     def _in_time(self, claims: Mapping[str, Any]) -> None:
@@ -192,8 +192,11 @@ class Oidc:
         found = self._cached(id)
         if found is not None:
             return found
-        # One asks, and whoever comes meanwhile waits for the answer; `_lock` is free, so known keys go on serving.
-        with self._asking:
+        # One asks; whoever comes meanwhile waits only where no keys were ever read: an issuer that hangs, and tokens with made-up
+        # key ids, would else take every thread of the API. What is known goes on serving.
+        if not self._asking.acquire(blocking=self._keys.read is None):
+            return self._usable(self._keys, id, self.clock.monotonic())
+        try:
             if (found := self._cached(id)) is not None or self._asked_lately():
                 return found or self._usable(self._keys, id, self.clock.monotonic())
             now = self.clock.monotonic()
@@ -203,6 +206,8 @@ class Oidc:
                 keys = replace(self._keys, asked=now)
             with self._lock:
                 self._keys = keys
+        finally:
+            self._asking.release()
         return self._usable(keys, id, now)
 
     def _cached(self, id: str) -> Mapping[str, Any] | None:

@@ -147,15 +147,24 @@ def review(
     glass, now = _found(store, id), moment(store, clock)
     if "reviewed" not in MOVES[stage(glass, now)]:
         raise BreakGlassError(f"{id[:80]} is {stage(glass, now)}; what is over and not reviewed yet can be reviewed")
-    held = glass.get("holders", ())
     # INVARIANT I5: no identity of the holder and no person behind one reviews it.
-    if principal.identities() & frozenset(map(str, held if isinstance(held, tuple) else ())):
+    if principal.identities() & _holders(store, glass):
         raise SelfApprovalError("nobody reviews an own break-glass, under whatever identity; ask somebody else")
     permit(store, clock, rules, replace(principal, break_glass=""), "breakglass.review", CLASS, id)
     put = Put(id, CLASS, {"finding": finding, "reviewer": principal.uid, "comment": said})
     _commit(store, clock, put, glass.version, principal, "breakglass.review", said)
     tracing.count(tracing.BREAK_GLASS, what="reviewed")
     return store.get([id])[id]
+
+
+def _holders(store: GraphStore, glass: Entity) -> frozenset[str]:
+    """Who held an opening: by every identity known then, and by those known since, as the person behind two names."""
+    held = glass.get("holders", ())
+    then = frozenset(map(str, held if isinstance(held, tuple) else ()))
+    try:
+        return then | load_principal(store, str(glass["holder"])).identities()
+    except PrincipalError:
+        return then
 
 
 def unreviewed(store: GraphStore) -> list[Entity]:

@@ -77,7 +77,11 @@ def end(store: GraphStore, clock: Clock, rules: RuleBook, principal: Principal, 
         raise ApprovalError(f"there is no delegation {id[:80]!r}; list them to see which there are")
     if found["delegator"] != principal.uid:
         permit(store, clock, rules, principal, "delegation.end", CLASS, id)
-    put = Put(id, CLASS, {"validTo": clock.now()})
+    now, until = clock.now(), found.get("validTo")
+    if isinstance(until, datetime) and until <= now:
+        # Ended again, it would be on record as in force until now.
+        raise ApprovalError(f"delegation {id} ended at {until:%Y-%m-%d %H:%M} UTC already; there is nothing to end")
+    put = Put(id, CLASS, {"validTo": now})
     store.commit([put], Cause(clock.id(), "delegation.end", principal.uid, reason), {id: found.version})
 
 

@@ -174,6 +174,7 @@ FORGED: Mapping[str, Callable[[Door], str]] = {
     "an issuer that begins alike": lambda d: d.token(iss=f"{d.login.url}/evil"),
     "expired": lambda d: d.token(exp=int(d.clock.now().timestamp()) - 61),
     "never expires": lambda d: d.token(exp=None),
+    "expires beyond all numbers": lambda d: d.token(exp=10**400),
     "expires in words": lambda d: d.token(exp="tomorrow"),
     "issued in the future": lambda d: d.token(iat=int(d.clock.now().timestamp()) + 120),
     "not yet valid": lambda d: d.token(nbf=int(d.clock.now().timestamp()) + 120),
@@ -316,6 +317,35 @@ def test_many_threads_share_one_read_of_the_keys(door: Door) -> None:
         thread.join()
     assert found == ["anna"] * 16
     assert len(door.login.asked) == 2
+
+
+def test_an_issuer_that_hangs_holds_up_nobody_but_the_one_who_asks_it(door: Door) -> None:
+    assert door.oidc(door.token()).id == "anna"
+    door.clock.advance(FRESH_SECONDS + 1)
+    known, made_up = door.token(), door.token(SECOND, "made-up")
+    began, leave = threading.Event(), threading.Event()
+    fetch = door.oidc.fetch
+
+    def hanging(url: str) -> Any:
+        began.set()
+        assert leave.wait(20)
+        return fetch(url)
+
+    door.oidc.fetch = hanging
+    asking = threading.Thread(target=attempt, args=(door, made_up))
+    asking.start()
+    try:
+        assert began.wait(20)
+        found: list[str] = []
+        others = [threading.Thread(target=lambda t=t: found.append(attempt(door, t))) for t in (known, made_up)]
+        for thread in others:
+            thread.start()
+        for thread in others:
+            thread.join(5)
+        assert sorted(found) == ["", "anna"]
+    finally:
+        leave.set()
+        asking.join()
 
 
 def attempt(door: Door, token: str) -> str:

@@ -208,6 +208,16 @@ def test_the_same_person_under_another_name_does_not_review(people: GraphStore, 
         review(people, clock, rules, who(people, clock, "dora3"), glass.id, "justified", "of course")
 
 
+def test_nor_where_the_two_names_are_known_as_one_only_later(people: GraphStore, clock: ManualClock) -> None:
+    import_people(people, clock, read_people("users: [{name: dora2}, {name: dora3}]"), user("t"))
+    rules = book('@id("all") permit(principal, action == Action::"configure", resource);')
+    glass = open_glass(people, clock, rules, who(people, clock, "dora2"), "fire", 1)
+    import_people(people, clock, read_people("users: [{name: dora2, person: D}, {name: dora3, person: D}]"), user("t"))
+    clock.advance(61)
+    with pytest.raises(SelfApprovalError):
+        review(people, clock, rules, who(people, clock, "dora3"), glass.id, "justified", "of course")
+
+
 def test_another_may_close_it_by_rule_only(people: GraphStore, clock: ManualClock, rules: RuleBook) -> None:
     glass = opened(people, clock, rules)
     with pytest.raises(DeniedError):

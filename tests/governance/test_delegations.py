@@ -183,3 +183,13 @@ def test_after_its_time_a_question_is_answered_by_those_it_escalates_to(
 def test_a_wrong_deadline_is_refused(annotations: str, said: str) -> None:
     with pytest.raises(RuleError, match=said):
         parse_rule(f'@id("r") {annotations} forbid(principal, action, resource);')
+
+
+def test_what_is_over_is_not_ended_again_and_stays_on_record_as_it_was(
+    people: GraphStore, clock: ManualClock, rules: RuleBook
+) -> None:
+    lent = lend(people, clock, rules, "ben", "anna")
+    clock.advance(366 * 86_400)
+    with pytest.raises(ApprovalError, match="ended at"):
+        end(people, clock, rules, who(people, "ben"), lent.id, "back")
+    assert people.get([lent.id])[lent.id].version == 1
