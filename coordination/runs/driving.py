@@ -229,7 +229,7 @@ class Driving:
         # Where nothing that was done stands behind it uncommitted, the first quick call goes into the same commit.
         shares = not machine.steps or (waited is not None and waited["kind"] == "timer")
         begun = self._begin(turn, machine, shares) if strand.wait is not None and strand.wait is not waited else None
-        with one_by_one(strand):
+        with one_by_one(strand, self.pace):
             self._commit(turn, machine, begun, waited if strand.wait is not waited else None)
 
     def _begin(self, turn: Turn, machine: Machine, shares: bool) -> Begun | None:

@@ -23,19 +23,19 @@ from kg.store import GraphStore
 from kg.values import Value
 
 if TYPE_CHECKING:
-    from coordination.runs.turns import Turn
+    from coordination.runs.turns import Pace, Turn
 
 
 #: The branches of one fork take one of these; forks that share one wait for each other a moment, no more.
 _TURNS: Final = tuple(threading.Lock() for _ in range(64))
 
 
-def one_by_one(strand: Strand) -> AbstractContextManager[object]:
+def one_by_one(strand: Strand, pace: "Pace") -> AbstractContextManager[object]:
     """Held over the commit of a branch that ended: of many in this process each would otherwise lose against all before it.
 
     Those of other processes are kept apart by the revision of the row in which they meet.
     """
-    if not strand.ended or not strand.parent:
+    if not strand.ended or not strand.parent or not pace.one_by_one:
         return nullcontext()
     return _TURNS[hash((strand.run, strand.parent)) % len(_TURNS)]
 

@@ -20,12 +20,17 @@ from kg.values import Json
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How long one claim drives a strand before it hands it on, and how many tasks without calls share a commit."""
+    """How long one claim drives a strand before it hands it on, and how many tasks without calls share a commit.
+
+    `one_by_one`: branches that end at once in this process wait for each other in threads. Off where a Scheduler decides which
+    thread goes on: it would give the turn to one that waits for another.
+    """
 
     tasks_a_commit: int = 32
     commits_a_claim: int = 256
     seconds_a_claim: float = 20.0
     race_tries_max: int = 20
+    one_by_one: bool = True
 
 
 @dataclass(slots=True)

@@ -2,7 +2,8 @@
 
 Invariants: one worker runs at a time and every choice comes from the seed, so a seed is a whole run again; after a crash every port
 call of that life of the worker is refused, so no `finally` or `except` can tidy up what a dead process could not. Public, for
-tests of whoever builds on coordination.
+tests of whoever builds on coordination. A worker that waits for another in a lock of its own keeps the baton for ever: workflows
+need `Pace(one_by_one=False)`.
 """
 
 import random

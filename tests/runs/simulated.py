@@ -51,7 +51,7 @@ TIMES = {
 RUNS = ("one", "two")
 WORKERS, LIVES = 3, 4
 BOUNDS = Bounds(batch=7, attempts_max=10_000, backoff_max_seconds=2.0)
-PACE = Pace(tasks_a_commit=2, commits_a_claim=3)
+PACE = Pace(tasks_a_commit=2, commits_a_claim=3, one_by_one=False)
 
 
 def boom() -> Any:
