@@ -50,7 +50,7 @@ class Context:
     _read: dict[str, int] = field(default_factory=dict)
     _searches: list[str] = field(default_factory=list)
     _answers: list[Answer] = field(default_factory=list)
-    _labelled: dict[str, str] = field(default_factory=dict)
+    _labelled: set[tuple[str, str]] = field(default_factory=set)
     _ids: int = 0
 
     def get(self, id: str) -> Entity | None:

@@ -5,7 +5,7 @@ what leaves is decided on (`callModel`), and a forbid on the labels it held or o
 agent spells in other words is found only by the patterns.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 
 from agents.errors import ModelRefusedError
@@ -61,33 +61,35 @@ class Leaving:
                 shown[name] = _plain(value)
         return shown
 
-    def labelled(self, entity: Entity) -> dict[str, str]:
+    def labelled(self, entity: Entity) -> set[tuple[str, str]]:
         """The texts of an entity's personal and sensitive values, each with its label."""
         cls = self.ontology.classes.get(entity.cls)
         if cls is None:
-            return {}
-        found: dict[str, str] = {}
+            return set()
+        found: set[tuple[str, str]] = set()
         for name, value in entity.properties.items():
             declared = cls.properties.get(name)
             if declared is not None and (declared.personal or declared.sensitivity):
                 label = declared.sensitivity or "personal"
-                found |= {text: label for text in spelled(value) if len(text) >= VALUE_MIN}
+                found |= {(text, label) for text in spelled(value) if len(text) >= VALUE_MIN}
         return found
 
-    def question(self, agent: str, model: str, question: Question, values: dict[str, str]) -> Question:
+    def question(self, agent: str, model: str, question: Question, values: Collection[tuple[str, str]]) -> Question:
         """The question as it may leave; ModelRefusedError (on record) where a rule forbids it."""
         texts = [question.instructions, question.material]
         held = {label for text in texts for label in pii.labels(text)}
-        for value in sorted((v for v in values if any(v in text for text in texts)), key=len, reverse=True):
-            if not _number(value):
-                held.add(values[value])
-                texts = [text.replace(value, MASK) for text in texts]
-        for label in sorted(set(values.values())):
-            needles = Needles((value for value, its in values.items() if its == label), MASK)
-            without = [needles.scrub(text, wide=False) for text in texts]
-            if any(text is not None for text in without):
-                held.add(label)
-                texts = [old if new is None else new for old, new in zip(texts, without, strict=True)]
+        whole = {
+            (value, label) for value, label in values if not _number(value) and any(value in text for text in texts)
+        }
+        held |= {label for _, label in whole}
+        needles = {
+            label: Needles((v for v, its in values if its == label), MASK) for label in {its for _, its in values}
+        }
+        held |= {label for label, its in needles.items() if any(its.met(text) for text in texts)}
+        for value, _ in sorted(whole, key=lambda one: len(one[0]), reverse=True):
+            texts = [text.replace(value, MASK) for text in texts]
+        for its in needles.values():
+            texts = [text if (without := its.scrub(text, wide=False)) is None else without for text in texts]
         if self.destination is not None:
             self._permit(self.destination, agent, model, frozenset(held))
         return replace(question, instructions=mask_text(texts[0]), material=mask_text(texts[1]))

@@ -3,17 +3,27 @@
 import json
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
-from agents.masking import MASK, leaving
+from agents.errors import ModelRefusedError
+from agents.masking import MASK, Destination, leaving
 from agents.models.model import Question
+from governance.people import ensure_principal
+from governance.principals import Principal
+from governance.rules import compile_rules
 from kg.model import Entity
 from kg.ontology import load
 from kg.values import Money
 from tests.agents.test_model import Choice
+from tests.governance.world import rule
+from tests.oracles.graph import DictStore
+from tests.parts import ManualClock
 
-WORDS = load({"test": """
+ROOT = Path(__file__).resolve().parents[2]
+GOVERNANCE = (ROOT / "governance" / "platform.ttl").read_text("utf-8")
+WORDS = load({"governance": GOVERNANCE, "test": """
 @prefix n: <urn:noesis:ns#> . @prefix : <urn:example:> .
 @prefix owl: <http://www.w3.org/2002/07/owl#> . @prefix rdfs: <http://www.w3.org/2000/01/rdf-schema#> .
 @prefix xsd: <http://www.w3.org/2001/XMLSchema#> .
@@ -54,6 +64,20 @@ def test_a_value_is_masked_however_it_is_written(written: str, secret: str) -> N
     asked = out.question("a", "m", Question("Route.", written, Choice), out.labelled(PERSON))
     assert MASK in asked.material
     assert secret not in asked.material.replace("[withheld]", "")
+
+
+@pytest.mark.parametrize("label", ["personal", "pay"])
+def test_a_filter_hears_of_every_label_that_a_text_stands_under(label: str) -> None:
+    store = DictStore(WORDS, ManualClock())
+    ensure_principal(store, ManualClock(seed=5), "Agent", "a", Principal("Service", "setup"))
+    forbid = (
+        f'forbid(principal, action == Action::"callModel", resource) when {{ context.labels.contains("{label}") }};'
+    )
+    book = compile_rules([rule(f'@id("dlp") {forbid}', "dlp")], WORDS)
+    out = leaving(WORDS, Destination(store, ManualClock(seed=3), lambda: book))
+    twice = Entity("p2", "Person", 1, {"called": "4711", "number": 4711}, 1)
+    with pytest.raises(ModelRefusedError, match="dlp"):
+        out.question("a", "m", Question("Route.", "staff 4711", Choice), out.labelled(twice))
 
 
 def test_a_number_within_another_is_another_one() -> None:
