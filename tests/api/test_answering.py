@@ -239,7 +239,7 @@ def test_by_mail_it_goes_to_the_persons_own_address(noticing: Noesis) -> None:
         return str(noticing.store.get([id])[id][name])
 
     with mailing() as mail:
-        smtp = Smtp(SmtpSettings("127.0.0.1", mail.port, "noesis@corp.example", tls="none", seconds=2), address)
+        smtp = Smtp(SmtpSettings("127.0.0.1", mail.port, "noesis@corp.example", tls="none", seconds=20), address)
         made = Notice(
             NoticeSettings(TABLE.url, Keys({"link": KEY.encode()})), smtp, noticing.store, noticing.clock, noticing.view
         )

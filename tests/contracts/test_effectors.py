@@ -85,7 +85,9 @@ def function(_: Path) -> Iterator[Target]:
 @contextmanager
 def smtp(_: Path) -> Iterator[Target]:
     with mailing() as mail:
-        made = Smtp(SmtpSettings("127.0.0.1", mail.port, "noesis@corp.example", tls="none", seconds=2), lambda *_: None)
+        made = Smtp(
+            SmtpSettings("127.0.0.1", mail.port, "noesis@corp.example", tls="none", seconds=20), lambda *_: None
+        )
         yield Target(made, {"to": "ops@example.com", "subject": "s", "text": "t"}, lambda: len(mail.taken))
 
 
@@ -131,7 +133,7 @@ def notice(_: Path) -> Iterator[Target]:
         def address(id: str, name: str) -> str | None:
             return str(store.get([id])[id][name])
 
-        smtp = Smtp(SmtpSettings("127.0.0.1", mail.port, "noesis@corp.example", tls="none", seconds=2), address)
+        smtp = Smtp(SmtpSettings("127.0.0.1", mail.port, "noesis@corp.example", tls="none", seconds=20), address)
         settings = NoticeSettings("https://noesis.example", Keys({"k": b"1" * 32}))
         made = Notice(settings, smtp, store, clock, lambda _: RuleView())
         yield Target(made, {"person": 'User::"anna"', "decision": "d1"}, lambda: len(mail.taken))

@@ -60,7 +60,7 @@ def target(kind: str, folder: Path, port: int) -> tuple[Effector, dict[str, Any]
     if kind == "webhook":
         return Webhook(WebhookSettings(b"s", (host,)), SystemClock()), called
     if kind == "smtp":
-        mail = Smtp(SmtpSettings("127.0.0.1", port, "noesis@corp.example", tls="none", seconds=5))
+        mail = Smtp(SmtpSettings("127.0.0.1", port, "noesis@corp.example", tls="none", seconds=20))
         return mail, {"to": "ops@example.com", "subject": "s", "text": "t"}
     if kind == "sql":
         database = Database(SqliteOutbox(folder / "erp.db"), STATEMENTS)

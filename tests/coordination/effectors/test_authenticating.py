@@ -85,7 +85,7 @@ def http(server: Server, time: Time | None = None, hosts: tuple[str, ...] = ()) 
         "object": Secret(json.dumps({"username": "anna", "password": PASSWORD, "token": "tok-1"}), heard),
         "elsewhere": Secret(PASSWORD, frozenset({"login.example"})),
     }
-    return Http(HttpSettings(Reach((server.host,), 2.0), secrets=secrets, tokens=Tokens(time or Time())))
+    return Http(HttpSettings(Reach((server.host,), 20.0), secrets=secrets, tokens=Tokens(time or Time())))
 
 
 def call(made: Http, server: Server, authentication: Any, **more: Any) -> Any:

@@ -19,7 +19,7 @@ from tests.coordination.server import Server, reply, serving
 
 def settings(server: Server, **more: Any) -> HttpSettings:
     secrets = {"token": Secret("s3cret", frozenset({server.host})), "other": Secret("x", frozenset({"crm.example"}))}
-    return HttpSettings(Reach((server.host,), more.pop("deadline_seconds", 2.0)), secrets=secrets, **more)
+    return HttpSettings(Reach((server.host,), more.pop("deadline_seconds", 20.0)), secrets=secrets, **more)
 
 
 def call(server: Server, payload: Mapping[str, Any], **more: Any) -> Any:

@@ -14,7 +14,7 @@ PAYLOAD = {"to": "ops@example.com", "subject": "Late delivery", "text": "Order 7
 
 
 def smtp(mail: Mail, **more: Any) -> Smtp:
-    settings = SmtpSettings("127.0.0.1", mail.port, "noesis@corp.example", tls="none", seconds=2, **more)
+    settings = SmtpSettings("127.0.0.1", mail.port, "noesis@corp.example", tls="none", seconds=20, **more)
     known = {("c1", "email"): "anna@example.com"}
     return Smtp(settings, lambda entity, name: known.get((entity, name)))
 
