@@ -47,7 +47,7 @@ _TABLE: Final[dict[str, tuple[str, str]]] = {
     "index": ("Fill and ask", "keeping.index"),
     "agents": ("Run", "agents.agents"),
     "workflow": ("Run", "publishing.workflow"),
-    "runs": ("Run", "ordering.runs"),
+    "runs": ("Run", "measuring.runs"),
     "patterns": ("Run", "patterns.patterns"),
     "rules": ("Govern", "ruling.rules"),
     "controls": ("Govern", "switching.controls"),

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from api.cli.executing import runs
+from api.cli.ordering import runs
 from api.cli.session import session_of
 from api.cli.terminal import Json, Terminal
 from coordination.agent_kpis import agent_kpis

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -425,3 +426,14 @@ def test_what_a_command_tells_of_people_is_on_record_and_no_more(noesis: Noesis,
     assert "stock-taking" in shown
     assert hit["properties"]["keeper"] not in json.dumps(reading) + shown
     assert "No reading of it" in noesis("audit", "reads", "nothing")
+
+
+def test_a_group_alone_has_every_command_that_any_module_gives_it() -> None:
+    """`noesis runs explain` was there only where something else had imported its module."""
+    root = Path(__file__).resolve().parents[2]
+    code = "from api.cli.commands import _load; print(*_load('runs').commands)"
+    found = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
+    sources = [path.read_text("utf-8") for path in (root / "api" / "cli").glob("*.py")]
+    declared = {name for text in sources for name in re.findall(r'@runs\.command\("([a-z-]+)"', text)}
+    assert "explain" in declared
+    assert declared <= set(found.stdout.split())

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from kg.model import Cause, Link, Put
 from tests.examples.office import Office, filled, spare
 
 HOUR = 3_600.0
@@ -76,3 +77,23 @@ def test_where_nobody_answers_the_ticket_stays_open(office: Office) -> None:
     office.later(24.1 * HOUR)
     assert office.state(run) == "faulted"
     assert ticket(office, "T-5") == ("open", "other")
+
+
+def test_a_customers_third_open_ticket_is_urgent(office: Office) -> None:
+    (customer,) = office.all("Customer", customerNo="C-1")
+    more = Put("t-6", "Ticket", {"ticketNo": "T-6", "text": "And hats?", "status": "open"})
+    cause = Cause("third", "ingest", 'Service::"ingest"')
+    office.platform.store.commit([more, Link("t-6", "raisedBy", customer.id)], cause)
+    office.play({"ticket": "T-1"})
+    assert ticket(office, "T-1") == ("open", "login")
+    (found,) = office.all("Ticket", ticketNo="T-1")
+    assert (found["urgent"], found["known"]) == (True, "standard customer with 3 open tickets")
+
+
+def test_a_premium_customer_is_urgent_in_an_outage_alone(office: Office) -> None:
+    (customer,) = office.all("Customer", customerNo="C-4")
+    more = Put("t-7", "Ticket", {"ticketNo": "T-7", "text": "I cannot log in", "status": "open"})
+    cause = Cause("login", "ingest", 'Service::"ingest"')
+    office.platform.store.commit([more, Link("t-7", "raisedBy", customer.id)], cause)
+    office.play({"ticket": "T-7"})
+    assert ticket(office, "T-7") == ("resolved", "login")

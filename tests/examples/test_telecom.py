@@ -1,6 +1,7 @@
 """Telecom: billing sees the network's outage, fraud sees three departments together, and a person stops a line or nobody does."""
 
 from collections.abc import Iterator
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 
 from coordination.proposals import Proposal
+from kg.model import Cause, Link, Put
 from kg.values import Money
 from tests.examples.office import Office, filled, spare
 
@@ -64,3 +66,21 @@ def test_without_a_yes_no_line_is_stopped(office: Office, silent: bool) -> None:
         office.answer("fred", "reject", "I called: it is the subscriber")
     assert office.output(run)["credit"] == "applied"
     assert "onHold" not in subscriber(office, "S-3").properties
+
+
+@pytest.mark.parametrize(("days", "times"), [(4, 100), (1, 10)])
+def test_what_comes_days_after_a_swap_or_is_not_far_from_usual_is_no_fraud(
+    office: Office, days: int, times: int
+) -> None:
+    """S-4 swapped its SIM on 10 February; within three days more than ten times the usual minutes would be a sign."""
+    line = subscriber(office, "S-4")
+    booked = {"transactionNo": "X-new", "minutesAbroad": line["usualMinutes"] * times, "day": date(2026, 2, 10 + days)}
+    cause = Cause("abroad", "ingest", 'Service::"ingest"')
+    office.platform.store.commit([Put("x-new", "Transaction", booked), Link("x-new", "bookedTo", line.id)], cause)
+    assert office.output(office.play({"subscriber": "S-4"}))["fraud"] == "nothing seen"
+
+
+def test_an_outage_is_credited_once(office: Office) -> None:
+    office.play({"subscriber": "S-1"})
+    assert office.output(office.play({"subscriber": "S-1"}))["credit"] == "nothing due"
+    assert len(office.all("Proposal", operation="bill.credit")) == 1
