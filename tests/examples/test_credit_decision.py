@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from kg.model import Cause, Put
 from tests.examples.office import Office, filled, killed_often, spare
 
 HOUR = 3_600.0
@@ -113,3 +114,12 @@ def test_killed_after_any_commit_it_grants_once(made: tuple[Path, Path], tmp_pat
         assert [e["operation"] for e in office.all("Effect", status="done")].count("credit.grant") == 1
 
     killed_often(made, tmp_path, drive, check)
+
+
+def test_an_income_of_nothing_is_no_income(office: Office) -> None:
+    found = application(office, "A-1")
+    text = str(found["text"]).replace("60.000", "0")
+    cause = Cause("corrected", "ingest", 'Service::"ingest"')
+    office.platform.store.commit([Put(found.id, "Application", {"text": text})], cause)
+    run = office.play({"application": "A-1"})
+    assert "$.income: 0 is less than the minimum of 1" in str(office.engine.run(run).error)

@@ -95,7 +95,7 @@ def test_the_winners_do_the_work() -> None:
 
 def test_what_failed_is_announced_again_to_the_others() -> None:
     # Cheaper than anybody, so that only its failure keeps it from winning again.
-    with team({**REPLIES, "bob": bidder(("dig", 1, 1), fails="dig")}) as here:
+    with team({**REPLIES, "bob": bidder(("dig", 0.5, 1), fails="dig")}) as here:
         here.start(NET, TASKS)
         output = here.output()
         assert output["results"] == {"paint": "paint done", "dig": "dig done"}
