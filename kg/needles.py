@@ -20,8 +20,11 @@ TELLING_LETTERS: Final = 6
 TELLING_DIGITS: Final = 7
 #: What stands where a value was.
 ERASED: Final = "[erased]"
-# A letter may be written as JSON escapes it, also within JSON that is a text, and may carry its accent as a mark of its own.
-_TOKEN = re.compile(r"\\{1,8}[nrtbf]|(?:\\{1,8}u[0-9a-fA-F]{4}|[\w\u0300-\u036f])+")
+# A letter may be written as JSON escapes it, with more backslashes where texts stand inside texts, and may carry its accent as
+# a mark of its own. Whether \n ends a line of such a text or begins a word (CORP\nina), no text says: both readings are tried.
+_WORD = r"(?:\\{1,8}u[0-9a-fA-F]{4}|[\w\u0300-\u036f])+"
+_AS_IT_STANDS = re.compile(_WORD)
+_ESCAPED_ENDS = re.compile(r"\\{1,8}[nrtbf]|" + _WORD)
 _ESCAPED = re.compile(r"\\{1,8}u([0-9a-fA-F]{4})")
 
 Words = tuple[str, ...]
@@ -53,7 +56,7 @@ class Needles:
         self._asked: tuple[str, bool] | None = None
         self._answer: str | None = None
         for value in values:
-            words = tuple(_words(value))
+            words = tuple(_tokens(value))
             if sum(map(len, words)) >= SHORTEST:
                 self._all.add(words)
                 self._lengths.setdefault(words[0], set()).add(len(words))
@@ -80,48 +83,60 @@ class Needles:
         return self._answer
 
     def _scrubbed(self, text: str, wide: bool) -> str | None:
+        left = text
+        for reading in _readings(text):
+            left = self._without(left, reading, self._wide if wide else self._all)
+        return None if left is text else left
+
+    def _without(self, text: str, reading: re.Pattern[str], wanted: set[Words]) -> str:
         # Most texts hold no first word of a value; that is seen without looking where words stand.
-        if self._lengths.keys().isdisjoint(_tokens(text)):
-            return None
-        spans = self._spans(text, self._wide if wide else self._all)
-        if not spans:
-            return None
+        if self._lengths.keys().isdisjoint(_tokens(text, reading)):
+            return text
+        spans = self._spans(text, reading, wanted)
         parts, start = [], 0
         for first, last, words in spans:
             parts += [text[start:first], self._instead.get(words, self._mark)]
             start = last
-        return "".join(parts) + text[start:]
+        return "".join(parts) + text[start:] if spans else text
 
     def met(self, text: str) -> int:
         """How many different values stand in a text."""
-        return len({words for _, _, words in self._spans(text, self._all)})
+        spans = [span for reading in _readings(text) for span in self._spans(text, reading, self._all)]
+        return len({words for _, _, words in spans})
 
     def telling(self, text: str) -> bool:
         """Whether a text holds a telling value."""
         return self.scrub(text, wide=True) is not None
 
-    def _spans(self, text: str, wanted: set[Words]) -> list[tuple[int, int, Words]]:
-        tokens = [(_plain(m[0].casefold()), m.start(), m.end()) for m in _TOKEN.finditer(text) if not _break(m[0])]
+    def _spans(self, text: str, reading: re.Pattern[str], wanted: set[Words]) -> list[tuple[int, int, Words]]:
+        # Folding keeps the places of ASCII texts only.
+        folded = text.isascii()
+        matches = list(reading.finditer(text.casefold() if folded else text))
+        if "\\" in text:
+            matches = [match for match in matches if not _break(match[0])]
+        tokens = [match[0] if folded else match[0].casefold() for match in matches]
+        if not folded or "\\u" in text:
+            tokens = [_plain(token) for token in tokens]
         found: list[tuple[int, int, Words]] = []
-        place = 0
-        while place < len(tokens):
-            for length in sorted(self._lengths.get(tokens[place][0], ()), reverse=True):
-                some = tokens[place : place + length]
-                words = tuple(word for word, _, _ in some)
+        free = 0
+        for place, token in enumerate(tokens):
+            if place < free or token not in self._lengths:
+                continue
+            for length in sorted(self._lengths[token], reverse=True):
+                words = tuple(tokens[place : place + length])
                 if words in wanted:
-                    found.append((some[0][1], some[-1][2], words))
-                    place += length - 1
+                    free = place + length
+                    found.append((matches[place].start(), matches[free - 1].end(), words))
                     break
-            place += 1
         return found
 
 
-def _words(text: str) -> list[str]:
-    return [word for word in _tokens(text) if not _break(word)]
+def _readings(text: str) -> tuple[re.Pattern[str], ...]:
+    return (_ESCAPED_ENDS, _AS_IT_STANDS) if "\\" in text else (_AS_IT_STANDS,)
 
 
-def _tokens(text: str) -> list[str]:
-    found = _TOKEN.findall(text.casefold())
+def _tokens(text: str, reading: re.Pattern[str] = _AS_IT_STANDS) -> list[str]:
+    found = reading.findall(text.casefold())
     return found if text.isascii() and "\\u" not in text else [_plain(word) for word in found]
 
 

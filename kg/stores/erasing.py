@@ -217,7 +217,7 @@ class Erasing:
         return [n for n, value in json.loads(row.personal).items() if self._hit(canonical(value), near)]
 
     def _hit(self, text: str, near: bool) -> bool:
-        return self._needles.scrub(text, wide=not near) is not None
+        return bool(text) and self._needles.scrub(text, wide=not near) is not None
 
     def _scrub(self, near: bool) -> redaction.Scrub:
         return lambda text: self._needles.scrub(text, wide=not near)

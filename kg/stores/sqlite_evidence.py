@@ -190,8 +190,7 @@ def _rows(touched: Iterable[Any]) -> Iterator[Any]:
 
 def _search(connection: sqlite3.Connection, schema: Schema, ids: Sequence[str]) -> None:
     """Take the touched entities into text search anew; what FTS5 would only mark as deleted is rewritten."""
-    for id in ids:
-        sqlite_text.refresh(connection, schema, id)
+    sqlite_text.refresh(connection, schema, ids)
     if ids:
         connection.execute("INSERT INTO text_body (text_body) VALUES ('optimize')")
 

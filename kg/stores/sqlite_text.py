@@ -4,9 +4,10 @@ Invariant: commits never pay for it; it can be dropped and made again at any tim
 declares searchable go in. The query is plain words, any of which may match; it has no syntax that could be malformed.
 """
 
+import json
 import re
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from kg.errors import InputError, StoreBusyError, StoreFullError, StoreReadOnlyError
@@ -75,40 +76,40 @@ def _note(connection: sqlite3.Connection, schema: Schema, cls: str) -> tuple[str
 def _follow(connection: sqlite3.Connection, schema: Schema) -> None:
     (after,) = connection.execute("SELECT position FROM text_cursor").fetchone()
     (until,) = connection.execute("SELECT min(position, ? + ?) FROM head", (after, STEP)).fetchone()
-    names: dict[str, tuple[str, ...]] = {}
     changed = connection.execute(
         "SELECT DISTINCT subject FROM change WHERE position > ? AND position <= ? AND version > 0", (after, until)
     ).fetchall()
-    for (id,) in changed:
-        _drop(connection, id)
-        row = connection.execute(
-            f"SELECT {ENTITY_COLUMNS} FROM version v WHERE v.id = ? AND v.until IS NULL AND v.closed = 0", (id,)
-        ).fetchone()
-        if row is not None:
-            cls = row[1]
-            if cls not in names:
-                names[cls] = _note(connection, schema, cls)
-            _put(connection, row, names[cls])
+    _replace(connection, [id for (id,) in changed], lambda cls: _note(connection, schema, cls))
     connection.execute("UPDATE text_cursor SET position = ?", (until,))
 
 
-def refresh(connection: sqlite3.Connection, schema: Schema, id: str) -> None:
-    """Take an entity as it is now in place of what the index held of it; only where it held something."""
-    if connection.execute("SELECT 1 FROM text_entity WHERE id = ?", (id,)).fetchone() is None:
-        return
-    _drop(connection, id)
-    row = connection.execute(
-        f"SELECT {ENTITY_COLUMNS} FROM version v WHERE v.id = ? AND v.until IS NULL AND v.closed = 0", (id,)
-    ).fetchone()
-    if row is not None:
-        _put(connection, row, _texts(schema, row[1]))
+def refresh(connection: sqlite3.Connection, schema: Schema, ids: Sequence[str]) -> None:
+    """Take entities as they are now in place of what the index held of them; only where it held something."""
+    held = connection.execute(
+        "SELECT e.id FROM json_each(?) j CROSS JOIN text_entity e ON e.id = j.value", (json.dumps(ids),)
+    ).fetchall()
+    _replace(connection, [id for (id,) in held], lambda cls: _texts(schema, cls))
 
 
-def _drop(connection: sqlite3.Connection, id: str) -> None:
-    row = connection.execute("SELECT number FROM text_entity WHERE id = ?", (id,)).fetchone()
-    if row is not None:
-        connection.execute("DELETE FROM text_body WHERE rowid = ?", row)
-        connection.execute("DELETE FROM text_entity WHERE number = ?", row)
+def _replace(connection: sqlite3.Connection, ids: Sequence[str], texts: Callable[[str], tuple[str, ...]]) -> None:
+    # FTS5 writes what it holds in memory as a segment of its own whenever a row number is lower than the one before, so
+    # all that goes is deleted first, in order, and what comes gets ascending numbers behind it.
+    wanted = (json.dumps(ids),)
+    of = "(SELECT value FROM json_each(?))"
+    connection.execute(
+        f"DELETE FROM text_body WHERE rowid IN (SELECT number FROM text_entity WHERE id IN {of})", wanted
+    )
+    connection.execute(f"DELETE FROM text_entity WHERE id IN {of}", wanted)
+    found = connection.execute(
+        f"SELECT {ENTITY_COLUMNS} FROM json_each(?) j CROSS JOIN version v ON v.id = j.value"
+        " WHERE v.until IS NULL AND v.closed = 0",
+        wanted,
+    )
+    names: dict[str, tuple[str, ...]] = {}
+    for row in found:
+        if row[1] not in names:
+            names[row[1]] = texts(row[1])
+        _put(connection, row, names[row[1]])
 
 
 def _put(connection: sqlite3.Connection, row: tuple[Any, ...], names: Sequence[str]) -> None:
