@@ -1,14 +1,15 @@
 """Unification: merges what has to be one (constraints 22 to 29) and adds what has to exist (inferences 5 to 14, 19 and 20).
 
 Invariant: a constant is never merged with another constant; where that would be needed a violation is noted and the two stay
-apart. Each statement is expanded once, so the work ends.
+apart. Each statement is expanded once, and what it implies implies less, so the work ends.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from kg.prov_constraints.document import ABSENT, OBJECTS, PROV, STATEMENTS_MAX, Instance, Statement
+from kg.errors import InputError
+from kg.prov_constraints.document import ABSENT, OBJECTS, PROV, Instance, Statement
 
 Note = Callable[[int, str], None]
 #: Constraint number -> kind, places of the arguments that must agree for the statements to be one.
@@ -57,11 +58,12 @@ class Chase:
                 yield Statement(one.kind, self.find(one.id), tuple(map(self.find, one.arguments)), one.types)
 
     def run(self) -> None:
-        """Expand, then merge until nothing merges any more."""
+        """Expand, then merge until nothing merges any more; InputError where that takes too long to be judged."""
         self._expand()
         for _ in range(ROUNDS_MAX):
             if not self._merge():
                 return
+        raise InputError(f"unnamed things stand for one another over more than {ROUNDS_MAX} links; give them names")
 
     def _unify(self, constraint: int, one: str, other: str) -> bool:
         """Whether two terms were made one just now."""
@@ -104,7 +106,7 @@ class Chase:
     def _expand(self) -> None:
         """Add what each statement implies; new statements are expanded in their turn."""
         place = 0
-        while place < len(self.instance.statements) < STATEMENTS_MAX:
+        while place < len(self.instance.statements):
             self.instance.statements += self._implied(self.instance.statements[place])
             place += 1
 

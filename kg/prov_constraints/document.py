@@ -4,8 +4,10 @@ Invariant: a term is a full address (a constant), ``?n`` (something that exists 
 PROV allows for the activity of a derivation and the plan of an association). Bounded; refuses what is no PROV-JSON in a sentence.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from itertools import count
 from typing import Any, Final
 
@@ -38,6 +40,12 @@ OBJECTS: Final[dict[str, tuple[str, ...]]] = {"entity": (), "activity": ("startT
 _MAY_LACK: Final = {("wasDerivedFrom", "activity"), ("wasAssociatedWith", "plan")}
 _DERIVED: Final = ("generation", "usage")
 _PLAIN: Final = {"prefix", "bundle"}
+#: xsd:dateTime, taken apart where a fraction of a second may stand.
+_TIME: Final = re.compile(
+    r"(-?(?:[1-9][0-9]{3,}|0[0-9]{3})-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])T"
+    r"(?:(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]|24:00:00))"
+    r"(?:\.([0-9]+))?(Z|[+-][0-9]{2}:[0-9]{2})?"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +79,8 @@ def read(document: Any) -> list[Instance]:
     made = [_instance("", document, prefixes)]
     for name, bundle in _members(document.get("bundle", {}), "bundle").items():
         inner = _members(bundle, f"bundle {name}")
+        if "bundle" in inner:
+            raise InputError(f"bundle {name[:40]!r} holds a bundle; PROV has them at the top level only")
         made.append(_instance(name, inner, _prefixes(inner, prefixes)))
     if sum(len(one.statements) for one in made) > STATEMENTS_MAX:
         raise InputError(f"the document has more than {STATEMENTS_MAX:,} statements; check its bundles one by one")
@@ -97,10 +107,7 @@ def _instance(name: str, document: Mapping[str, Any], prefixes: Mapping[str, str
             raise InputError(f"{str(text)[:40]!r} is no name; a PROV-JSON name is a text such as ex:report")
         if text.startswith("_:"):
             return blanks.setdefault(text, made.fresh())
-        prefix, colon, local = text.partition(":")
-        if colon and prefix in prefixes:
-            return prefixes[prefix] + local
-        return prefixes["default"] + text if not colon and "default" in prefixes else text
+        return _address(text, prefixes)
 
     for kind, records in document.items():
         if kind in _PLAIN:
@@ -111,6 +118,18 @@ def _instance(name: str, document: Mapping[str, Any], prefixes: Mapping[str, str
             for record in several if isinstance(several, list) else [several]:
                 made.statements += _statements(made, kind, term(id), _members(record, f"{kind} {id}"), term)
     return made
+
+
+def _address(text: str, prefixes: Mapping[str, str]) -> str:
+    prefix, colon, local = text.partition(":")
+    if colon and prefix in prefixes:
+        text = prefixes[prefix] + local
+    elif not colon and "default" in prefixes:
+        text = prefixes["default"] + text
+    # Taken for a constant, such a name would merge with what another one stands for, or count as absent.
+    if text[:1] == "?" or text == ABSENT:
+        raise InputError(f"{text[:40]!r} is no name; a PROV-JSON name is a text such as ex:report")
+    return text
 
 
 def _statements(made: Instance, kind: str, id: str, record: Mapping[str, Any], term: Any) -> Iterator[Statement]:
@@ -126,8 +145,7 @@ def _argument(made: Instance, kind: str, name: str, record: Mapping[str, Any], t
     value = record.get(f"prov:{name}")
     if value is not None:
         if "ime" in name and name.lower().endswith("time"):
-            text = value.get("$") if isinstance(value, dict) else value
-            return f"time {text}"
+            return f"time {_instant(value.get('$') if isinstance(value, dict) else value)}"
         found: str = term(value)
         return found
     if (kind, name) in _MAY_LACK:
@@ -136,6 +154,23 @@ def _argument(made: Instance, kind: str, name: str, record: Mapping[str, Any], t
     if kind == "wasDerivedFrom" and name in _DERIVED and record.get("prov:activity") is None:
         return ABSENT
     return made.fresh()
+
+
+def _instant(text: object) -> str:
+    """One text for one instant, however its zone and its fraction are written."""
+    found = _TIME.fullmatch(text) if isinstance(text, str) else None
+    if found is None:
+        raise InputError(f"{str(text)[:40]!r} is no time; PROV has times such as 2026-01-31T12:00:00Z")
+    whole, fraction, zone = found.groups(default="")
+    try:
+        at = datetime.fromisoformat(whole + zone)
+        whole = (at if at.tzinfo is None else at.astimezone(UTC)).isoformat()
+    except (ValueError, OverflowError):
+        # Years before 1 and beyond 9999, and 24:00, stay as they are written.
+        if len(whole) == len("2026-01-31T12:00:00") and "T24" not in whole and "0001" < whole[:4] < "9999":
+            raise InputError(f"{str(text)[:40]!r} is no time; there is no such day or zone") from None
+        whole += zone
+    return f"{whole}.{fraction.rstrip('0')}"
 
 
 def _names(value: Any) -> Iterator[str]:

@@ -36,10 +36,15 @@ class _Events:
             for one in chase.statements(kind):
                 found[one.arguments[place]].append(one.id)
 
+    def of(self, kind: str, thing: str) -> Sequence[str]:
+        """The events of a kind and a thing: all usages, of the others one, since they are simultaneous (31, 32, 39, 40)."""
+        found = self.by[kind].get(thing, [])
+        return found if kind == "used" else found[:1]
+
     def pairs(self, number: int, first: tuple[str, str], then: tuple[str, str]) -> Iterator[Step]:
         """Each event of one kind and thing before each of another; an event needs no step to itself."""
-        for earlier in self.by[first[0]].get(first[1], ()):
-            for later in self.by[then[0]].get(then[1], ()):
+        for earlier in self.of(*first):
+            for later in self.of(*then):
                 if earlier != later or number == STRICT:
                     yield number, earlier, later
 
@@ -53,15 +58,15 @@ def _activities(chase: Chase, events: _Events) -> Iterator[Step]:
     for number, kind, place in ((33, "used", 0), (34, "wasGeneratedBy", 1)):
         for one in chase.statements(kind):
             activity = one.arguments[place]
-            yield from ((number, start, one.id) for start in events.by["wasStartedBy"].get(activity, ()))
-            yield from ((number, one.id, end) for end in events.by["wasEndedBy"].get(activity, ()))
+            yield from ((number, start, one.id) for start in events.of("wasStartedBy", activity))
+            yield from ((number, one.id, end) for end in events.of("wasEndedBy", activity))
     for one in chase.statements("wasInformedBy"):
         yield from events.pairs(35, ("wasStartedBy", one.arguments[1]), ("wasEndedBy", one.arguments[0]))
     for number, kind in ((43, "wasStartedBy"), (44, "wasEndedBy")):
         for one in chase.statements(kind):
             trigger = one.arguments[1]
-            yield from ((number, made, one.id) for made in events.by["wasGeneratedBy"].get(trigger, ()))
-            yield from ((number, one.id, gone) for gone in events.by["wasInvalidatedBy"].get(trigger, ()))
+            yield from ((number, made, one.id) for made in events.of("wasGeneratedBy", trigger))
+            yield from ((number, one.id, gone) for gone in events.of("wasInvalidatedBy", trigger))
 
 
 def _entities(chase: Chase, events: _Events) -> Iterator[Step]:

@@ -8,7 +8,7 @@ from kg.errors import InputError
 from kg.prov_constraints import Violation, validate
 from kg.prov_constraints.chase import Chase
 from kg.prov_constraints.check import NAMES
-from kg.prov_constraints.document import read
+from kg.prov_constraints.document import STATEMENTS_MAX, read
 from kg.prov_constraints.order import steps
 
 PREFIX = {"ex": "http://example.org/"}
@@ -209,3 +209,59 @@ def test_three_thousand_derivations_in_a_row_are_checked() -> None:
     assert validate(long) == []
     row["_:back"] = derived("ex:e0", "ex:e3000")
     assert {violation.constraint for violation in validate(long)} == {42}
+
+
+def test_a_name_cannot_stand_for_what_is_unnamed_or_absent() -> None:
+    for name in ("?0", "-"):
+        with pytest.raises(InputError, match="is no name"):
+            validate(document(entity={name: {}}))
+
+
+def test_one_instant_in_two_spellings_is_one_and_what_is_no_time_is_refused() -> None:
+    def started(*times: str) -> list[Violation]:
+        return validate(document(activity={"ex:a": [{"prov:startTime": time} for time in times]}))
+
+    assert started("2026-01-01T00:00:00Z", "2026-01-01T01:00:00.000+01:00") == []
+    assert started("2026-01-01T00:00:00.0000001Z", "2026-01-01T00:00:00.0000002Z")
+    for wrong in ("yesterday", "2026-02-30T00:00:00Z", "2026-13-01T00:00:00"):
+        with pytest.raises(InputError, match="is no time"):
+            started(wrong)
+
+
+def test_a_bundle_in_a_bundle_is_refused_and_not_read_over() -> None:
+    with pytest.raises(InputError, match="top level"):
+        validate({"bundle": {"ex:b": {"bundle": {"ex:c": {}}}}})
+
+
+def test_merging_that_takes_too_long_is_said_and_never_called_valid() -> None:
+    chain: dict[str, Any] = {}
+    for n in range(150, 0, -1):
+        for side in "ab":
+            above = f"_:{side}{n + 1}" if n < 150 else f"ex:{side}"
+            chain[f"_:{side}{n}"] = {"prov:informed": above, "prov:informant": "ex:i"}
+    chain["ex:z"] = [{"prov:informed": f"_:{side}1", "prov:informant": "ex:i"} for side in "ab"]
+    with pytest.raises(InputError, match="links"):
+        validate(document(wasInformedBy=chain))
+
+
+def test_what_is_implied_is_never_cut_off() -> None:
+    derived = {
+        f"_:{one}": {"prov:generatedEntity": one, "prov:usedEntity": other} for one, other in (("x", "y"), ("y", "x"))
+    }
+    # Implies more statements than a document may have, before the two that the circle needs.
+    many: dict[str, dict[str, str]] = {f"ex:{n}": {} for n in range(STATEMENTS_MAX // 2)}
+    found = validate(document(entity={**many, "x": {}, "y": {}}, wasDerivedFrom=derived))
+    assert {one.constraint for one in found} == {42}
+
+
+def test_many_events_of_one_thing_cost_no_square() -> None:
+    many = range(2_000)
+    made = read(
+        document(
+            wasGeneratedBy={f"ex:g{n}": gen("ex:e", f"ex:a{n}") for n in many},
+            used={f"ex:u{n}": use(f"ex:b{n}", "ex:e") for n in many},
+        )
+    )[0]
+    chase = Chase(made, lambda _, __: None)
+    chase.run()
+    assert sum(1 for _ in steps(chase)) < 10 * len(many)
