@@ -125,7 +125,8 @@ class Needles:
             for length in sorted(self._lengths[token], reverse=True):
                 words = tuple(tokens[place : place + length])
                 if words in wanted:
-                    free = place + length
+                    # At the end of a text the words may be fewer than were asked for.
+                    free = place + len(words)
                     found.append((matches[place].start(), matches[free - 1].end(), words))
                     break
         return found

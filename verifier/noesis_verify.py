@@ -35,11 +35,9 @@ BUNDLE, DOSSIER = "noesis-bundle/1", "noesis-dossier/1"
 PAYLOAD_TYPE = "application/vnd.noesis.dossier+json"
 SUCCESSION = "noesis key succession v1"
 BYTES_MAX = 256 * 1024 * 1024
-PATH_MAX, LINES_MAX = 128, 100
+PATH_MAX, LINES_MAX, KEYS_MAX = 128, 100, 1_000
 QUESTIONS = 11
 SIGNATURE_LINE = re.compile(r"— ([^\s+]{1,200}) ([A-Za-z0-9+/]+={0,2})\Z")
-
-
 Keys = set[tuple[str, bytes]]
 
 
@@ -163,7 +161,7 @@ def read_checkpoint(note: Any, keys: Keys) -> tuple[str, int, bytes]:
     """Origin, size and root of a checkpoint that one of the keys signed under the origin's name."""
     text, by = read_note(note, keys)
     lines = text.split("\n")
-    if len(lines) < 4 or lines[-1] != "" or "" in lines[:-1] or not re.fullmatch(r"0|[1-9]\d{0,18}", lines[1]):
+    if len(lines) < 4 or lines[-1] != "" or "" in lines[:-1] or not re.fullmatch(r"0|[1-9][0-9]{0,18}", lines[1]):
         wrong("a checkpoint is malformed")
     root = unbase64(lines[2], "the root")
     if len(root) != 32:
@@ -176,7 +174,7 @@ def read_checkpoint(note: Any, keys: Keys) -> tuple[str, int, bytes]:
 def vouched(anchor: tuple[str, bytes], notes: Any) -> Keys:
     """The key given and all that it reaches along successions, each signed by the old and by the new key."""
     pairs: list[tuple[tuple[str, bytes], tuple[str, bytes]]] = []
-    for note in typed(notes, list, "successions"):
+    for note in typed(notes, list, "successions")[:KEYS_MAX]:
         lines = typed(note, str, "a succession").split("\n")
         if len(lines) < 5 or lines[0] != SUCCESSION:
             wrong("a succession of keys is malformed")
@@ -288,6 +286,8 @@ def check_bundle(form: Any, anchor: tuple[str, bytes], elsewhere: list[str]) -> 
     shown = {fact["position"]: fact for fact in facts}
     if not facts or len(shown) != len(facts) or len(causes) != len(form["causes"]):
         wrong("no change is shown, or a change or a cause is shown twice")
+    if causes.keys() != {fact["cause"] for fact in form["facts"]}:
+        wrong("a cause is shown that made no change shown, so nothing proves it")
     for earlier in field(form, "earlier", list):
         name, first, older = read_checkpoint(field(earlier, "checkpoint", str), keys)
         if name != origin or not extends(first, older, size, root, read_path(earlier.get("path"))):
@@ -332,14 +332,15 @@ def check_dossier(content: Any, proven: dict[str, Any], folder: Path | None) -> 
             position, name = field(quote, "position", int), field(quote, "name", str)
             fact = proven["facts"].get(position)
             place = (fact or {}).get("cause") if name.startswith("cause.") else (fact or {}).get("values")
-            if not place or canonical(place.get(name.removeprefix("cause."))) != canonical(quote.get("value")):
+            name = name.removeprefix("cause.")
+            if not place or name not in place or canonical(place[name]) != canonical(quote.get("value")):
                 wrong(f"answer {number} quotes {name} of change {position} otherwise than proven")
             quoted += 1
     if sorted(answer["number"] for answer in answers) != list(range(1, QUESTIONS + 1)):
         wrong(f"not all {QUESTIONS} questions are answered")
     files = field(content, "files", dict)
     for name, digest in files.items():
-        outside = Path(name).name != name
+        outside = Path(name).name != name or "\0" in name
         if folder is not None and (outside or hashlib.sha256((folder / name).read_bytes()).hexdigest() != digest):
             wrong(f"{name!r} is not the file that was signed")
     return {"answers": len(answers), "quotes": quoted, "files": sorted(files) if folder is not None else []}
@@ -373,15 +374,15 @@ def main(arguments: list[str]) -> int:
         notes = [one.read_text(encoding="utf-8") for one in given.checkpoint]
         proven = verify(given.file.read_text(encoding="utf-8"), key, notes, given.files)
     except Wrong as error:
-        print(f"WRONG: {error}")
+        print(ascii(f"WRONG: {error}")[1:-1])
         return 1
     except (Unreadable, OSError, UnicodeError) as error:
-        print(f"cannot read: {error}", file=sys.stderr)
+        print(ascii(f"cannot read: {error}")[1:-1], file=sys.stderr)
         return 2
     if given.json:
-        print(json.dumps(proven, ensure_ascii=False, indent=1))
+        print(json.dumps(proven, indent=1))
         return 0
-    print(f"ledger {proven['origin']}: {proven['size']:,} changes, root {proven['root']}")
+    print(ascii(f"ledger {proven['origin']}: {proven['size']:,} changes, root {proven['root']}")[1:-1])
     for fact in proven["facts"]:
         leaf, names = fact["leaf"], ("at", "kind", "class", "id", "version", "relation", "target")
         shown = [str(leaf[name]) for name in names if name in leaf]
@@ -389,9 +390,8 @@ def main(arguments: list[str]) -> int:
         print(ascii(f"{fact['position']:>9} {' '.join(shown)} {closed}")[1:-1])
     print(f"{len(proven['facts']):,} changes proven; {proven['whole']} of {proven['causes']} causes shown whole")
     if "answers" in proven:
-        print(
-            f"{proven['answers']} answers, {proven['quotes']} quotations; files checked: {', '.join(proven['files']) or 'none'}"
-        )
+        files = ", ".join(proven["files"]) or "none"
+        print(ascii(f"{proven['answers']} answers, {proven['quotes']} quotations; files checked: {files}")[1:-1])
     print("OK")
     return 0
 

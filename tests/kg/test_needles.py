@@ -3,6 +3,8 @@
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from kg.needles import ERASED, Needles
 
@@ -29,3 +31,19 @@ def test_a_value_is_found_at_each_depth_of_json(value: str, text: str, depth: in
 
 def test_a_long_run_of_backslashes_is_read_in_one_pass() -> None:
     assert Needles(["Rene Dupont"]).scrub("\\" * 1_000_000, wide=False) is None
+
+
+WORDS = st.lists(st.sampled_from(["anna", "berg", "carl", "dora"]), min_size=1, max_size=4)
+
+
+@given(
+    st.lists(WORDS, min_size=1, max_size=6),
+    st.lists(st.sampled_from(["anna", "berg", "carl", "dora", "and"]), max_size=9),
+)
+def test_of_values_that_share_their_words_none_is_left_wherever_the_text_ends(
+    values: list[list[str]], text: list[str]
+) -> None:
+    left = Needles([" ".join(words) for words in values]).scrub(" ".join(text), wide=False)
+    shown = " ".join(text) if left is None else left
+    # Whole words: what the end of one value and the beginning of another make together is neither.
+    assert not any(f" {' '.join(words)} " in f" {shown} " for words in values)

@@ -2,7 +2,9 @@
 
 import base64
 import copy
+import hashlib
 import json
+import os
 import random
 import subprocess
 import sys
@@ -199,6 +201,58 @@ def test_hostile_files_are_refused_in_one_line(
     assert ran.returncode in (1, 2)
     assert "Traceback" not in ran.stderr + ran.stdout
     assert len((ran.stdout + ran.stderr).splitlines()) == 1
+
+
+def test_a_cause_that_made_nothing_that_is_shown_is_refused(made: tuple[dict[str, Any], str, str]) -> None:
+    bundle, key, _ = made
+    salt, words = "00" * 16, canonical({"agent": "Service::forger", "reason": "as we always said"})
+    commitment = hashlib.sha256(bytes.fromhex(salt) + words.encode()).hexdigest()
+    invented = {
+        **bundle["causes"][0], "number": 99, "first": 5, "last": 4, "salt": salt, "text": words, "commitment": commitment,
+    }  # fmt: skip
+    with pytest.raises(Wrong, match="a cause is shown that made no change shown"):
+        noesis_verify.verify(canonical({**bundle, "causes": [*bundle["causes"], invented]}), key)
+
+
+def test_no_name_in_a_file_forges_what_is_printed(made: tuple[dict[str, Any], str, str], tmp_path: Path) -> None:
+    bundle, key, _ = made
+    forged = copy.deepcopy(bundle)
+    forged["facts"][0]["personal"]["a\nOK\x1b[8m"] = ["00" * 16, '"x"']
+    (tmp_path / "b.json").write_text(canonical(forged))
+    ran = alone("b.json", "--key", key, cwd=tmp_path)
+    assert ran.returncode == 1
+    assert ran.stdout == "WRONG: a\\nOK\\x1b[8m of change 4 is not what was committed to\n"
+
+
+def test_what_is_proven_is_told_on_any_console(tmp_path: Path) -> None:
+    clock = ManualClock()
+    store = SqliteStore(tmp_path / "graph.db", PERSONAL, clock, durable=False)
+    store.commit(
+        [Put("p", "Person", {"email": "李雷@x", "phone": "1", "n": 1})], Cause("c", "test", "Service::x", "为什么")
+    )
+    signer = signing.signer("test.local/ledger", signing.make_key())
+    bundle = proofs.bundle(store, store, checkpoints.sign(store, clock, signer, "Service::x"), [1])
+    store.close()
+    (tmp_path / "b.json").write_text(canonical(bundle), encoding="utf-8")
+    # Without UTF-8 mode, and with an encoding that knows none of these letters.
+    ran = subprocess.run(
+        [sys.executable, str(FILE), "b.json", "--key", signer.public.vkey, "--json"],
+        cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False,
+        env={"PYTHONIOENCODING": "ascii", "PATH": os.environ["PATH"]},
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stderr
+    assert json.loads(ran.stdout)["facts"][0]["values"]["email"] == "李雷@x"
+
+
+def test_strangers_successions_are_bounded(
+    made: tuple[dict[str, Any], str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle, key, _ = made
+    monkeypatch.setattr(noesis_verify, "KEYS_MAX", 3)
+    asked = []
+    monkeypatch.setattr(noesis_verify, "read_note", lambda note, keys: (asked.append(note), ("", keys))[1])
+    noesis_verify.vouched(noesis_verify.read_key(key), bundle["successions"] * 100)
+    assert len(asked) == 3
 
 
 def test_a_dossier_is_bound_to_its_signature_answers_and_files(
