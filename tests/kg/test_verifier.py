@@ -264,6 +264,27 @@ def test_a_dossier_is_bound_to_its_signature_answers_and_files(
         noesis_verify.verify(canonical(sealed({"bundle": bundle, "format": "noesis-dossier/1"}, signer)), key)
 
 
+def test_a_dossier_quotes_no_value_that_is_closed_and_names_no_file_that_cannot_be(tmp_path: Path) -> None:
+    proven = {"facts": {1: {"values": {"n": 1}, "cause": None}}}
+
+    def checked(quote: dict[str, Any] | None, file: str) -> dict[str, Any]:
+        answers = [
+            {"number": n, "rests": [1], "quotes": [{"position": 1, **quote}] if quote is not None else []}
+            for n in range(1, noesis_verify.QUESTIONS + 1)
+        ]
+        content = {"format": noesis_verify.DOSSIER, "report": {"answers": answers}, "files": {file: digest}}
+        return noesis_verify.check_dossier(content, proven, tmp_path)
+
+    (tmp_path / "page").write_text("x")
+    digest = hashlib.sha256(b"x").hexdigest()
+    assert checked({"name": "n", "value": 1}, "page")["files"] == ["page"]
+    with pytest.raises(Wrong, match="quotes email of change 1 otherwise than proven"):
+        checked({"name": "email", "value": None}, "page")
+    for name in ("pa\0ge", "../page", "/etc/passwd"):
+        with pytest.raises(Wrong, match="is not the file that was signed"):
+            checked(None, name)
+
+
 def sealed(content: Any, signer: signing.Signer) -> dict[str, Any]:
     payload = canonical(content).encode()
     kind = noesis_verify.PAYLOAD_TYPE
