@@ -9,6 +9,8 @@ from coordination.effectors.sql import CREATE, TABLE, Order, percent, told, unle
 from coordination.errors import EffectorError, GiveUp, RetryLater
 from kg.values import Json, canonical
 
+# One at a time: two that create a table at once both pass IF NOT EXISTS, and the server then refuses one of them.
+_TURN = "SELECT pg_advisory_xact_lock(hashtext(%s))"
 _ASK = "SELECT receipt FROM noesis_outbox WHERE key = %s"
 _ENTER = "INSERT INTO noesis_outbox VALUES (%s, %s, %s, %s, '{}') ON CONFLICT (key) DO NOTHING"
 _SAY = "UPDATE noesis_outbox SET receipt = %s WHERE key = %s"
@@ -37,12 +39,12 @@ class PostgresOutbox:
         except GiveUp:
             connection.rollback()
             raise
-        except (psycopg.OperationalError, psycopg.errors.UniqueViolation) as error:
+        except (psycopg.OperationalError, psycopg.errors.UniqueViolation, psycopg.errors.DuplicateObject) as error:
             if committing:
                 raise EffectorError(
                     f"the connection was lost at the commit ({_said(error)}); it is looked up by key"
                 ) from error
-            if isinstance(error, psycopg.errors.UniqueViolation) and TABLE not in str(error):
+            if not isinstance(error, psycopg.OperationalError) and TABLE not in str(error):
                 raise GiveUp(f"the database refuses the values: {_said(error)}") from error
             raise RetryLater(f"the database did not take it now: {_said(error)}") from error
         except psycopg.Error as error:
@@ -73,6 +75,7 @@ class PostgresOutbox:
         with connection.cursor() as cursor:
             cursor.execute("SELECT to_regclass(%s)", (TABLE,))
             if cursor.fetchone()[0] is None:
+                cursor.execute(_TURN, (TABLE,))
                 cursor.execute(CREATE)
             # INVARIANT I3: the key goes first; whoever brings the same key at the same time waits here for this commit.
             cursor.execute(_ENTER, (order.key, order.effect, order.operation, order.intended))

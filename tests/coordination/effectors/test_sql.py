@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from coordination.effectors.sql import Database, Outbox, Sql, named, percent
+from coordination.effectors.sql import CREATE, Database, Outbox, Sql, named, percent
 from coordination.effectors.sql_postgres import PostgresOutbox
 from coordination.effectors.sql_sqlite import SqliteOutbox
 from coordination.errors import GiveUp, RetryLater
@@ -109,6 +109,58 @@ def test_of_many_at_once_one_changes_anything(target: tuple[Sql, Ask]) -> None:
         thread.join()
     assert len(receipts) == 8
     assert all(receipt == receipts[0] for receipt in receipts)
+    assert ask("SELECT balance FROM account") == [(1,), (1,)]
+
+
+def test_those_who_come_first_at_once_make_one_table_and_none_is_refused(tmp_path: Path) -> None:
+    outbox, ask = postgres(tmp_path)
+    sql = Sql({"erp": Database(outbox, STATEMENTS)})
+    start = threading.Barrier(4)
+    said: list[object] = []
+
+    def act(number: int) -> None:
+        start.wait()
+        try:
+            sql.act(effect(payload("raise", by=1), key=f"key{number}"))
+        except Exception as error:
+            said.append(error)
+
+    for _ in range(12):
+        ask("DROP TABLE IF EXISTS noesis_outbox")
+        threads = [threading.Thread(target=act, args=(number,)) for number in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert said == []
+        assert ask("SELECT count(*) FROM noesis_outbox") == [(4,)]
+
+
+def test_a_table_that_another_program_makes_meanwhile_is_no_refusal(tmp_path: Path) -> None:
+    import psycopg
+
+    outbox, ask = postgres(tmp_path)
+    sql = Sql({"erp": Database(outbox, STATEMENTS)})
+    said: list[object] = []
+
+    def act() -> None:
+        try:
+            said.append(sql.act(effect(payload("raise", by=1))))
+        except Exception as error:
+            said.append(error)
+
+    with psycopg.connect(running("postgres").url) as other:
+        other.execute(CREATE)
+        thread = threading.Thread(target=act)
+        thread.start()
+        waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+        end = time.monotonic() + SECONDS_MAX
+        while ask(waiting) == [(0,)] and time.monotonic() < end and thread.is_alive():
+            threading.Event().wait(0.01)
+        other.commit()
+    thread.join()
+    assert isinstance(said[0], RetryLater), said
+    act()
     assert ask("SELECT balance FROM account") == [(1,), (1,)]
 
 
