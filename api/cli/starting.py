@@ -51,6 +51,11 @@ def new(
     )
     for place, reason in started.draft.left.items():
         terminal.line(f"Left out: {place}: {reason}.")
+    for cls in started.draft.classes:
+        for column, reason in cls.without.items():
+            terminal.line(f"Left out: {cls.table}: column {column!r}: {reason}.")
+        for doubt in cls.doubts:
+            terminal.line(f"Look at: {cls.table}: {doubt}.")
     if started.secret:
         terminal.line("The password was not written; give it in PGPASSWORD or ~/.pgpass.")
     terminal.line(f"Written: {', '.join(started.files)}. Look them over, then:")
@@ -70,6 +75,7 @@ def _document(started: Started) -> dict[str, object]:
                 "personal": [one.name for one in cls.properties if one.personal],
                 "relations": {one.name: one.target for one in cls.relations},
                 "left_out": dict(cls.without),
+                "look_at": list(cls.doubts),
             }
             for cls in started.draft.classes
         ],

@@ -13,7 +13,7 @@ from typing import Any, Final
 from kg.errors import SourceError
 from kg.ingest.drafting.columns import ROWS_MAX, Column, columns_of, same
 from kg.ingest.drafting.naming import KEY_WORDS, class_name, field_name, plural, spellable, words
-from kg.ingest.drafting.references import Looked, references
+from kg.ingest.drafting.references import Looked, doubts, references
 from kg.ingest.drafting.tables import Table, tables_of
 from kg.ingest.mapping import TableMap
 from kg.ingest.sources.row import Source, Wanted
@@ -24,6 +24,8 @@ KEYS: Final = frozenset({"string", "integer"})
 DECLARED: Final = KEYS | {"date", "dateTime"}
 #: Columns of a table without a declared key that are tried in pairs.
 PAIRED_MAX: Final = 8
+#: A table of more columns is left out; nobody reads a draft of so many.
+COLUMNS_MAX: Final = 500
 #: A text column of which most values have so many words is searched for meaning.
 _PROSE_WORDS: Final = 2
 #: Words in a column's name that say that its values are about a person, each alone or as two words in a row.
@@ -71,6 +73,8 @@ class Class:
     whole: bool = True
     #: Columns that are left out, with the reason.
     without: Mapping[str, str] = field(default_factory=dict)
+    #: What a person should look at, a sentence each: rows that could not be read, columns that look like a relation and are none.
+    doubts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,15 +127,20 @@ def _look(source: Source, table: Table) -> Looked | str:
         # An iteration that dlt was left early in keeps its connection until it is found as garbage.
         gc.collect()
     rows = [row.data for row in found if row.fault is None]
+    unread = [row.fault for row in found if row.fault is not None]
     if not rows:
-        return "it has no rows to look at"
-    columns = {c.name: c if spellable(c.name) else replace(c, type="") for c in columns_of(rows)}
+        return f"none of its rows can be read; {unread[0]}" if unread else "it has no rows to look at"
+    seen = columns_of(rows)
+    if len(seen) > COLUMNS_MAX:
+        return f"it has more than {COLUMNS_MAX} columns; pick some with a view, or write its mapping by hand"
+    columns = {c.name: c if spellable(c.name) else replace(c, type="") for c in seen}
     key = table.key
     if not key or any(name not in columns or columns[name].type not in DECLARED for name in key):
         key = _key(list(columns.values()), rows)
     if not key:
         return "no column, and no two, tell its rows apart; add it by hand, with a query that makes a key"
-    return Looked(table, columns, len(rows), len(found) < ROWS_MAX, key)
+    what = f"{len(unread):,} of its {len(found):,} rows seen cannot be read; {unread[0]}" if unread else ""
+    return Looked(table, columns, len(rows), len(found) < ROWS_MAX, key, what)
 
 
 def _key(columns: Sequence[Column], rows: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
@@ -152,6 +161,7 @@ def _classes(looked: Sequence[Looked], taken: set[str], personal: Callable[[str]
     for one in looked:
         names[one.table.name] = class_name(one.table.name, {*taken, *names.values()})
     pointing = references(looked, names)
+    doubted = doubts(looked, names, pointing)
     fields: dict[str, list[str]] = {name: [] for name in names.values()}
     properties = {
         one.table.name: _properties(one, fields[names[one.table.name]], pointing, names, personal) for one in looked
@@ -179,12 +189,15 @@ def _classes(looked: Sequence[Looked], taken: set[str], personal: Callable[[str]
             relations.append(Relation(name, reference.columns, target, keys[reference.table], back))
         without = {
             c.name: "objects, lists, binary data or an odd name; pick a part with jq"
+            if c.name.strip()
+            else "it has no name; name it in the source"
             for c in one.columns.values()
             if not c.type
         }
+        said = (*filter(None, [one.unread]), *doubted[one.table.name])
         made.append(
             Class(cls, one.table.name, keys[one.table.name], tuple(properties[one.table.name]), tuple(relations), one.rows,
-                  one.whole, without)
+                  one.whole, without, said)
         )  # fmt: skip
     return made
 

@@ -80,7 +80,8 @@ def _table(cls: Class) -> Iterator[str]:
     if cls.relations:
         yield "    relations:"
         yield from (f"      {one.name}: {_pointing(one)}" for one in cls.relations)
-    yield from (f"    # {_told(column)} is left out: {reason}" for column, reason in cls.without.items())
+    yield from (f"    # {_named(column)} is left out: {reason}" for column, reason in cls.without.items())
+    yield from (f"    # {_told(doubt)}" for doubt in cls.doubts)
 
 
 def _pick(one: Property) -> str:
@@ -103,6 +104,10 @@ def _text(value: str | int) -> str:
         return value
     kept = (c if c.isprintable() and c not in '"\\' else f"\\U{ord(c):08x}" for c in value)
     return f'"{"".join(kept)}"'
+
+
+def _named(column: str) -> str:
+    return _told(column) if column.strip() else "a column"
 
 
 def _told(text: str) -> str:

@@ -17,13 +17,17 @@ KNOWN_MIN: Final = 0.9
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """A table as it was looked at: its columns, how many rows, whether those were all, and the columns of its key."""
+    """A table as it was looked at: its columns, how many rows, whether those were all, and the columns of its key.
+
+    `unread` says of rows that could not be read how many they are and why the first could not; "" where there were none.
+    """
 
     table: Table
     columns: Mapping[str, Column]
     rows: int
     whole: bool
     key: tuple[str, ...]
+    unread: str = ""
 
 
 def references(looked: Sequence[Looked], classes: Mapping[str, str]) -> dict[str, list[Reference]]:
@@ -40,6 +44,40 @@ def references(looked: Sequence[Looked], classes: Mapping[str, str]) -> dict[str
                 some.append(Reference((column.name,), target.table.name, target.key))
         found[one.table.name] = some
     return found
+
+
+def doubts(
+    looked: Sequence[Looked], classes: Mapping[str, str], found: Mapping[str, Sequence[Reference]]
+) -> dict[str, list[str]]:
+    """Of each table, by its name: columns called after another table's rows that are drafted as no reference, and why."""
+    said: dict[str, list[str]] = {}
+    for one in looked:
+        taken = {column for reference in found[one.table.name] for column in reference.columns}
+        said[one.table.name] = [
+            sentence
+            for column in one.columns.values()
+            if column.name not in taken and (sentence := _doubt(column, one, looked, classes)) is not None
+        ]
+    return said
+
+
+def _doubt(column: Column, one: Looked, looked: Sequence[Looked], classes: Mapping[str, str]) -> str | None:
+    """What speaks against a reference that a column's name promises; None where its name promises none."""
+    alone = one.key == (column.name,)
+    for other in looked:
+        if len(other.key) != 1 or (other is one and alone):
+            continue
+        if not _alike(column, other, classes[other.table.name], alone):
+            continue
+        key = other.columns[other.key[0]]
+        shared = len(column.values & key.values)
+        if column.values and (shared or column.type == key.type):
+            missing = len(column.values) - shared
+            return (
+                f"{column.name} looks like a reference to {other.table.name}, but {missing:,} of its {len(column.values):,} "
+                f"values seen are no {key.name} there; it stays a property: add the relation by hand if it is one"
+            )
+    return None
 
 
 def _declared(declared: Reference, one: Looked, known: Mapping[str, Looked]) -> Reference | None:
@@ -60,14 +98,14 @@ def _target(column: Column, one: Looked, looked: Sequence[Looked], classes: Mapp
         key = other.columns[other.key[0]]
         if (
             key.type == column.type
-            and _alike(column, key, classes[other.table.name], alone)
+            and _alike(column, other, classes[other.table.name], alone)
             and _known(column, key, other)
         ):
             return other
     return None
 
 
-def _alike(column: Column, key: Column, cls: str, alone: bool) -> bool:
+def _alike(column: Column, other: Looked, cls: str, alone: bool) -> bool:
     """Whether a column is called after the other table, or like its key where that is no bare `id`."""
     stem = words(column.name)
     while stem and stem[-1] in KEY_WORDS:
@@ -75,7 +113,8 @@ def _alike(column: Column, key: Column, cls: str, alone: bool) -> bool:
     after = words(cls)
     if stem and stem[-len(after) :] == after:
         return True
-    return not alone and words(column.name) == words(key.name) and bool(set(words(key.name)) - KEY_WORDS)
+    key = words(other.key[0])
+    return not alone and words(column.name) == key and bool(set(key) - KEY_WORDS)
 
 
 def _known(column: Column, key: Column, other: Looked) -> bool:

@@ -1,6 +1,8 @@
-"""Reads CSV: the first line names the columns; the delimiter is declared or seen from that line."""
+"""Reads CSV: the first line names the columns; the delimiter is declared or seen from that line, or from Excel's `sep=;` above."""
 
 import csv
+import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,8 @@ from kg.ingest.sources.row import Row, Wanted, check_columns
 
 DELIMITERS = ",;\t|"
 #: Longer than any text that may become a property, so that the value's own bound speaks.
+#: What Excel writes and reads above the names to say the delimiter.
+_EXCEL = re.compile(r"sep=([,;\t|])\r?\n?")
 FIELD_MAX = 64_000_000
 HEADER_MAX = 1_000_000
 FAULTS_MAX = 100_000
@@ -23,8 +27,10 @@ def read_csv(path: Path, table: TableMap, wanted: Wanted) -> Iterator[Row]:
     # Broken bytes become lone surrogates, which the value table refuses: one bad row, not a dead run.
     with path.open(encoding=encoding, errors="surrogateescape", newline="") as file:
         sample = file.readline(HEADER_MAX)
-        file.seek(0)
-        delimiter = table.delimiter or max(DELIMITERS, key=sample.count)
+        named = _EXCEL.fullmatch(sample)
+        if named is None:
+            file.seek(0)
+        delimiter = table.delimiter or (named[1] if named else max(DELIMITERS, key=sample.count))
         lines = csv.reader(file, delimiter=delimiter, strict=True)
         try:
             header = [name.strip() for name in next(lines, [])]
@@ -38,8 +44,9 @@ def read_csv(path: Path, table: TableMap, wanted: Wanted) -> Iterator[Row]:
             )
         if not any(header):
             raise SourceError(f"{path} is empty; the first line must name the columns")
-        if twice := [name for name in header if header.count(name) > 1]:
-            raise SourceError(f"{path} has two columns {twice[0]!r}; rename one")
+        if twice := [name for name, times in Counter(header).items() if times > 1]:
+            what = repr(twice[0]) if twice[0] else "without a name"
+            raise SourceError(f"{path} has two columns {what}; rename one")
         check_columns(str(path), header, wanted.needed)
         yield from _lines(lines, header)
 

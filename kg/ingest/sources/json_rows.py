@@ -19,8 +19,12 @@ OBJECT_MAX = 64_000_000
 _SPACE = re.compile(r"\s*")
 
 
+class _ConstantError(ValueError):
+    """A name that JSON does not know, in place of a number."""
+
+
 def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"holds {name}, which is no JSON number; leave it out or write null")
+    raise _ConstantError(f"holds {name}, which is no JSON number; leave it out or write null")
 
 
 _DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
@@ -51,9 +55,15 @@ def _line(number: int, line: bytes, encoding: str) -> Row:
     except json.JSONDecodeError as error:
         return Row(number, {}, f"line {number} is no valid JSON ({error.msg} at column {error.colno}); correct it")
     except (ValueError, RecursionError) as error:
-        reason = "is nested too deep; flatten it" if isinstance(error, RecursionError) else str(error)
-        return Row(number, {}, f"line {number} {reason}")
+        return Row(number, {}, f"line {number} {_reason(error)}")
     return _row(number, value, f"line {number}")
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, RecursionError):
+        return "is nested too deep; flatten it"
+    # The one other ValueError of the decoder is Python's bound on the digits of an integer.
+    return str(error) if isinstance(error, _ConstantError) else "holds a number of too many digits; write it as text"
 
 
 def _row(number: int, value: Any, where: str) -> Row:
@@ -73,8 +83,7 @@ def read_json(path: Path, table: TableMap, wanted: Wanted) -> Iterator[Row]:
         except json.JSONDecodeError as error:
             raise SourceError(f"{path} is no valid JSON ({error.msg}); correct it") from None
         except (ValueError, RecursionError) as error:
-            reason = "is nested too deep" if isinstance(error, RecursionError) else str(error)
-            raise SourceError(f"{path} {reason}") from None
+            raise SourceError(f"{path} {_reason(error)}") from None
 
 
 class _Buffer:

@@ -174,6 +174,38 @@ def test_a_column_whose_values_are_no_keys_is_no_reference(tmp_path: Path) -> No
     assert [one.name for one in order.properties] == ["orderNo", "customerId"]
 
 
+def test_what_looks_like_a_relation_and_is_none_is_said(tmp_path: Path) -> None:
+    (tmp_path / "customers.csv").write_text("id,name\n1,Anna\n2,Ben\n3,Cy\n")
+    (tmp_path / "orders.csv").write_text("order_no,customer_id\nA-1,1\nA-2,2\nA-3,3\nA-4,9\n")
+    (tmp_path / "tickets.csv").write_text("ticket_no,customer_id,note\nT-1,1,a\nT-2,unknown,b\n")
+    made = drafted(tmp_path)
+    assert {cls.table: cls.doubts for cls in made.classes} == {
+        "customers.csv": (),
+        "orders.csv": (
+            "customer_id looks like a reference to customers.csv, but 1 of its 4 values seen are no id there; it stays a property: "
+            "add the relation by hand if it is one",
+        ),
+        "tickets.csv": (
+            "customer_id looks like a reference to customers.csv, but 1 of its 2 values seen are no id there; it stays a property: "
+            "add the relation by hand if it is one",
+        ),
+    }
+    assert "# customer_id looks like a reference to customers.csv" in files.mapping(made, "draft")
+    assert taken_in(made, tmp_path, tmp_path).created == 9
+
+
+def test_rows_that_cannot_be_read_are_said(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("id,x,\n1,2,\n2\n3,4,\n")
+    (tmp_path / "b.csv").write_text("id,x\n1\n2\n")
+    (tmp_path / "c.csv").write_text(",".join(f"c{number}" for number in range(20_000)) + "\n" + "1," * 19_999 + "1\n")
+    made = drafted(tmp_path)
+    [a] = made.classes
+    assert a.doubts == ("1 of its 3 rows seen cannot be read; line 3 has 1 fields, the header has 3; correct the line",)
+    assert a.without == {"": "it has no name; name it in the source"}
+    assert made.left["b.csv"].startswith("none of its rows can be read; line 2 has 1 fields")
+    assert "more than 500 columns" in made.left["c.csv"]
+
+
 def test_rows_that_nothing_tells_apart_are_left_out_and_named(tmp_path: Path) -> None:
     (tmp_path / "log.csv").write_text("a,b\n1,1\n1,1\n")
     (tmp_path / "pairs.csv").write_text("a,b\n1,1\n1,2\n2,1\n")

@@ -44,6 +44,7 @@ def simple(table: str) -> str:
         ("no~pieces\nA~1\nB~2\n", "    delimiter: '~'\n"),
         ('no,pieces,text\nA,1,"two\nlines, ""quoted"""\nB,2,x\n', ""),
         ("pieces,no,a:b\n1,A,x\n2,B,y\n", ""),
+        ("\ufeffsep=;\r\nno;pieces;a,b,c,d\r\nA;1;x\r\nB;2;y\r\n", ""),
     ],
 )
 def test_csv_as_systems_write_it(desk: Desk, text: str, more: str) -> None:
@@ -105,18 +106,19 @@ def test_json_lines_with_faults(desk: Desk) -> None:
         b'{"no": "A", "pieces": 1}', b"", b'{"no": "B", "pieces": NaN}', b'{"no": "C", "pieces": Infinity}', b"[1]", b'{"no": "D"',
         b'{"no": "\xff", "pieces": 1}', b"[" * 100_000, b'{"no": "E", "pieces": 1e400}', b'{"no": "F", "pieces": {"a": 1}}',
         b'{"no": "G", "pieces": 2}', b'{"no": "\\ud800", "pieces": 1}', b'{"no": "H\\u0000", "pieces": 1}',
-        b'{"no": 9007199254740993, "pieces": 9007199254740993}',
+        b'{"no": 9007199254740993, "pieces": 9007199254740993}', b'{"no": "I", "pieces": ' + b"9" * 5_000 + b"}",
     ]  # fmt: skip
     (desk.folder / "orders.jsonl").write_bytes(b"\n".join(lines))
     report = desk.run(simple("orders.jsonl"))
-    assert (report.created, report.rejected) == (2, 11)
+    assert (report.created, report.rejected) == (2, 12)
     reasons = {reject["number"]: reject["reason"] for reject in desk.rejects()}
     assert "NaN" in reasons[3]
     assert "no valid JSON" in reasons[6]
     assert "not utf-8" in reasons[7]
     assert "line 8" in reasons[8]
+    assert reasons[15] == "line 15 holds a number of too many digits; write it as text"
     assert desk.run(simple("orders.jsonl")).unchanged == 2
-    assert len(desk.rejects()) == 11
+    assert len(desk.rejects()) == 12
 
 
 @pytest.mark.parametrize(
