@@ -1,7 +1,8 @@
 """Answering: what an agent hands in for an answer, checked: JSON of a bounded size, evidence it was given, a share of sureness.
 
 Invariant: an answer leaves only if its evidence was handed out while it was made. Whatever the agent raises is one AnswerError that
-says so; what is wrong with the store is not the agent's and passes. Judges no content: the workflow says what is good enough.
+says so; what is wrong with the store, or held by a budget that waits, is not the agent's and passes. Judges no content:
+the workflow says what is good enough.
 """
 
 from decimal import Decimal
@@ -10,7 +11,7 @@ from typing import Final
 from agents.agent import Agent
 from agents.context import Context
 from coordination.acting import Answer, Assignment
-from coordination.errors import AnswerError, RetryLater
+from coordination.errors import AnswerError, HeldError, RetryLater
 from kg.errors import ConflictError, StoreError
 from kg.payloads import text_of
 
@@ -26,7 +27,7 @@ def answer(agent: Agent, assignment: Assignment, context: Context) -> Answer:
         raise AnswerError(f"agent {agent.name!r} answers no tasks; give it a method `answer`, or ask another")
     try:
         given: object = method(assignment, context)
-    except (AnswerError, RetryLater, StoreError, ConflictError):
+    except (AnswerError, HeldError, RetryLater, StoreError, ConflictError):
         raise
     except (Exception, SystemExit) as error:
         raise AnswerError(f"agent {agent.name!r} raised {type(error).__name__}: {error}") from error

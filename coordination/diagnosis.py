@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Final, cast
 
 from coordination import works
@@ -32,7 +33,8 @@ DEPTH_MAX: Final = 16
 _WORDS: Final[Sequence[tuple[str, str]]] = (
     # What a function or an agent's code raised may say anything: it is told by who raised it.
     ("tool", r"^[\w.-]+ raised \w+"),
-    ("model", r"^(given up after \d+ tries: )?(\w+: )?agent \S+ raised"),
+    ("policy", r"^(given up after \d+ tries: )?(\w+: )?agent \S+ raised (ModelBudget|Budget|Held)Error\b"),
+    ("model", r"^(given up after \d+ tries: )?(\w+: )?agent \S+ (raised|gave|cites|answered with)\b"),
     ("model", r"\bmodel '[^']+' (cannot be reached|gave no usable answer)|gave no result in time"),
     ("tool", r"the process (ended with exit code|ran longer|wrote more)"),
     ("platform", r"the secret '.*' is not there|there is no secret "),
@@ -47,7 +49,9 @@ _WORDS: Final[Sequence[tuple[str, str]]] = (
         r"may not do|acts on behalf of more|belongs to the platform|a person chose|a person chooses|DeniedError",
     ),
     ("context", r"the proposal rests on|is not there any more|there is no entity|is not there; name its|MaskedError"),
-    ("routing", r"no agent is called|no agent is there for|LaneError"),
+    ("context", r"may not be seen"),
+    ("routing", r"no agent is called|no agent is there for|answers no tasks|LaneError"),
+    ("platform", r"the jq programs? (ran longer|used more)|larger than [\d,]+ (characters|bytes)"),
     (
         "platform",
         r"StoreError|StoreBusyError|BrokerError|ConflictError|LedgerError|OperationalError|MemoryError|CauseReusedError",
@@ -60,7 +64,7 @@ _WORDS: Final[Sequence[tuple[str, str]]] = (
     ("model", r"ModelError|ModelOffError|AgentError|AgentFaultError|AnswerError|DraftError|gave no usable answer"),
     (
         "model",
-        r"the answer cites|the answer's confidence|^the answer|it cannot be applied|answers no tasks|agent \S+ raised",
+        r"the answer cites|the answer's confidence|^the answer|it cannot be applied|agent \S+ raised",
     ),
     (
         "tool",
@@ -68,6 +72,21 @@ _WORDS: Final[Sequence[tuple[str, str]]] = (
     ),
 )
 _COMPILED: Final = tuple((layer, re.compile(words)) for layer, words in _WORDS)
+#: What the title of an error of the patterns means, whatever agents said that stands in its words.
+_TITLES: Final = {
+    "Ping-Pong": "routing",
+    "Too Many Handoffs": "routing",
+    "Not Accepted": "model",
+    "No Majority": "model",
+    "No Progress": "model",
+    "Silence": "model",
+}
+#: What it means where its words say nothing.
+_ELSE: Final = {"No Answer": "model", "No Quorum": "model", "No Result": "model", "Too Many Failures": "model"}
+#: Kinds of effectors whose answers a workflow reads.
+_READ: Final = ("http", "openapi")
+#: Seconds after which work that is due and that nobody took up is a sign.
+LEFT_SECONDS: Final = 60
 #: Kinds of the specification's errors that mean one layer where the words say nothing.
 _KINDS: Final = {
     "authorization": "policy",
@@ -103,11 +122,15 @@ class Diagnosis:
     signs: tuple[Sign, ...] = ()
 
 
-def diagnose(store: GraphStore, id: str) -> Diagnosis:
-    """The diagnosis of a run, a proposal, or work that was put aside; StateError where there is none of this id."""
+def diagnose(store: GraphStore, id: str, now: datetime | None = None) -> Diagnosis:
+    """The diagnosis of a run, a proposal, or work that was put aside; StateError where there is none of this id.
+
+    With `now` it also tells of work that is due for a minute and that no worker took up.
+    """
     entity = store.get([id]).get(id)
     if entity is not None and entity.cls == runs.RUN:
-        return _verdict(id, str(entity["state"]), list(_of_run(store, entity, 0)))
+        left = _left(store, f"run:{id}/", now) if now is not None and entity["state"] not in runs.ENDS else ()
+        return _verdict(id, str(entity["state"]), [*_of_run(store, entity, 0), *left])
     if entity is not None and entity.cls == PROPOSAL:
         return _verdict(id, str(entity["state"]), list(_of_proposal(store, Proposal(entity), True)))
     work = works.read(store, id)
@@ -138,6 +161,8 @@ def _of_run(store: GraphStore, run: Entity, depth: int) -> Iterator[Sign]:
         # A fault that the workflow caught and went on from is not what ended it.
         if not blamed or problem is None or not key or proposal.text("work") == key:
             yield from _of_proposal(store, proposal, False)
+    if last is not None:
+        yield from _text_instead(store, own, last)
     yield from _answers(store, own, last)
     yield from _routed(store, run, key)
     for entity in every(store, runs.RUN, [Where("parent", Op.EQ, run.id)]):
@@ -150,6 +175,27 @@ def _of_run(store: GraphStore, run: Entity, depth: int) -> Iterator[Sign]:
         yield _of_problem("run", run.id, problem, run.version)
     if run["state"] not in runs.ENDS:
         yield from _waiting(store, f"run:{run.id}/")
+
+
+def _text_instead(store: GraphStore, own: Sequence[Where], last: Entity) -> Iterator[Sign]:
+    """What was called last answered with text, a login page for one, where an expression looked for members."""
+    problem = _problem(last) or {}
+    if not str(problem.get("type", "")).endswith("/expression") or "string" not in str(problem.get("detail", "")):
+        return
+    place, _, number = _key(last).rpartition("/")
+    called: dict[int, Proposal] = {}
+    for entity in every(store, PROPOSAL, own):
+        where, _, at = str(entity.get("work", "")).rpartition("/")
+        if where == place and int(at) <= int(number) and entity["effector"] in _READ:
+            called[int(at)] = Proposal(entity)
+    if not called:
+        return
+    proposal = called[max(called)]
+    id = derive("effect", proposal.id)
+    effect = store.get([id]).get(id)
+    receipt: Any = json.loads(str(effect.get("receipt") or "{}")) if effect is not None else {}
+    if isinstance(receipt.get("content"), str):
+        yield Sign("proposal", "tool", proposal.id, "the target answered with text, no JSON", proposal.entity.version)
 
 
 def _answers(store: GraphStore, own: Sequence[Where], last: Entity | None) -> Iterator[Sign]:
@@ -240,10 +286,22 @@ def _waiting(store: GraphStore, prefix: str, proposal: str = "") -> Iterator[Sig
             yield _sign("work", work.id, work.reason, fallback)
 
 
+def _left(store: GraphStore, prefix: str, now: datetime) -> Iterator[Sign]:
+    """Work of a run that is due and that nobody takes up."""
+    due = works.micros(now) - LEFT_SECONDS * 1_000_000
+    for row in store.scan(works.KIND, prefix=prefix, first=PAGE_MAX):
+        work = works.of(row)
+        if work.state == works.READY and not work.reason and work.until <= due:
+            since = datetime.fromtimestamp(work.until / 1_000_000, UTC)
+            says = f"no worker took it up since {since:%Y-%m-%d %H:%M} UTC; see that one runs, and that the broker is there"
+            yield Sign("work", "platform", work.id, says)
+
+
 def _of_problem(source: str, id: str, problem: dict[str, Any], version: int) -> Sign:
     kind = str(problem.get("type", "")).rpartition("/")[2]
     said = f"{problem.get('title', '')}: {problem.get('detail', '')}".strip(": ")
-    layer = _layer(str(problem.get("detail", "")), _KINDS.get(kind, "platform"))
+    title = str(problem.get("title", ""))
+    layer = _TITLES.get(title) or _layer(str(problem.get("detail", "")), _ELSE.get(title, _KINDS.get(kind, "platform")))
     return Sign(source, layer, id, said[:SAYS_MAX], version)
 
 

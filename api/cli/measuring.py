@@ -65,7 +65,7 @@ def explain(
     session = session_of(context)
     with session.platform() as platform:
         session.reader(platform)
-        found = diagnose(platform.store, id)
+        found = diagnose(platform.store, id, platform.clock.now())
     terminal = Terminal()
     signs = [
         {"source": it.source, "layer": it.layer, "id": it.id, "version": it.version, "says": it.says}

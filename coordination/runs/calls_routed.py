@@ -2,7 +2,8 @@
 fails, and a time-out hands the task back to the workflow, whose retry goes to another agent.
 
 Invariant: the choice is committed with the wait for what it led to, so a task is routed once (I3); what became of it is learnt when
-the strand goes on. Where every agent failed the workflow gets the error, with what each of them said.
+the strand goes on. Where every agent failed the workflow gets the error, with what each of them said; where nobody
+failed and all are held (a budget that waits), the step comes again.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,7 +13,7 @@ from typing import Any
 
 from coordination import learning
 from coordination.acting import Acting
-from coordination.errors import AnswerError, GiveUp, RetryLater
+from coordination.errors import AnswerError, GiveUp, HeldError, RetryLater
 from coordination.routing import Choice, Router, Task, routing_id
 from coordination.runs.calls import Answer, Begun, Call, Kind
 from coordination.workflow.durations import microseconds
@@ -42,9 +43,10 @@ class RoutedCall:
         task = self._task(call)
         choice = self.router.choose(task, self.acting.agents().values())
         if not choice.chain:
-            said = "; ".join(f"{name} {why}" for name, why in choice.out.items()) or "none declares it"
-            raise fault("configuration", f"no agent is there for {task.capability!r}: {said}", title="Not Routed")
+            why = "; ".join(f"{name} {why}" for name, why in choice.out.items()) or "none declares it"
+            raise fault("configuration", f"no agent is there for {task.capability!r}: {why}", title="Not Routed")
         failed: dict[str, str] = {}
+        held: dict[str, HeldError] = {}
         for candidate in choice.chain:
             arguments = {name: value for name, value in call.arguments.items() if name != "capability"}
             try:
@@ -52,12 +54,19 @@ class RoutedCall:
             except (ConflictError, StoreError):
                 # That is no agent's doing, and would be held against every one of them: the step comes again.
                 raise
+            except HeldError as error:
+                # Nor is that an agent's failure: it may do it once it is let.
+                held[candidate.agent] = error
+                continue
             except Exception as error:
                 # Whatever an agent raises is its own trouble: the next one stands in.
                 failed[candidate.agent] = _words(error)
                 continue
             return self._begun(task, choice, candidate.agent, failed, begun)
-        problem = fault("runtime", _every(task, failed), status=502, title="Escalated").problem
+        if held and not failed:
+            raise next(iter(held.values()))
+        said = {**failed, **{name: _words(error) for name, error in held.items()}}
+        problem = fault("runtime", _every(task, said), status=502, title="Escalated").problem
         return self._begun(task, choice, "", failed, {"problem": {"instance": call.reference, **problem}})
 
     def look(self, call: Call, handle: Mapping[str, Any]) -> Answer | None:

@@ -10,7 +10,7 @@ import pytest
 from agents.acting import Loaded, LocalActing
 from agents.context import Context
 from coordination.acting import Answer, Assignment
-from coordination.errors import AnswerError, RetryLater
+from coordination.errors import AnswerError, HeldError, RetryLater
 from coordination.wakes import Wake
 from kg.errors import StoreError
 from kg.model import Cause, Input, Put
@@ -105,6 +105,8 @@ def test_what_the_agent_raises_is_its_own_and_what_the_store_raises_is_not() -> 
         ask(raising(StoreError()))
     with pytest.raises(RetryLater):
         ask(raising(RetryLater("busy")))
+    with pytest.raises(HeldError):
+        ask(raising(HeldError("a budget that waits")))
 
 
 def test_who_answers_no_tasks_says_so() -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from coordination.acting import AgentCard
 from coordination.bounds import Bounds
-from coordination.errors import GiveUp
+from coordination.errors import GiveUp, HeldError
 from coordination.learning import reset
 from coordination.proposals import Draft
 from coordination.routing import Posterior, Router, Task, Weights, posterior, routing_id, score, skill_id
@@ -200,6 +200,28 @@ def test_a_store_that_is_busy_is_no_failure_of_an_agent() -> None:
         assert here.output(run)["agent"] == "alpha"
         assert "failed" not in routings(here)[0].properties
         assert [(e["agent"], e["bad"]) for e in here.store.find("Skill").items] == [("alpha", 0)]
+
+
+def test_a_budget_that_waits_is_no_failure_of_an_agent() -> None:
+    """The other one stands in, and where all are held the step waits; nobody learns anything bad of them."""
+    held = ["alpha", "beta"]
+
+    def acting(name: str) -> Act:
+        def act(change: Change, entity: Entity, store: GraphStore, at: int) -> Sequence[Draft]:
+            if name in held:
+                raise HeldError("budget tokens has 1 left, 100 is asked for")
+            return noting()(change, entity, store, at)
+
+        return act
+
+    with works(cards=cards("alpha", "beta"), acts={name: acting(name) for name in held}) as here:
+        run = start(here, ROUTED)
+        assert here.run(run).state == "running"
+        held.remove("beta")
+        here.later(61)
+        here.later(1)
+        assert here.output(run)["agent"] == "beta"
+        assert [(e["agent"], e["bad"]) for e in here.store.find("Skill").items] == [("beta", 0)]
 
 
 def test_where_every_agent_fails_the_workflow_is_told_what_each_said() -> None:
