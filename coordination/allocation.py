@@ -14,9 +14,12 @@ from kg.values import Json
 
 #: Costs are compared in millionths.
 UNIT: Final = 1_000_000
-#: Tasks of one allocation, and places (bidders times what each may take).
+#: Tasks of one allocation, places (bidders times what each may take), and tasks squared times both, which is the work.
 TASKS_MAX: Final = 100
-PLACES_MAX: Final = 200
+PLACES_MAX: Final = 10_000
+WORK_MAX: Final = 3_000_000
+#: Characters of a number in a bid: more, or an exponent beyond this, is no amount that anybody asks.
+DIGITS_MAX: Final = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +99,11 @@ def allocated(
     agents = sorted({bid.agent for bid in bids})
     places = [agent for agent in agents for _ in range(min(capacity.get(agent, default), len(tasks)))]
     order = sorted(tasks)
-    if len(order) > TASKS_MAX or len(places) > PLACES_MAX:
+    work = len(order) ** 2 * (len(order) + len(places))
+    if len(order) > TASKS_MAX or len(places) > PLACES_MAX or work > WORK_MAX:
         raise ValueError(
-            f"{len(order)} tasks and {len(places)} places are more than {TASKS_MAX} and {PLACES_MAX}; split the auction"
+            f"{len(order)} tasks and {len(places)} places are too many for one auction ({TASKS_MAX} tasks, and the more tasks "
+            "the fewer places); split it"
         )
     if not order:
         return {}
@@ -119,9 +124,13 @@ def allocate(arguments: Mapping[str, Json]) -> Json:
     Gives ``{awards: [{task, agent, cost, confidence, seconds}], unassigned, refused: [{bid, why}]}``. A bid is refused that takes
     longer than the task's deadline, costs more than its reserve, or is no bid.
     """
-    tasks = {
-        str(task["id"]): task for task in arguments.get("tasks") or () if isinstance(task, Mapping) and "id" in task
-    }
+    listed = list(arguments.get("tasks") or ())
+    tasks = {str(task["id"]): task for task in listed if isinstance(task, Mapping) and "id" in task}
+    if len(tasks) < len(listed):
+        raise fault("validation", "tasks that are announced together have an `id` each, no two the same; rename one")
+    for id, task in tasks.items():
+        for name in ("deadline", "reserve"):
+            _limit(id, name, task)
     capacity = {str(name): int(count) for name, count in dict(arguments.get("capacity") or {}).items()}
     default = int(arguments.get("each", 1))
     bids: list[Bid] = []
@@ -150,21 +159,43 @@ def allocate(arguments: Mapping[str, Json]) -> Json:
     return {"awards": awards, "unassigned": [id for id in tasks if id not in won], "refused": refused}
 
 
+def _limit(id: str, name: str, task: Mapping[str, Any]) -> Fraction | None:
+    """What a task allows at most, None where it does not say."""
+    if task.get(name) is None:
+        return None
+    try:
+        return _number(task[name])
+    except ValueError as error:
+        raise fault(
+            "validation", f"`{name}` of the task {id[:80]!r} is no number; correct it, or leave it out"
+        ) from error
+
+
+def _number(given: Any) -> Fraction:
+    """An exact number; a text such as 1e999999999 would fill the memory."""
+    text = str(given)
+    exponent = text.lower().rpartition("e")[2] if "e" in text.lower() else "0"
+    if isinstance(given, bool) or len(text) > DIGITS_MAX or abs(int(exponent)) > DIGITS_MAX:
+        raise ValueError(f"{text[:DIGITS_MAX]} is no number that can be compared")
+    return Fraction(text)
+
+
 def _bid(given: Any, tasks: Mapping[str, Mapping[str, Any]]) -> tuple[Bid | None, str]:
     try:
         bid = Bid(
-            str(given["agent"]), str(given["task"]), Fraction(str(given["cost"])), Fraction(str(given["confidence"])),
-            Fraction(str(given.get("seconds", 0))),
+            str(given["agent"]), str(given["task"]), _number(given["cost"]), _number(given["confidence"]),
+            _number(given.get("seconds", 0)),
         )  # fmt: skip
     except (KeyError, TypeError, ValueError, AttributeError, ZeroDivisionError):
-        return None, "it lacks agent, task, cost or confidence"
+        return None, "it lacks agent, task, cost or confidence, or a number in it cannot be compared"
     task = tasks.get(bid.task)
     if task is None:
         return None, "there is no such task"
     if bid.cost < 0 or not 0 < bid.confidence <= 1 or bid.seconds < 0:
         return None, "cost and seconds are 0 or more, confidence is over 0 and at most 1"
-    if "deadline" in task and bid.seconds > Fraction(str(task["deadline"])):
+    longest, worth = (_limit(bid.task, name, task) for name in ("deadline", "reserve"))
+    if longest is not None and bid.seconds > longest:
         return None, f"it takes {float(bid.seconds):g} seconds, the task has {task['deadline']}"
-    if "reserve" in task and bid.cost > Fraction(str(task["reserve"])):
+    if worth is not None and bid.cost > worth:
         return None, f"it costs {float(bid.cost):g}, the task is worth {task['reserve']}"
     return bid, ""

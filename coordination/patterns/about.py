@@ -5,6 +5,7 @@ Invariant: a pattern is a workflow document like any other: the same settings gi
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain, count
 from typing import Final
 
 from coordination.workflow import builder as b
@@ -41,9 +42,9 @@ def refused(title: str, detail: str, status: int = 422) -> b.Body:
 
 def unique(names: Sequence[str]) -> list[str]:
     """Names as tasks may have them, each once: the second of a name gets a number."""
-    seen: dict[str, int] = {}
-    made = []
-    for name in names:
-        seen[name] = seen.get(name, 0) + 1
-        made.append(name if seen[name] == 1 else f"{name}-{seen[name]}")
-    return made
+    made: dict[str, None] = {}
+    for index, name in enumerate(names):
+        tries = chain([name], (f"{name}-{number}" for number in count(2)))
+        # Not a name that another one has by itself.
+        made[next(at for at in tries if at not in made and (at == name or at not in names[index:]))] = None
+    return list(made)

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from coordination.errors import WorkflowError
+from coordination.patterns import sound
 from coordination.patterns.about import refused
 from coordination.workflow import builder as b
 from coordination.workflow.builder import PLAIN, Common, Duration, Named
@@ -33,6 +35,10 @@ class Check:
         """As the call has it."""
         made: dict[str, Json] = {"schema": self.schema, "evidence": self.evidence, "confidence": self.confidence}
         return {name: value for name, value in made.items() if value not in (None, 0)}
+
+    def shaped(self, schema: Json) -> "Check":
+        """With this schema where it has none of its own."""
+        return replace(self, schema=schema) if self.schema is None else self
 
 
 #: Every answer is good.
@@ -78,6 +84,12 @@ def asked(
     common: Common = PLAIN,
 ) -> Named:  # fmt: skip
     """The task that asks; its output is the answer in its one form."""
+    if not ask.agent:
+        raise WorkflowError(f"the task {name[:80]!r} asks nobody; name its agent")
+    sound.whole(f"how often {ask.agent[:80]!r} is asked again", ask.retries, 0)
+    sound.whole(f"how much evidence {ask.agent[:80]!r} has to give", ask.check.evidence, 0)
+    if not isinstance(ask.check.confidence, int | float) or not 0 <= ask.check.confidence <= 1:
+        raise WorkflowError(f"the confidence asked of {ask.agent[:80]!r} is from 0 to 1; correct it")
     said = ask.task or task
     wanted: dict[str, Json] = {"agent": ask.agent, "task": said, "context": context}
     wanted |= {"check": ask.check.form()} if ask.check.form() else {}
@@ -128,6 +140,7 @@ def _instead(ask: Ask, said: str, context: Json) -> list[Named]:
 
 def decided(person: Person, why: str) -> list[Named]:
     """The tasks that put a recommendation to people, and answer with what they approved."""
+    sound.approvers(person.approvers)
     advice: dict[str, Json] = {
         "what": person.what,
         "why": why,

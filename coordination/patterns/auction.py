@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from json import dumps
 
-from coordination.patterns.about import About, unique
+from coordination.patterns import sound
+from coordination.patterns.about import About
 from coordination.patterns.asking import Ask, Check, asked, tried
 from coordination.workflow import builder as b
 from coordination.workflow.builder import Common, Duration, Named
@@ -97,8 +98,8 @@ def contract_net(settings: ContractNet) -> Document:
         "| .failed += [$ended[] | select(.failed) | {task, agent: .by, why: .failed.detail}] "
         "| .results as $r | .tasks = [.tasks[] | select(.id as $id | $r | has($id) | not)] }"
     )
-    names = unique(list(settings.auction.bidders))
-    lanes = [_performed(settings, name, agent) for name, agent in zip(names, settings.auction.bidders, strict=True)]
+    sound.whole("how often tasks are announced", settings.rounds, 1)
+    lanes = [_performed(settings, agent) for agent in settings.auction.bidders]
     turn = [*_auctioned(settings.auction), b.fork("perform", lanes, common=Common(output_as=done))]
     tasks = [
         b.set_("begin", "${ {tasks, context, failed: [], all: [], results: {}} }"),
@@ -110,8 +111,11 @@ def contract_net(settings: ContractNet) -> Document:
 
 def _auctioned(settings: Auction) -> list[Named]:
     """The tasks that announce `tasks`, take bids and set `awards`, `unassigned` and `refused`."""
-    names = unique(list(settings.bidders))
-    branches = [_bid(settings, name, agent) for name, agent in zip(names, settings.bidders, strict=True)]
+    sound.some("the bidders", settings.bidders)
+    sound.distinct("bidders", settings.bidders)
+    for name, most in (("each bidder", settings.each), *settings.capacity.items()):
+        sound.whole(f"how many tasks {name[:80]!r} may win", most, 0)
+    branches = [_bid(settings, agent) for agent in settings.bidders]
     heard = (
         "${ . as $all | $input | .failed as $failed | .bids = [$all[] | select(.failed | not) | .agent as $a "
         "| .output.bids[] | . + {agent: $a} | select(. as $bid | $failed | any(.task == $bid.task and .agent == $a) | not)] }"
@@ -126,12 +130,12 @@ def _auctioned(settings: Auction) -> list[Named]:
     return [b.fork("announce", branches, common=Common(output_as=heard)), b.call("allocate", "allocate", wanted, kept)]
 
 
-def _bid(settings: Auction, name: str, agent: str) -> Named:
+def _bid(settings: Auction, agent: str) -> Named:
     ask = Ask(agent, _BID, Check(BIDS), retries=0, timeout=settings.deadline)
-    return tried(name, asked("bid", ask, context="${ {tasks, context} }"), agent)
+    return tried(agent, asked("bid", ask, context="${ {tasks, context} }"), agent)
 
 
-def _performed(settings: ContractNet, name: str, agent: str) -> Named:
+def _performed(settings: ContractNet, agent: str) -> Named:
     """One bidder does what it won, one after the other."""
     mine = f"[.awards[] | select(.agent == {dumps(agent)}) | .task as $t | ($all[] | select(.id == $t))]"
     given = f"${{ .tasks as $all | {{context, done: [], mine: {mine}}} }}"
@@ -139,4 +143,4 @@ def _performed(settings: ContractNet, name: str, agent: str) -> Named:
     work = tried("one", asked("work", ask, context="${ {task: $item, context: .context} }"), agent)
     kept = f"${{ . as $answer | $input | .done += [$answer + {{task: $item.id, by: {dumps(agent)}}}] }}"
     body = [b.do("each", [work], Common(output_as=kept))]
-    return b.for_(name, "${ .mine }", body, common=Common(input_from=given))
+    return b.for_(agent, "${ .mine }", body, common=Common(input_from=given))

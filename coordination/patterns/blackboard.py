@@ -8,6 +8,7 @@ was refused is on record. It has converged when all sources looked at it and non
 from dataclasses import dataclass
 from json import dumps
 
+from coordination.patterns import sound
 from coordination.patterns.about import About
 from coordination.patterns.asking import Ask, Check, Person, asked, tried
 from coordination.patterns.stuck import MOVING, settled
@@ -38,6 +39,9 @@ class Blackboard:
 
 def blackboard(settings: Blackboard) -> Document:
     """The workflow."""
+    sound.some("the sources", settings.sources)
+    sound.distinct("sources", settings.sources)
+    sound.whole("how many rounds there may be", settings.rounds, 1)
     chosen = dumps(list(settings.sources))
     begin = f"${{ {{board, rounds: 0, applied: 0, refused: 0, log: [], chosen: {chosen}}} }}"
     over = (

@@ -6,6 +6,7 @@ there is no result: the error "No Quorum", or a person where one is named.
 
 from dataclasses import dataclass, replace
 
+from coordination.patterns import sound
 from coordination.patterns.about import About, refused, unique
 from coordination.patterns.asking import Ask, Person, asked, decided, tried
 from coordination.workflow import builder as b
@@ -29,6 +30,8 @@ class Concurrent:
 
 def concurrent(settings: Concurrent) -> Document:
     """The workflow."""
+    sound.some("the branches", settings.branches)
+    sound.quorum(settings.quorum, len(settings.branches))
     quorum = settings.quorum or len(settings.branches)
     tasks = [side_by_side("ask", settings.branches), enough(quorum, settings.person)]
     if settings.merge is not None:

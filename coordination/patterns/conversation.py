@@ -6,7 +6,10 @@ result; once a bound is reached it is asked a last time, and without its decisio
 
 import json
 from dataclasses import dataclass
+from math import inf
 
+from coordination.errors import WorkflowError
+from coordination.patterns import sound
 from coordination.patterns.about import About
 from coordination.patterns.asking import Ask, Check, Person, asked, tried
 from coordination.patterns.stuck import MOVING, settled
@@ -47,6 +50,10 @@ class Conversation:
 
 def conversation(settings: Conversation) -> Document:
     """The workflow."""
+    sound.some("the members of the group", settings.members)
+    sound.whole("how many turns there may be", settings.turns, 0)
+    if settings.cost is not None and not 0 <= settings.cost < inf:
+        raise WorkflowError(f"what a group may cost is a number from 0, not {settings.cost}; correct it")
     members = json.dumps(list(settings.members))
     begin = f"${{ {{task, context, members: {members}, messages: [], turn: 0, cost: 0}} }}"
     spent = "false" if settings.cost is None else f".cost >= {settings.cost}"

@@ -6,8 +6,9 @@ who fails to answer is silent in that round; where all are silent there is no re
 
 from dataclasses import dataclass, replace
 
+from coordination.patterns import sound
 from coordination.patterns.about import About, refused
-from coordination.patterns.asking import Ask, Check, asked
+from coordination.patterns.asking import Ask, asked
 from coordination.patterns.concurrent import side_by_side
 from coordination.workflow import builder as b
 from coordination.workflow.builder import Common
@@ -37,9 +38,9 @@ class Debate:
 
 def debate(settings: Debate) -> Document:
     """The workflow."""
-    debaters = tuple(
-        replace(one, check=one.check if one.check.form() else Check(ARGUMENT)) for one in settings.debaters
-    )
+    sound.some("the debaters", settings.debaters)
+    sound.whole("how many rounds there may be", settings.rounds, 1)
+    debaters = tuple(replace(one, check=one.check.shaped(ARGUMENT)) for one in settings.debaters)
     heard = (
         "${ .said += [[.answers[] | {agent, position: .output.position, argument: .output.argument}]] | .rounds += 1 "
         "| .agreed = (([.answers[].output.position] | unique | length) == 1) | del(.answers, .failed, .output) }"

@@ -6,7 +6,9 @@ grows: what an agent adds goes along, nothing is lost on the way. An agent can h
 
 import json
 from dataclasses import dataclass
+from typing import Final
 
+from coordination.patterns import sound
 from coordination.patterns.about import About
 from coordination.patterns.asking import ANY, Ask, Check, Person, asked
 from coordination.patterns.stuck import MOVING, settled
@@ -14,6 +16,13 @@ from coordination.workflow import builder as b
 from coordination.workflow.builder import Common
 from coordination.workflow.document import Document
 from kg.values import Json
+
+#: What it takes: the context is an object, since it grows.
+TAKES: Final[Json] = {
+    "type": "object",
+    "required": ["task"],
+    "properties": {"task": {"type": "string", "minLength": 1}, "context": {"type": ["object", "null"]}},
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +44,10 @@ class Handoff:
 
 def handoff(settings: Handoff) -> Document:
     """The workflow."""
+    sound.some("the members of the team", settings.team)
+    sound.distinct("members of the team", settings.team)
+    sound.whole("how many handoffs there may be", settings.handoffs, 0)
+    sound.whole("how often one may hand on to the same other", settings.ping_pong, 0)
     names = list(settings.team)
     schema: Json = {
         "type": "object",
@@ -59,13 +72,11 @@ def handoff(settings: Handoff) -> Document:
         asked("ask", ask, context=context, among=settings.team, common=Common(output_as=moved)),
         b.set_("bound", bound),
     ]
-    begin = (
-        f'${{ {{task, context: (.context // {{}}), team: {json.dumps(names)}, agent: "{names[0]}", handoffs: []}} }}'
-    )
+    begin = f"${{ {{task, context: (.context // {{}}), team: {json.dumps(names)}, agent: {json.dumps(names[0])}, handoffs: []}} }}"
     tasks = [
         b.set_("begin", begin),
         b.for_("turns", f"${{ [range({settings.handoffs + 1})] }}", turn, while_=MOVING),
         *settled(settings.person),
         b.set_("result", "${ {output, agent, handoffs, context} }"),
     ]
-    return settings.about.workflow("The task goes from agent to agent until one answers.", tasks)
+    return settings.about.workflow("The task goes from agent to agent until one answers.", tasks, TAKES)

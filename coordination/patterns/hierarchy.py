@@ -11,6 +11,7 @@ from json import dumps
 from typing import Final
 
 from coordination.errors import WorkflowError
+from coordination.patterns import sound
 from coordination.patterns.about import About, refused
 from coordination.patterns.asking import Ask, asked
 from coordination.patterns.refinement import refined
@@ -21,6 +22,8 @@ from kg.values import Json
 
 #: Names that tasks may have, as jq and references write them.
 _NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,62}\Z")
+#: Tasks of one crew, in all its levels.
+CREW_MAX: Final = 1_000
 _REVIEW: Final = "Review the result against the task: accept it, or say what is missing."
 
 
@@ -59,6 +62,8 @@ class Crew:
 
 def crew(settings: Crew) -> Document:
     """The workflow; WorkflowError where tasks wait for each other in a circle, or name what is not there."""
+    sound.some("the tasks of a crew", list(settings.tasks), CREW_MAX)
+    sound.whole("how often a result may be sent back", settings.reviews, 0)
     tasks = [b.set_("begin", "${ {task, context, results: {}} }")]
     for number, names in enumerate(levels(settings), 1):
         branches = [_branch(settings, name) for name in names]

@@ -8,6 +8,7 @@ team; a step that fails is in the ledger like any other, so the planner sees it.
 import json
 from dataclasses import dataclass
 
+from coordination.patterns import sound
 from coordination.patterns.about import About
 from coordination.patterns.asking import Ask, Check, Person, asked, tried
 from coordination.patterns.stuck import MOVING, settled
@@ -40,6 +41,10 @@ class Planning:
 
 def planning(settings: Planning) -> Document:
     """The workflow."""
+    sound.some("the members of the team", settings.team)
+    sound.whole("how many rounds there may be", settings.rounds, 1)
+    sound.whole("how many rounds may pass without progress", settings.stalls, 0)
+    sound.whole("how many plans there may be", settings.plans, 1)
     team = json.dumps(list(settings.team))
     begin = f"${{ {{task, context, team: {team}, facts: [], plan: null, log: [], plans: 0, stalls: 0}} }}"
     replan = (

@@ -5,13 +5,19 @@ fails, fails for itself; more failures than allowed, and there is no result.
 """
 
 from dataclasses import dataclass
+from typing import Final
 
+from coordination.patterns import sound
 from coordination.patterns.about import About, refused
 from coordination.patterns.asking import Ask, asked, tried
 from coordination.workflow import builder as b
 from coordination.workflow.builder import Common
 from coordination.workflow.document import Document
+from coordination.workflow.scope import Limits
 from kg.values import Json
+
+#: Items of one run: as many as a loop may have.
+ITEMS_MAX: Final = Limits().items_max
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +37,9 @@ class MapReduce:
 
 def map_reduce(settings: MapReduce) -> Document:
     """The workflow."""
+    sound.whole("the lanes", settings.lanes, 1)
+    sound.whole("how many items may fail", settings.failures_max, 0, ITEMS_MAX)
+    sound.whole("how many items there may be", settings.items_max, 0, ITEMS_MAX)
     takes: Json = {
         "type": "object",
         "required": ["task", "items"],
@@ -49,7 +58,8 @@ def map_reduce(settings: MapReduce) -> Document:
     if settings.reducer is not None:
         kept = Common(output_as="${ . as $answer | $input | .output = $answer.output }")
         tasks.append(asked("reduce", settings.reducer, common=kept))
-    tasks.append(b.set_("result", "${ {output: (.output // .results), results, failed} }"))
+    output = ".output" if settings.reducer is not None else ".results"
+    tasks.append(b.set_("result", f"${{ {{output: {output}, results, failed}} }}"))
     return settings.about.workflow("One agent an item, several at once; one brings together.", tasks, takes)
 
 

@@ -6,8 +6,9 @@ where the settings say that the best will do.
 
 from dataclasses import dataclass
 
+from coordination.patterns import sound
 from coordination.patterns.about import About, refused
-from coordination.patterns.asking import VERDICT, Ask, Check, Person, asked, decided
+from coordination.patterns.asking import VERDICT, Ask, Person, asked, decided
 from coordination.workflow import builder as b
 from coordination.workflow.builder import Common, Named
 from coordination.workflow.document import Document
@@ -32,6 +33,7 @@ class Refinement:
 
 def refinement(settings: Refinement) -> Document:
     """The workflow."""
+    sound.whole("how many rounds there may be", settings.rounds, 1)
     none = "${ .accepted | not }"
     why = '${ "after \\(.rounds) rounds the evaluator still says: " + (.feedback // "not accepted") }'
     tasks = refined(settings.writer, settings.evaluator, settings.rounds)
@@ -47,7 +49,7 @@ def refinement(settings: Refinement) -> Document:
 def refined(writer: Ask, evaluator: Ask, rounds: int) -> list[Named]:
     """The tasks from ``{task, context}`` to `best`, `accepted`, `rounds` and the last `feedback`."""
     judge = Ask(
-        evaluator.agent, evaluator.task or _JUDGE, evaluator.check if evaluator.check.form() else Check(VERDICT),
+        evaluator.agent, evaluator.task or _JUDGE, evaluator.check.shaped(VERDICT),
         retries=evaluator.retries, timeout=evaluator.timeout, fallback=evaluator.fallback,
     )  # fmt: skip
     judged = (

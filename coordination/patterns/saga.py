@@ -6,8 +6,9 @@ undoing that cannot be done waits for a person. A compensated saga completes and
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from json import dumps
 
-from coordination.errors import WorkflowError
+from coordination.patterns import sound
 from coordination.patterns.about import About
 from coordination.patterns.asking import Ask, Check, asked
 from coordination.workflow import builder as b
@@ -43,8 +44,9 @@ _GO: Json = {"type": "object", "required": ["go"], "properties": {"go": {"const"
 
 def saga(settings: Saga) -> Document:
     """The workflow."""
-    if not settings.acts:
-        raise WorkflowError("a saga has at least one act; name one")
+    sound.some("the acts of a saga", settings.acts)
+    for act in settings.acts:
+        sound.whole(f"how often {act.name[:80]!r} is tried again", act.retries, 0)
     acts = [task for act in settings.acts for task in _act(act)]
     undo: dict[str, Json] = {
         "proposals": "${ [($context.done // [])[].proposal] }",
@@ -60,7 +62,7 @@ def saga(settings: Saga) -> Document:
 
 def _act(act: Act) -> list[Named]:
     """The effect, whose proposal goes into the context as soon as it happened: a failure later still knows it."""
-    kept = f'${{ ($context // {{}}) + {{done: (($context.done // []) + [{{act: "{act.name}"}} + .])}} }}'
+    kept = f"${{ ($context // {{}}) + {{done: (($context.done // []) + [{{act: {dumps(act.name)}}} + .])}} }}"
     common = Common(input_from="${ . + {done: ($context.done // [])} }", output_as="${ . }", export_as=kept)
     effect = b.call("effect", "effect", dict(act.effect))
     body: list[Named] = [effect]

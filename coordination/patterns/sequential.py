@@ -5,6 +5,7 @@ Invariant: an agent is asked only once the answer before it was good enough. Out
 
 from dataclasses import dataclass
 
+from coordination.patterns import sound
 from coordination.patterns.about import About, unique
 from coordination.patterns.asking import Ask, asked
 from coordination.workflow import builder as b
@@ -22,6 +23,7 @@ class Sequential:
 
 def sequential(settings: Sequential) -> Document:
     """The workflow."""
+    sound.some("the steps of a sequence", settings.steps)
     begin = b.set_("begin", {"task": "${ .task }", "context": "${ .context }", "answers": []})
     after = Common(output_as="${ . as $answer | $input | .answers += [$answer] }")
     names = unique([step.agent for step in settings.steps])

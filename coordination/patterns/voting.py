@@ -8,8 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
+from coordination.errors import WorkflowError
+from coordination.patterns import sound
 from coordination.patterns.about import TASK_INPUT, About, refused
-from coordination.patterns.asking import Ask, Check, Person, asked, decided
+from coordination.patterns.asking import Ask, Person, asked, decided
 from coordination.patterns.concurrent import enough, side_by_side
 from coordination.workflow import builder as b
 from coordination.workflow.builder import Common, Named
@@ -24,6 +26,9 @@ SHARES: Final[Mapping[Rule, tuple[str, str]]] = {
     "two-thirds": ("0.6666666666", ">="),
     "unanimous": ("1", ">="),
 }
+
+#: The parts of a vote's weight that are counted.
+UNIT: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +50,12 @@ class Vote:
 
 def vote(settings: Vote) -> Document:
     """The workflow."""
+    sound.some("the voters", settings.voters)
+    sound.some("the options", settings.options)
+    sound.distinct("options", settings.options)
+    sound.quorum(settings.quorum, len(settings.voters))
+    if settings.rule not in SHARES:
+        raise WorkflowError(f"a vote is won by {', '.join(SHARES)}, not {str(settings.rule)[:40]!r}; choose one")
     tasks = [
         b.set_("begin", {"task": "${ .task }", "context": "${ .context }", "options": list(settings.options)}),
         side_by_side("ballots", ballots(settings.voters, settings.options)),
@@ -69,7 +80,8 @@ def ballot(options: tuple[str, ...]) -> Json:
 
 def counted(rule: Rule, *, weighted: bool) -> list[Named]:
     """The tasks that count `answers` into `tally` and `choice`, which is null where nothing won."""
-    weight = "map(.confidence) | add" if weighted else "length"
+    # Shares of sureness in whole millionths: sums of fractions would make winners of what is a tie.
+    weight = f"(map(.confidence * {UNIT} | round) | add) / {UNIT}" if weighted else "length"
     tally = (
         "[.answers | group_by(.output.choice)[] | {choice: .[0].output.choice, votes: length, weight: ("
         + weight
@@ -77,9 +89,9 @@ def counted(rule: Rule, *, weighted: bool) -> list[Named]:
     )
     share, compared = SHARES[rule]
     won = (
-        "(.tally | map(.weight) | add // 0) as $all | .tally as $t "
-        f"| if $all > 0 and $t[0].weight {compared} $all * {share} and (($t | length) == 1 or $t[0].weight > $t[1].weight) "
-        "then $t[0].choice else null end"
+        f"(.tally | map(.weight * {UNIT} | round)) as $w | ($w | add // 0) as $all "
+        f"| if $all > 0 and $w[0] {compared} $all * {share} and (($w | length) == 1 or $w[0] > $w[1]) "
+        "then .tally[0].choice else null end"
     )
     return [
         b.set_("count", "${ .tally = (" + tally + ") }"),
@@ -91,8 +103,7 @@ def _unresolved(settings: Vote) -> list[Named]:
     none = "${ .choice == null }"
     chosen = Common(if_=none, output_as="${ . as $answer | $input | .choice = $answer.output.choice }")
     if settings.tie_breaker is not None:
-        schema = Check(ballot(settings.options))
-        breaker = replace(settings.tie_breaker, check=schema)
+        (breaker,) = ballots((settings.tie_breaker,), settings.options)
         return [asked("break-tie", breaker, task='${ "No option won; choose one: " + .task }', common=chosen)]
     why = '${ "no option won: " + ([.tally[] | "\\(.choice) \\(.weight)"] | join(", ")) }'
     if settings.person is None:

@@ -7,6 +7,7 @@ specification's fields. Runs nothing.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from typing import Final, NamedTuple
 
 from coordination.errors import WorkflowError
@@ -68,6 +69,8 @@ def _schema(document: Json) -> Json:
 
 def duration(value: Duration) -> Json:
     """A duration as documents have it; a number counts seconds."""
+    if isinstance(value, float) and not isfinite(value):
+        raise WorkflowError(f"{value} is no duration; write so many seconds, or PT10S")
     if isinstance(value, int | float):
         whole = round(value * 1_000)
         return {"seconds": whole // 1_000} if whole % 1_000 == 0 else {"milliseconds": whole}

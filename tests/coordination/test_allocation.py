@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from coordination.allocation import Bid, allocate, allocated, assignment
+from coordination.workflow.faults import Fault
 
 
 def cheapest(costs: Sequence[Sequence[int]]) -> int:
@@ -124,5 +125,37 @@ def test_bids_that_break_the_rules_are_refused_with_the_reason() -> None:
 
 
 def test_an_auction_is_bounded() -> None:
-    with pytest.raises(ValueError, match="split the auction"):
+    with pytest.raises(ValueError, match="split it"):
         allocated([f"t{n}" for n in range(101)], [bid("x", "t1", 1)], {})
+
+
+def test_a_thousand_bidders_for_one_task_are_one_auction() -> None:
+    won = allocated(["t"], [bid(f"a{n}", "t", 1 + n % 7) for n in range(1_000)], {})
+    assert won["t"].agent == "a0"
+    with pytest.raises(ValueError, match="split"):
+        allocated([f"t{n}" for n in range(100)], [bid(f"a{n}", "t1", 1) for n in range(1_000)], {})
+
+
+def test_numbers_that_nobody_means_are_refused_and_fill_no_memory() -> None:
+    tasks: Any = [{"id": "a", "reserve": None}]
+    bids: Any = [
+        {"agent": "x", "task": "a", "cost": cost, "confidence": 1} for cost in ("1e999999999", True, "9" * 41, 2)
+    ]
+    given: Any = allocate({"tasks": tasks, "bids": bids})
+    assert [award["cost"] for award in given["awards"]] == [2.0]
+    assert {refused["why"] for refused in given["refused"]} == {
+        "it lacks agent, task, cost or confidence, or a number in it cannot be compared"
+    }
+
+
+@pytest.mark.parametrize(
+    ("tasks", "said"),
+    [
+        ([{"id": "a"}, {"id": "a"}], "no two the same"),
+        ([{"name": "a"}], "have an `id` each"),
+        ([{"id": "a", "deadline": "soon"}], "`deadline` of the task 'a' is no number"),
+    ],
+)
+def test_tasks_that_cannot_be_told_apart_or_bounded_are_one_clear_sentence(tasks: Any, said: str) -> None:
+    with pytest.raises(Fault, match=said):
+        allocate({"tasks": tasks, "bids": []})

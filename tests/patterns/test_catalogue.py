@@ -19,7 +19,7 @@ from coordination.workflow.validation import load
 
 PAGE = Path(__file__).parents[2] / "docs" / "patterns.md"
 #: Modules that make no workflow of their own.
-PARTS = {"about", "asking", "catalogue", "stuck"}
+PARTS = {"about", "asking", "catalogue", "sound", "stuck"}
 
 
 @pytest.mark.parametrize("name", PATTERNS)

@@ -5,7 +5,7 @@ from typing import Any
 from coordination.acting import Answer, Assignment
 from coordination.errors import AnswerError
 from coordination.patterns.about import About
-from coordination.patterns.asking import Ask
+from coordination.patterns.asking import Ask, Check
 from coordination.patterns.debate import Debate, debate
 from tests.patterns.team import answered, same_after_crashes, says, team
 
@@ -56,3 +56,25 @@ def test_one_silent_debater_does_not_end_it_and_all_silent_do() -> None:
 
 def test_the_same_after_a_crash_at_any_commit() -> None:
     same_after_crashes(lambda: team({"pro": stubborn("yes"), "contra": convinced}), document(), {"task": "?"}, every=3)
+
+
+def test_debaters_with_a_check_of_their_own_still_have_to_take_a_position() -> None:
+    """Two who name no position do not agree on none."""
+    sure = Check(confidence=0.5)
+    with team({name: says({"argument": name}) for name in ("a", "b")} | {"j": says("judged")}) as here:
+        here.start(debate(Debate(About("w"), (Ask("a", check=sure), Ask("b", check=sure)), Ask("j"))), {"task": "t"})
+        assert here.error()["title"] == "Silence"
+
+
+def test_the_judge_is_asked_what_his_settings_say() -> None:
+    asked: list[str] = []
+
+    def judge(assignment: Assignment) -> Answer:
+        asked.append(assignment.text)
+        return answered("judged")
+
+    replies = {"a": says({"position": "x"}), "b": says({"position": "y"}), "j": judge}
+    for task, said in (("Weigh it", "Weigh it"), ("", "Decide: t")):
+        with team(replies) as here:
+            here.start(debate(Debate(About("w"), (Ask("a"), Ask("b")), Ask("j", task), rounds=1)), {"task": "t"})
+            assert (here.output()["output"], asked.pop()) == ("judged", said)

@@ -7,7 +7,7 @@ from coordination.errors import AnswerError
 from coordination.patterns.about import About
 from coordination.patterns.asking import Ask
 from coordination.patterns.reduction import MapReduce, map_reduce
-from tests.patterns.team import answered, same_after_crashes, team
+from tests.patterns.team import answered, same_after_crashes, says, team
 
 
 def square(assignment: Assignment) -> Answer:
@@ -61,3 +61,10 @@ def test_too_many_items_are_refused_before_anything_is_done() -> None:
 
 def test_the_same_after_a_crash_at_any_commit() -> None:
     same_after_crashes(lambda: team(REPLIES), document(), {"task": "square", "items": [1, 2, 3, 4]}, every=4)
+
+
+def test_what_the_reducer_says_is_the_output_also_where_it_is_no() -> None:
+    for said in (False, None):
+        with team({"m": says(1), "r": says(said)}) as here:
+            here.start(map_reduce(MapReduce(About("w"), Ask("m"), Ask("r"))), {"task": "t", "items": [1]})
+            assert here.output() == {"output": said, "results": [1], "failed": []}

@@ -4,9 +4,9 @@ from typing import Any
 
 from coordination.acting import Answer, Assignment
 from coordination.patterns.about import About
-from coordination.patterns.asking import Ask, Person
+from coordination.patterns.asking import Ask, Check, Person
 from coordination.patterns.refinement import Refinement, refinement
-from tests.patterns.team import answered, same_after_crashes, team
+from tests.patterns.team import answered, same_after_crashes, says, team
 
 
 def writer(assignment: Assignment) -> Answer:
@@ -67,3 +67,10 @@ def test_a_person_may_take_the_best() -> None:
 
 def test_the_same_after_a_crash_at_any_commit() -> None:
     same_after_crashes(lambda: team({"writer": writer, "judge": judge(2)}), document(), {"task": "write"}, every=2)
+
+
+def test_an_evaluator_with_a_check_of_its_own_still_has_to_give_a_verdict() -> None:
+    with team({"writer": says("draft"), "judge": says("looks good")}) as here:
+        sure = Ask("judge", check=Check(confidence=0.5))
+        here.start(refinement(Refinement(About("w"), Ask("writer"), sure)), {"task": "write"})
+        assert here.error()["title"] == "Poor Answer"

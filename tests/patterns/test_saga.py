@@ -2,10 +2,8 @@
 
 from typing import Any
 
-import pytest
-
 from coordination.compensation import decide
-from coordination.errors import GiveUp, WorkflowError
+from coordination.errors import GiveUp
 from coordination.patterns.about import About
 from coordination.patterns.saga import Act, Saga, saga
 from tests.coordination.plant import Telling
@@ -152,8 +150,3 @@ def test_the_same_after_a_crash_at_any_commit() -> None:
         return [output["state"], output["undone"], [act["act"] for act in output["done"]]]
 
     same_after_crashes(make, document(TRIP[0], TRIP[2]), {"trip": 7}, drive=drive, check=once, every=2, seen=same)
-
-
-def test_a_saga_without_acts_is_none() -> None:
-    with pytest.raises(WorkflowError, match="at least one act"):
-        saga(Saga(About("none"), ()))

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from coordination.patterns.about import About
-from coordination.patterns.asking import Ask, Person
+from coordination.patterns.asking import Ask, Check, Person
 from coordination.patterns.voting import Rule, Vote, vote
 from tests.patterns.team import answered, same_after_crashes, says, team
 
@@ -87,3 +87,30 @@ def test_a_tie_is_broken_by_who_is_named() -> None:
 def test_the_same_after_a_crash_at_any_commit() -> None:
     ballots = {"voter-0": ballot("grant"), "voter-1": ballot("refuse"), "chair": lambda _: answered({"choice": "ask"})}
     same_after_crashes(lambda: team(ballots), document(2, tie_breaker=Ask("chair")), {"task": "credit"}, every=2)
+
+
+def test_a_tie_of_sureness_is_a_tie_however_it_is_added_up() -> None:
+    """0.1 and 0.2 are 0.30000000000000004 to a computer."""
+    sure = {"a": says({"choice": "x"}, "0.1"), "b": says({"choice": "x"}, "0.2"), "c": says({"choice": "y"}, "0.3")}
+    with team(sure) as here:
+        here.start(vote(Vote(About("w"), tuple(map(Ask, sure)), ("x", "y"), "plurality", weighted=True)), {"task": "t"})
+        assert here.error()["detail"] == "no option won: x 0.3, y 0.3"
+
+
+def test_two_thirds_are_reached_by_two_of_three_and_votes_without_weight_elect_nobody() -> None:
+    voters = {"a": "x", "b": "x", "c": "y"}
+    with team({name: says({"choice": choice}) for name, choice in voters.items()}) as here:
+        here.start(vote(Vote(About("w"), tuple(map(Ask, voters)), ("x", "y"), "two-thirds")), {"task": "t"})
+        assert here.output()["choice"] == "x"
+    with team({"a": says({"choice": "x"}, "0")}) as here:
+        here.start(vote(Vote(About("w"), (Ask("a"),), ("x",), "plurality", weighted=True)), {"task": "t"})
+        assert here.error()["title"] == "No Majority"
+
+
+def test_who_breaks_a_tie_chooses_among_the_options_and_is_held_to_its_check() -> None:
+    replies = {"a": says({"choice": "x"}), "b": says({"choice": "y"})}
+    settings = Vote(About("w"), (Ask("a"), Ask("b")), ("x", "y"), tie_breaker=Ask("j", check=Check(confidence=0.8)))
+    for said, sure, why in (("z", "1", "'z' is not one of"), ("x", "0.5", "confidence is 0.5")):
+        with team({**replies, "j": says({"choice": said}, sure)}) as here:
+            here.start(vote(settings), {"task": "t"})
+            assert why in here.error()["detail"]
