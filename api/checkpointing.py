@@ -7,6 +7,7 @@ the settings or a file of the home folder and goes nowhere else. Each checkpoint
 import logging
 import os
 import threading
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -14,12 +15,14 @@ from typing import Final
 from api.errors import SettingsError
 from api.platform import Noesis
 from kg import checkpoints
-from kg.errors import ConflictError, InputError
+from kg.errors import ConflictError, InputError, KeyFileError
 from kg.model import Entity
 from kg.signing import PublicKey, Signer, key_file, read_key_file, signer
 from kg.values import Json
 
 STOP_SECONDS: Final = 30.0
+#: Tries of a checkpoint that was asked for, where others sign at the same moments.
+TURNS_MAX: Final = 10
 #: Seconds between two looks at the log.
 LOOK_SECONDS: Final = 1.0
 SERVICE: Final = "Service::operator"
@@ -40,17 +43,30 @@ def signer_of(platform: Noesis) -> Signer:
         return signer(name, settings.checkpoint_key.get_secret_value())
     path = key_path(platform)
     following = next_path(path)
-    if following.exists():
-        # A rotation was broken off: it holds where the graph already names the next key.
-        fresh = signer(name, read_key_file(following))
-        if fresh.public in [key for _, key in checkpoints.keys(platform.store)]:
-            os.replace(following, path)
+    try:
+        # A rotation was broken off, or is under way: it holds where the graph already names the next key.
+        if following.exists() and _named(platform, signer(name, read_key_file(following))):
+            take_over(path)
+    except KeyFileError:
+        # One that is gone by now took its place in another process.
+        if following.exists():
+            raise
     return signer(name, key_file(path))
+
+
+def _named(platform: Noesis, fresh: Signer) -> bool:
+    return fresh.public in [key for _, key in checkpoints.keys(platform.store)]
 
 
 def next_path(path: Path) -> Path:
     """Where the next key waits while it takes over."""
     return path.with_name(path.name + ".next")
+
+
+def take_over(path: Path) -> None:
+    """Put the next key in the place of the one before; nothing where another process, which saw it in the graph, did so."""
+    with suppress(FileNotFoundError):
+        os.replace(next_path(path), path)
 
 
 def anchor_of(platform: Noesis) -> PublicKey | None:
@@ -70,7 +86,15 @@ def witness_of(platform: Noesis) -> Signer | None:
 
 
 def make(platform: Noesis, by: str, reason: str) -> Entity:
-    """Sign the ledger as it is now; InputError where the witness knows another ledger."""
+    """Sign the ledger as it is now, after whoever signs it at the same moment; InputError where the witness knows another one."""
+    for _ in range(TURNS_MAX - 1):
+        with suppress(ConflictError):
+            return once(platform, by, reason)
+    return once(platform, by, reason)
+
+
+def once(platform: Noesis, by: str, reason: str) -> Entity:
+    """Sign the ledger as it is now; ConflictError where another process signed at the same moment."""
     for note in witnessed(platform):
         checkpoints.compare(
             platform.store, platform.evidence, note, checkpoints.trusted(platform.store, anchor_of(platform))
@@ -135,7 +159,7 @@ class Checkpointing:
         while not self._ending.wait(LOOK_SECONDS):
             try:
                 if self.due():
-                    make(self.platform, SERVICE, "so many changes or so much time since the last")
+                    once(self.platform, SERVICE, "so many changes or so much time since the last")
             except ConflictError:
                 # Another process signed at the same moment.
                 continue

@@ -14,17 +14,18 @@ from typing import Final
 
 from kg import ledger
 from kg.clock import Clock
-from kg.errors import CheckpointError, InputError, KeyFileError, NoteError
+from kg.errors import CheckpointError, ConflictError, InputError, KeyFileError, NoteError
 from kg.evidence import Evidence
-from kg.model import Cause, Cursor, Entity, Order, Put, State, StateWrite
+from kg.model import ABSENT, Cause, Cursor, Entity, Order, Put, State, StateWrite
 from kg.signing import PublicKey, Signer, cosign, key_name, read_note, read_vkey, unbase64, write_note
 from kg.store import GraphStore
 from kg.values import Value
 
 CHECKPOINT: Final = "Checkpoint"
 KEY: Final = "SigningKey"
-#: The machine row of the newest checkpoint: its size and the position after its own commit.
+#: The machine rows of the first key, and of the newest checkpoint: its size and the position after its own commit.
 STATE: Final = "checkpoint"
+FIRST: Final = "first key"
 LAST: Final = "last"
 #: Keys of one ledger.
 KEYS_MAX: Final = 1_000
@@ -74,25 +75,34 @@ def origin(store: GraphStore, wanted: str | None, clock: Clock) -> str:
     return key_name(wanted or f"noesis.local/{clock.id()}")
 
 
-def introduce(store: GraphStore, clock: Clock, signer: Signer, by: str) -> None:
-    """Make the signer's key a fact where the ledger has none yet; KeyFileError where another key is the current one."""
+def introduce(store: GraphStore, clock: Clock, signer: Signer, by: str) -> Entity:
+    """The entity of the signer's key, made where the ledger has none yet; KeyFileError where another key is the current one.
+
+    Of two that make the first one at once one is late: ConflictError.
+    """
     known = keys(store)
     if not known:
-        fresh = Put(clock.id(), KEY, {"origin": signer.name, "publicKey": signer.public.vkey}, valid_from=clock.now())
-        store.commit([fresh], Cause(clock.id(), "checkpoint.key", by, "the first key of this ledger"))
-    elif known[-1][1] != signer.public:
+        id = clock.id()
+        fresh = Put(id, KEY, {"origin": signer.name, "publicKey": signer.public.vkey}, valid_from=clock.now())
+        # Two first keys would be two beginnings, and no anchor vouches for both: expect makes them meet in this row.
+        first = StateWrite(STATE, FIRST, {"id": id}, expect=ABSENT)
+        store.commit([fresh], Cause(clock.id(), "checkpoint.key", by, "the first key of this ledger"), state=[first])
+        return store.get([id])[id]
+    if known[-1][1].raw == signer.public.raw and known[-1][1].name != signer.name:
+        raise ConflictError("another process named this ledger just now; sign again")
+    if known[-1][1] != signer.public:
         raise KeyFileError(
             f"the key given is not the one that signs this ledger ({known[-1][1].id.hex()}); give that one, or hand over with "
             "`noesis checkpoint rotate`"
         )
+    return known[-1][0]
 
 
 def rotate(store: GraphStore, clock: Clock, old: Signer, new: Signer, by: str) -> None:
     """Hand over from one key to the next: both sign it, the old one's validity ends, the new one's begins."""
-    introduce(store, clock, old, by)
+    entity = introduce(store, clock, old, by)
     text = f"{_SUCCESSION}\n{old.name}\n{old.public.vkey}\n{new.public.vkey}\n"
     note = write_note(text, (old, new))
-    entity = keys(store)[-1][0]
     now = clock.now()
     fresh: dict[str, Value] = {"origin": new.name, "publicKey": new.public.vkey, "succession": note}
     writes = [
@@ -136,7 +146,7 @@ def sign(
     store: GraphStore, clock: Clock, signer: Signer, by: str, witness: Signer | None = None, reason: str = ""
 ) -> Entity:
     """Sign the ledger as it is now and keep the checkpoint as an entity; InputError where there is nothing to sign."""
-    introduce(store, clock, signer, by)
+    key = introduce(store, clock, signer, by)
     last = store.state(STATE, [LAST]).get(LAST)
     head = store.head()
     note = write_note(body(Tree(signer.name, head.position, head.root)), (signer,))
@@ -148,7 +158,9 @@ def sign(
     row = {"size": head.position, "at": int(clock.now().timestamp()), "id": id}
     # Of two processes that sign at once one is late and keeps nothing: expect makes them meet in this row.
     state = [StateWrite(STATE, LAST, row, expect=last.revision if last is not None else 0)]
-    store.commit([Put(id, CHECKPOINT, values)], Cause(clock.id(), "checkpoint", by, reason), state=state)
+    # A key that hands over meanwhile signs nothing any more.
+    expects = {key.id: key.version}
+    store.commit([Put(id, CHECKPOINT, values)], Cause(clock.id(), "checkpoint", by, reason), expects, state)
     return store.get([id])[id]
 
 

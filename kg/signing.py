@@ -10,7 +10,9 @@ import binascii
 import hashlib
 import os
 import re
+import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -135,18 +137,23 @@ def signer(name: str, pem: str) -> Signer:
 
 def key_file(path: Path) -> str:
     """The PEM of a key file, made (0600) where there is none; KeyFileError where others may read it or it cannot be used."""
-    try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-    except FileExistsError:
+    if os.path.lexists(path):
         return read_key_file(path)
+    try:
+        handle, draft = tempfile.mkstemp(prefix=f"{path.name}.", dir=path.parent)
+        try:
+            with os.fdopen(handle, "w", encoding="ascii") as file:
+                file.write(make_key())
+                file.flush()
+                os.fsync(file.fileno())
+            # The name appears with the whole key behind it, and of several that make one at once the first keeps it.
+            with suppress(FileExistsError):
+                os.link(draft, path)
+        finally:
+            os.unlink(draft)
     except OSError as error:
         raise KeyFileError(f"{path} cannot be written ({error.strerror}); check the folder") from None
-    pem = make_key()
-    with os.fdopen(handle, "w", encoding="ascii") as file:
-        file.write(pem)
-        file.flush()
-        os.fsync(file.fileno())
-    return pem
+    return read_key_file(path)
 
 
 def read_key_file(path: Path) -> str:

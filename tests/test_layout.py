@@ -73,6 +73,7 @@ VENDORS: dict[str, tuple[str, ...]] = {
         "coordination/effectors/sql_sqlite.py",
         "kg/stores/*.py",
         "kg/embedders/cache.py",
+        "kg/write_ahead.py",
         "kg/ingest/sources/sql.py",
         "kg/ingest/seen.py",
     ),

@@ -1,6 +1,5 @@
 """`noesis checkpoint`, `prove`, `verify`: the ledger signed, proven to others, and checked."""
 
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -95,7 +94,7 @@ def rotate(context: typer.Context, json: Json = False) -> None:
         path = checkpointing.key_path(platform)
         new = signing.signer(old.name, signing.key_file(checkpointing.next_path(path)))
         checkpoints.rotate(platform.store, platform.clock, old, new, session.principal(platform).uid)
-        os.replace(checkpointing.next_path(path), path)
+        checkpointing.take_over(path)
     terminal = Terminal()
     if json:
         terminal.document({"old": old.public.vkey, "new": new.public.vkey})

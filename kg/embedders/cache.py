@@ -14,6 +14,7 @@ from pathlib import Path
 
 from kg.errors import SearchIndexError
 from kg.index import Embedder
+from kg.write_ahead import write_ahead
 
 #: Vectors kept; the oldest leave first.
 KEPT_MAX = 500_000
@@ -37,7 +38,7 @@ class CachedEmbedder:
         self._path = path
         with self._translated():
             self._database = sqlite3.connect(path, timeout=_BUSY, check_same_thread=False, isolation_level=None)
-            self._database.execute("PRAGMA journal_mode=WAL")
+            write_ahead(self._database, _BUSY)
             self._database.execute("PRAGMA synchronous=NORMAL")
             # What is forgotten leaves nothing in unused pages.
             self._database.execute("PRAGMA secure_delete=ON")

@@ -79,7 +79,7 @@ class Database:
             raise StoreError(f"SQLite {sqlite3.sqlite_version} is too old; use a Python built with 3.37 or later")
         self.path = path
         self._durable = durable
-        self._patience = patience
+        self.patience = patience
         self._lock = FileLock(path.with_name(path.name + ".lock"), patience)
         self._writer: sqlite3.Connection | None = None
         self._idle: list[sqlite3.Connection] = []
@@ -96,7 +96,7 @@ class Database:
     def _connect(self, write: bool) -> sqlite3.Connection:
         connection = sqlite3.connect(
             self.path,
-            timeout=self._patience,
+            timeout=self.patience,
             isolation_level=None,
             check_same_thread=False,
             cached_statements=256,

@@ -5,12 +5,14 @@ migration whose text has changed since is refused too, because the tables may no
 """
 
 import hashlib
+import os
 import sqlite3
 from pathlib import Path
 from typing import Final
 
 from kg.errors import StoreCorruptError, StoreError, StoreVersionError
 from kg.stores.sqlite_file import Database
+from kg.write_ahead import is_ahead, write_ahead
 
 MIGRATIONS: Final = Path(__file__).resolve().parent.parent / "migrations"
 #: Marks the file as ours ("Noes") in the SQLite header.
@@ -36,11 +38,11 @@ def migrate(database: Database, folder: Path = MIGRATIONS) -> None:
     known = migrations(folder)
     if not _new(database.path):
         with database.reading() as connection:
-            applied = _applied(connection)
-        if _missing(applied, known) == []:
+            applied, ahead = _applied(connection), is_ahead(connection)
+        if _missing(applied, known) == [] and (ahead or not os.access(database.path, os.W_OK)):
             return
     with database.alone() as connection:
-        connection.execute("PRAGMA journal_mode = WAL")
+        write_ahead(connection, database.patience)
         connection.execute("BEGIN IMMEDIATE")
         try:
             # Another process may have migrated while this one waited.

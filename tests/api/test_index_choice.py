@@ -1,6 +1,5 @@
 """Which index a process gets: the engine inside it, or the server that `qdrant_url` names."""
 
-import socket
 from pathlib import Path
 
 import pytest
@@ -12,12 +11,11 @@ from kg.embedders.shared import SharedEmbedder
 from kg.errors import SearchIndexError
 from kg.indexes.qdrant import QdrantIndex
 from kg.indexes.shared import SharedIndex
+from tests.services import ports
 
 
 def test_the_address_of_a_server_chooses_it_even_while_it_is_away(tmp_path: Path) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{taken.getsockname()[1]}"
+    url = f"http://127.0.0.1:{ports.free()}"
     platform = build(load_settings(project=tmp_path, qdrant_url=url, qdrant_key="k3y"), index=True)
     try:
         assert isinstance(platform.index, QdrantIndex)

@@ -1,7 +1,6 @@
 """Brokers carry ids and nothing else; the global broker stays unset; what they lose comes again."""
 
 import json
-import socket
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +11,7 @@ from coordination.brokers import QUEUE, Carrier, carrier
 from coordination.errors import BrokerError
 from kg.errors import StoreBusyError
 from tests.coordination.plant import plant
-from tests.services import server
+from tests.services import ports, server
 
 
 def global_broker() -> object:
@@ -117,11 +116,8 @@ def test_a_real_broker_carries_what_was_sent_before_the_worker_came(name: str) -
 
 @pytest.mark.parametrize("scheme", ["redis", "amqp"])
 def test_a_broker_that_does_not_answer_is_one_error(scheme: str) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     with pytest.raises(BrokerError, match="the reconciler sends it again"):
-        carrier(lambda work: None, f"{scheme}://127.0.0.1:{port}").enqueue("w")
+        carrier(lambda work: None, f"{scheme}://127.0.0.1:{ports.free()}").enqueue("w")
 
 
 @pytest.mark.parametrize(("more", "seconds"), [("", 10.0), ("?socket_timeout=3", 3.0)])

@@ -182,6 +182,22 @@ def test_a_key_file_is_the_owners_alone(tmp_path: Path) -> None:
     assert "PRIVATE" not in repr(signing.signer(NAME, pem))
 
 
+def test_of_those_who_make_a_key_file_at_once_all_get_the_same_whole_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, make, others = tmp_path / "checkpoint.key", signing.make_key, []
+
+    def slowly() -> str:
+        monkeypatch.setattr(signing, "make_key", make)
+        others.append(signing.key_file(path))
+        return make()
+
+    monkeypatch.setattr(signing, "make_key", slowly)
+    assert [signing.key_file(path)] == others == [path.read_text()]
+    assert signing.signer(NAME, others[0])
+    assert list(tmp_path.iterdir()) == [path]
+
+
 @pytest.mark.parametrize("text", ["", "x", "a+b", "a b+00000000+AA==", "a+00000000+" + "A" * 44, "a+zz+!!"])
 def test_a_public_key_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(NoteError):

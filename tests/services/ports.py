@@ -1,4 +1,4 @@
-"""Free ports, and waiting for what listens on them."""
+"""Free ports, kept for whoever asked for them, and waiting for what listens on them."""
 
 import atexit
 import contextlib
@@ -8,10 +8,14 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-READY_SECONDS_MAX = 90
+READY_SECONDS_MAX = 240
 REAP_SECONDS_MAX = 10
 #: The servers that this process started, by process id.
 STARTED: "dict[int, subprocess.Popen[bytes]]" = {}
+
+
+#: What keeps the ports that were given out: bound, never listening.
+KEPT: list[socket.socket] = []
 
 
 @atexit.register
@@ -20,6 +24,8 @@ def _reap() -> None:
     for process in STARTED.values():
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(REAP_SECONDS_MAX)
+    for kept in KEPT:
+        kept.close()
 
 
 def launch(
@@ -40,10 +46,16 @@ def launch(
 
 
 def free() -> int:
-    """A port that nobody listens on just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that nobody listens on, and that the system gives to nobody else while this process lives.
+
+    A server takes seconds to bind it, and one that was killed leaves it for as long. A server that asks for this very port and
+    lets it be used again, as all do here, gets it all the same.
+    """
+    kept = socket.socket()
+    kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    kept.bind(("127.0.0.1", 0))
+    KEPT.append(kept)
+    return int(kept.getsockname()[1])
 
 
 def until(ready: Callable[[], bool], process: "subprocess.Popen[bytes] | None", log: Path) -> None:

@@ -11,6 +11,7 @@ from tests.services.server import Server, install
 
 #: Where Debian keeps the programs that are not on the path.
 DEBIAN = Path("/usr/lib/postgresql")
+READY_SECONDS = 5
 _SETTINGS = ("fsync=off", "listen_addresses=127.0.0.1", "max_connections=50")
 
 
@@ -48,9 +49,20 @@ def start(folder: Path) -> Server:
     options = [part for setting in _SETTINGS for part in ("-c", setting)]
     command = [*user, programs / "postgres", "-D", data, "-p", port, "-k", folder, *options]
     process = ports.launch(command, folder / "server.log")
-    ports.until(lambda: ports.listens(port), process, folder / "server.log")
     url = f"postgresql://noesis:{password}@127.0.0.1:{port}/postgres"
+    ports.until(lambda: answers(url), process, folder / "server.log")
     return Server("postgres", url, process.pid, "noesis", password, str(folder))
+
+
+def answers(url: str) -> bool:
+    """Whether it takes a login; it listens before its database has started up, and refuses whoever comes then."""
+    import psycopg
+
+    try:
+        psycopg.connect(url, connect_timeout=READY_SECONDS).close()
+    except psycopg.OperationalError:
+        return False
+    return True
 
 
 def found() -> Path | None:

@@ -3,7 +3,6 @@
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ import pytest
 
 from kg.errors import SourceError
 from tests.kg.ingest.parts import Desk
+from tests.services import ports
 
 MAPPING = """
 source: erp
@@ -54,9 +54,7 @@ def server() -> Iterator[str]:
     folder = Path(tempfile.mkdtemp())
     if as_user:
         os.chown(folder, pwd.getpwnam("postgres").pw_uid, -1)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = ports.free()
     options = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c fsync=off"
     control = [str(programs / "pg_ctl"), "-D", str(folder / "data"), "-l", str(folder / "log")]
     silent: dict[str, Any] = {"stdout": subprocess.DEVNULL, "cwd": folder, **as_user}

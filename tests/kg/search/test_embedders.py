@@ -114,6 +114,17 @@ def test_a_cache_that_cannot_keep_still_answers_and_keeps_again_later(
     cached.close()
 
 
+def test_processes_that_open_a_new_cache_at_once_all_get_through(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with closing(sqlite3.connect(tmp_path / "cache.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        monkeypatch.setattr("kg.write_ahead.time.sleep", lambda _: other.execute("ROLLBACK"))
+        cached = CachedEmbedder(HashingEmbedder(32), tmp_path / "cache.db")
+        assert cached._database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        cached.close()
+
+
 def test_a_broken_cache_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "cache.db").write_bytes(b"no database" * 200)
     with pytest.raises(SearchIndexError, match="delete"):

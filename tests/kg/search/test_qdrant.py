@@ -5,7 +5,6 @@ Without a server these run on the client's own engine and on ports that are clos
 
 import json
 import random
-import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -24,6 +23,7 @@ from kg.indexes.qdrant import WRITE_MAX, QdrantIndex
 from kg.indexes.qdrant_server import MEMORY, QdrantServer
 from tests.kg.search.world import held, world
 from tests.kg.views import RuleView
+from tests.services import ports
 
 EMBEDDER = HashingEmbedder(64)
 #: Two engines may put two hits the other way round only where their scores differ by less than this.
@@ -55,15 +55,8 @@ def on(client: Any, embedder: HashingEmbedder = EMBEDDER) -> QdrantIndex:
     return QdrantIndex(Same(MEMORY), embedder)
 
 
-def closed_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port: int = taken.getsockname()[1]
-        return port
-
-
 def away() -> QdrantServer:
-    return QdrantServer(f"http://127.0.0.1:{closed_port()}", "k3y", grpc_port=closed_port())
+    return QdrantServer(f"http://127.0.0.1:{ports.free()}", "k3y", grpc_port=ports.free())
 
 
 @contextmanager
@@ -85,7 +78,7 @@ def answering(status: int, body: object = None) -> Iterator[QdrantServer]:
     with HTTPServer(("127.0.0.1", 0), Alike) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
-        yield QdrantServer(f"http://127.0.0.1:{server.server_port}", "k3y", grpc_port=closed_port())
+        yield QdrantServer(f"http://127.0.0.1:{server.server_port}", "k3y", grpc_port=ports.free())
         server.shutdown()
         thread.join()
 
