@@ -1,4 +1,4 @@
-"""Runs jq programs in one persistent child process with an empty environment, a memory bound and a deadline.
+"""Runs jq programs in persistent child processes, few of them, each with an empty environment, a memory bound and a deadline.
 
 In this process a jq program would hold the interpreter, could not be stopped and would see the environment. The child sees
 nothing, opens no file, and is killed and started anew when it overruns. Integers beyond 2^53 and NaN never enter jq.
@@ -28,6 +28,9 @@ _CHILD = Path(__file__).with_name("jq_child.py")
 PROGRAM_MAX = 20_000
 MEMORY_BYTES_MAX = 512_000_000
 READ_BYTES = 1 << 20
+#: Children of one owner, and how long a caller waits for one that is busy before another is started.
+CHILDREN_MAX = 3
+PATIENCE_SECONDS = 0.05
 ANSWER_BYTES_MAX = 80_000_000
 REQUEST_BYTES_MAX = 80_000_000
 #: What may be an integer beyond INTEGER_MAX, or a text of as many digits.
@@ -47,13 +50,18 @@ class Result:
 
 
 class Jq:
-    """The owner of the child; `close` ends it, and the next call starts another."""
+    """The owner of the children: one serves everybody, another is started while a long program holds those that are there.
+
+    `close` ends them once what they work at has ended, and the next call starts another.
+    """
 
     def __init__(self, *, deadline_seconds: float = 10.0, memory_bytes: int = MEMORY_BYTES_MAX) -> None:
         self._deadline = deadline_seconds
         self._memory = memory_bytes
-        self._lock = threading.Lock()
-        self._child: subprocess.Popen[bytes] | None = None
+        self._turn = threading.Condition()
+        #: The last that was given back is taken first: where nobody is held up one child does all, and has all compiled.
+        self._free: list[_Child] = []
+        self._busy = 0
 
     def __enter__(self) -> "Jq":
         return self
@@ -75,8 +83,7 @@ class Jq:
                 return [Result(error=f"the row is larger than {REQUEST_BYTES_MAX:,} bytes")]
             half = len(values) // 2
             return self.run(program, values[:half]) + self.run(program, values[half:])
-        with self._lock:
-            answer = json.loads(self._ask(request))
+        answer = json.loads(self._ask(request))
         if "refused" in answer:
             raise JqError(f"the jq program is not usable: {' '.join(answer['refused'].split())}; correct it")
         return [_result(item) for item in answer["results"]]
@@ -90,21 +97,78 @@ class Jq:
             request = json.dumps({"programs": list(programs), "value": _held(value)}, allow_nan=False).encode() + b"\n"
         if len(request) > REQUEST_BYTES_MAX:
             raise JqError(f"the value is larger than {REQUEST_BYTES_MAX:,} bytes; keep less in it")
-        with self._lock:
-            answer = json.loads(self._ask(request))
+        answer = json.loads(self._ask(request))
         if "refused" in answer:
             raise JqError(f"the jq programs are not usable: {' '.join(answer['refused'].split())}; correct them")
         return [_result(item) for item in answer["results"]]
 
     def close(self) -> None:
-        """End the child."""
-        with self._lock:
-            self._kill()
+        """End the children."""
+        with self._turn:
+            while self._busy:
+                self._turn.wait()
+            while self._free:
+                self._free.pop().kill()
 
-    def _start(self) -> subprocess.Popen[bytes]:
-        if self._child is None or self._child.poll() is not None:
-            self._kill()
-            self._child = subprocess.Popen(  # noqa: S603 -- our own interpreter and file, no shell
+    def _ask(self, request: bytes) -> bytes:
+        child = self._taken()
+        try:
+            return child.ask(request)
+        finally:
+            with self._turn:
+                self._busy -= 1
+                self._free.append(child)
+                self._turn.notify_all() if self._busy == 0 else self._turn.notify()
+
+    def _taken(self) -> "_Child":
+        """A child that nobody uses: whoever is held up for longer than a short program takes gets one of its own."""
+        with self._turn:
+            if not self._free and self._busy:
+                self._turn.wait_for(lambda: self._free, PATIENCE_SECONDS)
+            if self._busy >= CHILDREN_MAX:
+                self._turn.wait_for(lambda: self._free)
+            self._busy += 1
+            return self._free.pop() if self._free else _Child(self._deadline, self._memory)
+
+
+class _Child:
+    """One child process, started with its first request and anew after one that it did not survive."""
+
+    def __init__(self, deadline_seconds: float, memory_bytes: int) -> None:
+        self._deadline = deadline_seconds
+        self._memory = memory_bytes
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def kill(self) -> None:
+        """End the process."""
+        if self._process is None:
+            return
+        child, self._process = self._process, None
+        child.kill()
+        for pipe in (child.stdin, child.stdout):
+            if pipe is not None:
+                pipe.close()
+        child.wait()
+
+    def ask(self, request: bytes) -> bytes:
+        """The line that answers a request; JqError where the program is stopped."""
+        child = self._started()
+        if child.stdin is None or child.stdout is None:
+            raise JqError("the jq process has no pipes; run `noesis doctor`")
+        answer = _Exchange(child.stdin.fileno(), child.stdout.fileno()).run(request, self._deadline)
+        if answer is None:
+            self.kill()
+            raise JqError(f"the jq program ran longer than {self._deadline:g} s and was stopped; simplify it")
+        if not answer.endswith(b"\n"):
+            self.kill()
+            limit = self._memory // 1_000_000
+            raise JqError(f"the jq program used more than {limit} MB or ended its process; simplify it")
+        return answer
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        if self._process is None or self._process.poll() is not None:
+            self.kill()
+            self._process = subprocess.Popen(  # noqa: S603 -- our own interpreter and file, no shell
                 [sys.executable, "-I", str(_CHILD), str(self._memory), str(math.ceil(self._deadline))],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -112,31 +176,7 @@ class Jq:
                 env={},
                 bufsize=0,
             )
-        return self._child
-
-    def _kill(self) -> None:
-        if self._child is None:
-            return
-        child, self._child = self._child, None
-        child.kill()
-        for pipe in (child.stdin, child.stdout):
-            if pipe is not None:
-                pipe.close()
-        child.wait()
-
-    def _ask(self, request: bytes) -> bytes:
-        child = self._start()
-        if child.stdin is None or child.stdout is None:
-            raise JqError("the jq process has no pipes; run `noesis doctor`")
-        answer = _Exchange(child.stdin.fileno(), child.stdout.fileno()).run(request, self._deadline)
-        if answer is None:
-            self._kill()
-            raise JqError(f"the jq program ran longer than {self._deadline:g} s and was stopped; simplify it")
-        if not answer.endswith(b"\n"):
-            self._kill()
-            limit = self._memory // 1_000_000
-            raise JqError(f"the jq program used more than {limit} MB or ended its process; simplify it")
-        return answer
+        return self._process
 
 
 class _Exchange:

@@ -89,7 +89,7 @@ def _wrapped(text: str, known: frozenset[str]) -> tuple[str, tuple[str, ...]]:
 
 @dataclass(slots=True)
 class Expressions:
-    """Evaluates; one child serves every run of the process."""
+    """Evaluates; a few children serve every run of the process."""
 
     jq: Jq = field(default_factory=Jq)
 

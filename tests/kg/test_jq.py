@@ -1,6 +1,7 @@
 """jq in its confined child: right answers, and nothing that a hostile program wants."""
 
 import os
+import threading
 from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kg.jq import Jq, JqError, Result, as_json
+from kg.jq import CHILDREN_MAX, Jq, JqError, Result, as_json
 from kg.values import INTEGER_MAX
 
 
@@ -97,8 +98,8 @@ def test_a_program_learns_nothing_about_its_surroundings(jq: Jq, program: str, m
 
 def test_the_child_may_open_no_file_and_start_no_process(jq: Jq) -> None:
     jq.run(".", [1])
-    assert jq._child is not None
-    process = Path("/proc") / str(jq._child.pid)
+    assert jq._free[0]._process is not None
+    process = Path("/proc") / str(jq._free[0]._process.pid)
     limits = {line[:26].strip(): line[26:].split()[:2] for line in (process / "limits").read_text().splitlines()}
     assert limits["Max open files"] == ["3", "3"]
     assert limits["Max processes"] == ["0", "0"]
@@ -118,6 +119,51 @@ def test_after_close_it_starts_again() -> None:
     jq.close()
     assert jq.run(".", [2]) == [Result(2)]
     jq.close()
+
+
+def test_an_endless_program_holds_up_no_other_and_its_children_are_few() -> None:
+    ended: list[str] = []
+
+    def endless() -> None:
+        with pytest.raises(JqError, match="longer than 4 s"):
+            running.run("last(range(1e12))", [None])
+        ended.append("endless")
+
+    with Jq(deadline_seconds=4.0, memory_bytes=400_000_000) as running:
+        threads = [threading.Thread(target=endless) for _ in range(CHILDREN_MAX - 1)]
+        for thread in threads:
+            thread.start()
+        while running._busy < len(threads):
+            threading.Event().wait(0.01)
+        assert running.run_all([". + 1"], 1)[0].value == 2
+        assert ended == []
+        for thread in threads:
+            thread.join()
+        assert len(running._free) == CHILDREN_MAX
+    assert running._free == []
+
+
+def test_where_nobody_is_held_up_one_child_does_all(jq: Jq) -> None:
+    for number in range(5):
+        assert jq.run(". + 1", [number])[0].value == number + 1
+    assert len(jq._free) == 1
+
+
+def test_no_more_children_are_started_than_the_bound() -> None:
+    with Jq(deadline_seconds=1.0, memory_bytes=400_000_000) as running:
+        told: list[str] = []
+
+        def endless() -> None:
+            with pytest.raises(JqError):
+                running.run("last(range(1e12))", [None])
+            told.append("ended")
+
+        threads = [threading.Thread(target=endless) for _ in range(CHILDREN_MAX + 1)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert (len(told), len(running._free)) == (CHILDREN_MAX + 1, CHILDREN_MAX)
 
 
 def test_a_large_batch_passes_both_pipes(jq: Jq) -> None:

@@ -99,4 +99,4 @@ def test_what_a_path_gives_is_a_copy() -> None:
 def test_no_child_process_is_started_for_paths() -> None:
     made = Expressions()
     assert made.filled({"x": "${ .a }", "y": "${ $v.b }"}, {"a": 1}, {"v": lambda: {"b": 2}}) == {"x": 1, "y": 2}
-    assert made.jq._child is None
+    assert made.jq._free == []
