@@ -29,11 +29,11 @@ def migrations(folder: Path = MIGRATIONS) -> list[tuple[int, str, str]]:
 def migrate(server: Server, folder: Path = MIGRATIONS) -> None:
     """Apply what is missing; raises StoreVersionError for a newer database, StoreError for an altered migration."""
     known = migrations(folder)
+    # The nodes are counted first: those of a process that migrates just now come after its first note, which is then found.
+    ((nodes,),) = server.rows("MATCH (n) RETURN count(n)")
     applied = server.rows("MATCH (m:Migration) RETURN m.number, m.name, m.checksum ORDER BY m.number")
-    if not applied:
-        ((nodes,),) = server.rows("MATCH (n) RETURN count(n)")
-        if nodes:
-            raise StoreCorruptError("the database holds the graph of another program; set store_database to another")
+    if nodes and not applied:
+        raise StoreCorruptError("the database holds the graph of another program; set store_database to another")
     if len(applied) > len(known):
         raise StoreVersionError
     for (number, name, found), (_, _, text) in zip(applied, known, strict=False):

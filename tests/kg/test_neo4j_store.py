@@ -262,6 +262,28 @@ def test_an_edit_by_hand_is_found(store: Neo4jStore, what: str) -> None:
 # -- the database ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("turn", [1, 2])
+def test_a_process_that_migrates_just_now_is_no_other_program(
+    store: Neo4jStore, monkeypatch: pytest.MonkeyPatch, turn: int
+) -> None:
+    edit(store, "MATCH (n) DETACH DELETE n")
+    read, passed = store._server.rows, [0]
+
+    def late(text: str, /, **values: Any) -> list[list[Any]]:
+        found = read(text, **values)
+        passed[0] += 1
+        if passed[0] == turn:
+            monkeypatch.setattr(store._server, "rows", read)
+            neo4j_migrate.migrate(store._server)
+        return found
+
+    monkeypatch.setattr(store._server, "rows", late)
+    neo4j_migrate.migrate(store._server)
+    numbers = read("MATCH (m:Migration) RETURN m.number ORDER BY m.number")
+    assert numbers == [[number] for number, _, _ in neo4j_migrate.migrations()]
+    assert read("MATCH (h:Head) RETURN count(h)") == [[1]]
+
+
 def test_a_graph_of_another_program_is_left_alone(store: Neo4jStore) -> None:
     edit(store, "MATCH (m:Migration) DELETE m")
     try:
