@@ -203,7 +203,7 @@ def ending(store: GraphStore, id: str, used: Mapping[str, Decimal] | None = None
         if row is None or not back:
             continue
         spent, granted = _amounts(row.value)
-        value = {"used": str(max(Decimal(0), spent - back)), "granted": str(granted)}
+        value = {"used": str(spent - back), "granted": str(granted)}
         rows.append(StateWrite(USED, key, value, expect=row.revision))
     return rows
 

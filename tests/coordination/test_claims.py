@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from coordination.claims import Held, claim, claim_id, release
+from coordination.claims import WAIT, WAIT_SECONDS, Held, claim, claim_id, release
 from coordination.errors import ClaimedError, DeadlockError
 from coordination.proposals import Draft
 from coordination.testing.scheduler import Chances, CrashedError, Life, Port, Scheduler
@@ -140,6 +140,57 @@ def test_a_circle_is_found_and_the_youngest_gives_way() -> None:
     assert not isinstance(waiting.value, DeadlockError)
     release(store, clock, held["c"], WHO)
     claim(store, clock, "b", ["c"], 60, WHO)
+
+
+def refused(store: Any, clock: Any, holder: str, ids: list[str]) -> type[ClaimedError]:
+    """Whether a claim has to wait, or to give way."""
+    with pytest.raises(ClaimedError) as error:
+        claim(store, clock, holder, ids, 60, WHO)
+    return type(error.value)
+
+
+def held_by_two() -> tuple[Any, ManualClock, dict[str, Held]]:
+    store, clock = parts()
+    return store, clock, {name: claim(store, clock, name, [f"e-{name}"], 90_000, WHO) for name in ("a", "b")}
+
+
+def test_of_two_that_began_to_wait_at_once_the_later_name_gives_way_whoever_looks_first() -> None:
+    store, clock, _ = held_by_two()
+    assert refused(store, clock, "b", ["e-a"]) is ClaimedError
+    assert refused(store, clock, "a", ["e-b"]) is ClaimedError
+    assert refused(store, clock, "b", ["e-a"]) is DeadlockError
+    assert [row.key for row in store.scan(WAIT)] == ["a"], "who gives way waits no more"
+
+
+def test_whoever_asks_again_has_waited_since_it_asked_first() -> None:
+    store, clock, _ = held_by_two()
+    claim(store, clock, "x", ["e-x"], 90_000, WHO)
+    assert refused(store, clock, "a", ["e-x"]) is ClaimedError
+    clock.advance(3)
+    assert refused(store, clock, "b", ["e-a"]) is ClaimedError
+    clock.advance(7)
+    assert refused(store, clock, "a", ["e-b"]) is ClaimedError, "b came later"
+    assert refused(store, clock, "b", ["e-a"]) is DeadlockError
+
+
+def test_a_wait_of_long_ago_and_ones_own_claim_are_no_circle() -> None:
+    store, clock, held = held_by_two()
+    assert refused(store, clock, "a", ["e-b"]) is ClaimedError
+    clock.advance(WAIT_SECONDS + 1)
+    assert refused(store, clock, "b", ["e-a"]) is ClaimedError
+    assert refused(store, clock, "b", ["e-a", "e-b"]) is ClaimedError
+    release(store, clock, held["a"], WHO)
+    claim(store, clock, "b", ["e-a", "e-b"], 60, WHO)
+    assert [row.key for row in store.scan(WAIT)] == [], "whoever got it, or let go, waits no more"
+
+
+def test_a_claim_is_over_at_its_end() -> None:
+    store, clock = parts()
+    claim(store, clock, "a", ["e"], 60, WHO)
+    clock.advance(59.999)
+    assert refused(store, clock, "b", ["e"]) is ClaimedError
+    clock.advance(0.001)
+    claim(store, clock, "b", ["e"], 60, WHO)
 
 
 def test_a_long_chain_is_no_circle_and_ends_fast() -> None:

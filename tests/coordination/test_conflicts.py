@@ -6,8 +6,8 @@ from decimal import Decimal
 
 import pytest
 
-from coordination import refusals
-from coordination.conflicts import compatible, meet
+from coordination import merging, refusals
+from coordination.conflicts import Between, compatible, meet
 from coordination.errors import PolicyError
 from coordination.merging import combined
 from coordination.policies import ANY, Policy, declare, load, of, policy_id
@@ -234,6 +234,11 @@ def test_policies_are_checked_versioned_and_not_for_agents() -> None:
     assert (made.version, of(made).steps) == (2, ("merge", "person"))
     known = load(p.store, ["x", "y"], "Customer")
     assert known.of("x", "Customer").steps == MERGE.steps
+    declare(p.store, p.clock, AUTHOR, "z", ANY, Policy(("priority", "person")))
+    declare(p.store, p.clock, AUTHOR, ANY, "Product", MERGE)
+    assert load(p.store, ["z"], "Product").of("z", "Product").steps == ("priority", "person"), (
+        "the operation goes first"
+    )
     assert known.between("x", "y", "Customer").steps == Policy().steps == known.between("y", "x", "Customer").steps
     forged = Draft(
         "x",
@@ -295,6 +300,83 @@ def test_random_rivals_end_with_one_winner_or_a_person(seed: int) -> None:
         assert all(
             meet(p, list(standing.values()), lambda a, b: table[int(a), int(b)]).undecided for p in standing.values()
         )
+
+
+def said(id: str, **more: object) -> Proposal:
+    return Proposal(entity(id, **more))
+
+
+def by(policy: Policy) -> Between:
+    return lambda one, other: policy
+
+
+def test_partners_have_a_voice_and_a_quorum_is_reached_by_just_as_many() -> None:
+    many, one = said("1", intent="x", partners=("p", "q")), said("2", intent="y")
+    policy = Policy(("vote", "person"), quorum=3)
+    (loss,) = meet(many, [one], by(policy)).beaten
+    assert "3 against 1" in loss.reason
+    assert meet(many, [one], by(Policy(("vote", "person"), quorum=4))).undecided == (one,)
+    assert meet(said("1"), [one], by(Policy(("vote", "person")))).undecided == (one,), "one against one is a tie"
+
+
+def test_what_has_won_already_beats_even_what_is_stronger() -> None:
+    won, strong = said("9", state="applying"), said("8", priority=9)
+    found = meet(said("1"), [strong, won])
+    assert found.by is not None
+    assert (found.by.rival, found.by.reason) == (won, "o by a9 (9) is already applying")
+    sure, unsure = said("9", confidence=Decimal("0.9")), said("8", confidence=Decimal("0.8"))
+    found = meet(said("1", confidence=Decimal("0.5")), [unsure, sure])
+    assert found.by is not None
+    assert found.by.rival is sure, "the strongest is met first"
+
+
+def test_who_loses_is_refused_for_good_only_where_it_wanted_something_else() -> None:
+    for intent, final in (("1", False), ("2", True)):
+        (loss,) = meet(said("1", priority=1), [said("2", intent=intent)]).beaten
+        assert loss.remembered is final
+
+
+def test_what_is_simulated_or_undoes_meets_nobody() -> None:
+    plain = said("1")
+    for other in (said("2", sandbox=True), said("2", undoes=Ref("e"))):
+        assert compatible(plain, other)
+        assert compatible(other, plain)
+
+
+def test_an_agent_that_repeats_itself_keeps_the_older_and_news_replace_it_unless_others_stand_behind_it() -> None:
+    old, new = ({"agent": "a", "contextPosition": at} for at in (1, 2))
+    same = meet(said("2", intent="x", **new), [said("1", intent="x", **old)]).by
+    assert same is not None
+    assert (same.rival.id, same.remembered) == ("1", False)
+    (loss,) = meet(said("2", **new), [said("1", **old)]).beaten
+    assert "rests on newer facts" in loss.reason
+    merged = said("1", partners=("p",), **old)
+    assert meet(said("2", **new), [merged]).undecided == (merged,)
+
+
+def test_what_merges_waits_where_another_rival_is_undecided_and_fits_all_that_were_chosen() -> None:
+    note_, held = Put("c", "Customer", {"note": "a"}), Put("c", "Customer", {"held": True})
+    one, other, third = (
+        said(id, writes=(write,))
+        for id, write in (("1", note_), ("2", held), ("3", Put("c", "Customer", {"held": False})))
+    )
+    assert meet(one, [other], by(MERGE)).merged == (other,)
+    assert meet(one, [other, said("4", operation="else")], by(MERGE)).merged == ()
+    assert meet(one, [other, third], by(MERGE)).merged == (), "two that fit the first, and not each other"
+
+
+def test_only_what_expects_the_same_outside_runs_and_from_one_source_merges() -> None:
+    note_, held = Put("c", "Customer", {"note": "a"}), Put("c", "Customer", {"held": True})
+    one = said("1", writes=(note_,), expects='{"c":1}', depth=1)
+    assert merging.fits([one], said("2", writes=(held,), expects='{"c":1}'))
+    assert not merging.fits([one], said("2", writes=(held,), expects='{"c":2}'))
+    assert not merging.fits([one], said("2", writes=(held,), run="r"))
+    assert not merging.fits([said("1", writes=(note_,), run="r")], said("2", writes=(held,)))
+    assert (
+        combined([said("1", writes=(Put("c", "Customer", {"a": "1"}, origin="crm"),)), said("2", writes=(held,))])
+        is None
+    )
+    assert merging.merged([one, said("2", writes=(held,), depth=3)]).set["depth"] == 3, "as deep as the deepest"
 
 
 def test_hundreds_of_rivals_end_with_one_applied() -> None:

@@ -72,6 +72,42 @@ def test_reserve_settle_refund_and_the_rest_goes_back() -> None:
     assert used(store, clock, unit="tokens") == 50
 
 
+def test_what_people_granted_lasts_and_is_no_more_than_that() -> None:
+    clock = ManualClock()
+    store = DictStore(ontology(), clock)
+    define(store, clock, ADMIN, "agent:a", "calls", D(10))
+    budget = budgets.over(store, ["agent:a"], ["calls"])
+
+    def plan(id: str, amount: int, grant: bool = False) -> budgets.Plan:
+        made = budgets.plan(store, clock.now(), id, budget, {"calls": D(amount)}, grant=grant)
+        if made.rows:
+            store.commit([], None, state=made.rows)
+        return made
+
+    plan("r1", 8)
+    plan("r2", 7, grant=True)
+    assert budgets.usage(store, clock.now(), budget[0]) == (15, 5)
+    plan("r3", 1, grant=True)
+    assert budgets.usage(store, clock.now(), budget[0]) == (16, 6), (
+        "one more is granted, what was granted before is not again"
+    )
+    assert plan("r4", 1).reason == "budget calls of agent:a has 0 left, 1 is asked for"
+    budgets.refund(store, "r2")
+    assert budgets.usage(store, clock.now(), budget[0]) == (9, 6)
+    assert plan("r5", 8).refused is not None
+    assert plan("r6", 7).refused is None
+
+
+def test_a_limit_that_was_lowered_below_what_is_used_leaves_nothing() -> None:
+    clock = ManualClock()
+    store = DictStore(ontology(), clock)
+    define(store, clock, ADMIN, "agent:a", "calls", D(10))
+    budgets.reserve(store, clock, "r1", ["agent:a"], {"calls": D(8)})
+    define(store, clock, ADMIN, "agent:a", "calls", D(5))
+    with pytest.raises(BudgetError, match="has 0 left"):
+        budgets.reserve(store, clock, "r2", ["agent:a"], {"calls": D(1)})
+
+
 def test_every_scope_counts_and_one_that_is_out_takes_from_none() -> None:
     clock = ManualClock()
     store = DictStore(ontology(), clock)
