@@ -81,7 +81,7 @@ def _number(document: Document, name: str, given: Json) -> Decimal:
         found = Decimal(str(given))
     except InvalidOperation:
         found = Decimal("NaN")
-    if isinstance(given, bool) or not found.is_finite() or found < 0:
+    if not found.is_finite() or found < 0:
         raise MeasureError(f"`{name}` of {document.key} is no number from 0; correct it")
     return found
 

@@ -133,8 +133,8 @@ def score(card: AgentCard, task: Task, known: Posterior, load: int, weights: Wei
     seed = f"{weights.seed}\x1f{task.key}\x1f{card.name}"
     components = {
         "success": known.sample(seed) if weights.explore else known.mean,
-        "cost": 1 / (1 + max(0.0, float(card.cost)) / weights.cost_half),
-        "latency": 1 / (1 + max(0.0, latency) / weights.latency_half),
+        "cost": 1 / (1 + float(card.cost) / weights.cost_half),
+        "latency": 1 / (1 + latency / weights.latency_half),
         "load": 1 / (1 + load),
         "department": 1.0 if not task.department or card.department == task.department else 0.0,
     }

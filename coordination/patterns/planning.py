@@ -50,7 +50,7 @@ def planning(settings: Planning) -> Document:
     replan = (
         f"${{ if .done or .stalls <= {settings.stalls} then . elif .plans >= {settings.plans} then "
         f'.stuck = {{title: "No Progress", why: "\\(.plans) plans led no further"}} '
-        "else .plan = null | .next = null | .stalls = 0 end }"
+        "else .plan = null | .next = null end }"
     )
     turn = [_planned(settings), _looked(settings), b.set_("bound", replan), _worked(settings)]
     tasks = [

@@ -85,7 +85,7 @@ def counted(rule: Rule, *, weighted: bool) -> list[Named]:
     tally = (
         "[.answers | group_by(.output.choice)[] | {choice: .[0].output.choice, votes: length, weight: ("
         + weight
-        + ")}] | sort_by([-.weight, .choice])"
+        + ")}] | sort_by(-.weight)"
     )
     share, compared = SHARES[rule]
     won = (

@@ -73,7 +73,7 @@ class RoutedCall:
         """What the agent's call gives, or the time-out."""
         if "routing" not in handle:
             return self.inner.look(call, handle)
-        found: Answer | None = handle.get("answer") or self.inner.look(call, handle)
+        found: Answer | None = handle.get("told") or self.inner.look(call, handle)
         if found is None and handle.get("until") is not None and call.now >= handle["until"]:
             problem = fault(
                 "timeout", f"{handle['agent']} gave no result in time; another is asked when it is tried again"
@@ -113,7 +113,7 @@ class RoutedCall:
         if task.until is not None:
             handle["until"] = micros(task.until)
         if not isinstance(begun, Begun):
-            return Begun({**handle, "answer": dict(begun)}, [put])
+            return Begun({**handle, "told": dict(begun)}, [put])
         handle |= {**begun.handle, "inner": dict(begun.handle)}
         until = begun.until if task.until is None else min(micros(task.until), begun.until or micros(task.until))
         return replace(begun, handle=handle, writes=[*begun.writes, put], until=until)

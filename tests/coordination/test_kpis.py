@@ -59,6 +59,8 @@ def test_the_formulas_on_made_up_transactions() -> None:
     assert Report("x", 4, found, measure).met is False
     assert Report("x", 4, found, replace(measure, target=Decimal("0.3"))).met is True
     assert Report("x", 4, found, replace(measure, metric="error_rate")).met is True
+    many = figures([Transaction(True, False, float(seconds)) for seconds in range(1, 21)], measure)
+    assert many["cycle_time_p95_seconds"] == 19.0
     empty = figures([], measure)
     assert [name for name, value in empty.items() if value not in (None, 0.0)] == []
     assert Report("x", 0, empty, measure).met is None

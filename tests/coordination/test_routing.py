@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from coordination.acting import AgentCard
+from coordination.acting import AgentCard, Answer
 from coordination.bounds import Bounds
 from coordination.errors import GiveUp, HeldError
 from coordination.learning import reset
@@ -92,6 +93,15 @@ def noting(text: str = "n", operation: str = "note") -> Act:
     return act
 
 
+def quiet(change: Change, entity: Entity, store: GraphStore, at: int) -> Sequence[Draft]:
+    return []
+
+
+def half(change: Change, entity: Entity, store: GraphStore, at: int) -> Sequence[Draft]:
+    """Two proposals, one of which the rules deny."""
+    return [*noting()(change, entity, store, at), *noting("l", "look")(change, entity, store, at)]
+
+
 def broken(change: Change, entity: Entity, store: GraphStore, at: int) -> Sequence[Draft]:
     raise ValueError("no idea")
 
@@ -107,8 +117,84 @@ def test_what_was_tried_at_a_step_is_left_out_however_good_it_is() -> None:
     p.put(replace(record, set={**record.set, "state": "failed"}))
     again = router.choose(replace(first, key="k2"), team)
     assert ([it.agent for it in again.chain], again.out) == (["two"], {"one": "was tried before: failed"})
+    p.put(
+        replace(record, id=routing_id("k0"), set={**record.set, "task": "k0", "agent": "", "failed": ("two: broken",)})
+    )
+    both = router.choose(replace(first, key="k4"), team)
+    assert [it.agent for it in both.chain] == ["one", "two"], "where all were tried they all are again"
     elsewhere = router.choose(replace(first, key="k3", step="t"), team)
     assert [it.agent for it in elsewhere.chain] == ["one", "two"]
+
+
+def test_open_tasks_of_the_last_hour_are_load_and_a_task_beyond_its_time_was_tried() -> None:
+    p = plant([], {})
+    router = Router(p.store, p.clock, lambda *_: None)
+    team = [*cards("one").values()]
+    task = Task("k1", "note", run="r", step="s", until=p.clock.now() + timedelta(seconds=60))
+    p.put(router.record(task, router.choose(task, team), "one", {}))
+
+    def load() -> float:
+        return router.choose(Task("k2", "note"), team).chain[0].components["load"]
+
+    assert load() == 0.5
+    p.clock.advance(60)
+    two = router.choose(replace(task, key="k3"), [*team, *cards("two").values()])
+    assert two.out == {"one": "was tried before: timeout"}
+    p.clock.advance(3_541)
+    assert load() == 1.0, "what nobody knows of for an hour is no load"
+    done = router.record(Task("k5", "note"), router.choose(Task("k5", "note"), team), "one", {})
+    p.put(replace(done, set={**done.set, "state": "applied"}))
+    assert load() == 1.0
+
+
+def test_the_parts_of_a_score_are_those_of_the_table() -> None:
+    card = AgentCard("one", "1", None, (), ("note",), latency=20.0)
+    made = score(card, Task("t", "note"), Posterior(1, 0, 10.0), 0, Weights())
+    assert made.components["latency"] == pytest.approx(0.4), "declared 20 and measured 10 are 15 a task; ten are a half"
+    assert made.components["department"] == 1.0, "none is wanted"
+    draws = {
+        score(card, Task(key, "note"), Posterior(), 0, Weights(explore=True)).components["success"] for key in "ab"
+    }
+    assert len(draws) == 2, "each task is a draw of its own"
+
+
+def test_what_says_nothing_of_an_agent_teaches_nothing_and_a_dry_run_does() -> None:
+    for acting, sandbox, known in (
+        (quiet, False, []),
+        (noting(), True, [("one", 1, 0)]),
+        (half, False, [("one", 0, 1)]),
+    ):
+        no = '@id("no-look") forbid(principal, action == Action::"apply", resource) when { context.operation == "look" };'
+        with works(cards=cards("one"), acts={"one": acting}, rules=[*RULES, no]) as here:
+            start(here, ROUTED, sandbox=sandbox)
+            here.later(5)
+            assert [(e["agent"], e["good"], e["bad"]) for e in here.store.find("Skill").items] == known
+
+
+def test_a_question_is_routed_like_an_act() -> None:
+    """One who cannot answer is followed by the next; what the agent answered is the output, and on record as its own."""
+    with works(cards=cards("one", "two"), acts={}) as here:
+        acting: Any = here.runtime.acting
+        acting.replies["two"] = lambda assignment: Answer(assignment.text, confidence=Decimal("0.8"))
+        run = start(here, "do: [{ask: {call: agent, with: {capability: note, task: say}}}]")
+        output = here.output(run)
+        assert (output["agent"], output["output"], output["confidence"]) == ("two", "say", 0.8)
+        assert output["routing"] == routings(here)[0].id
+        here.later(5)
+        assert sorted((e["agent"], e["good"], e["bad"]) for e in here.store.find("Skill").items) == [
+            ("one", 0, 1),
+            ("two", 1, 0),
+        ]
+
+
+def test_a_poor_answer_counts_against_whoever_gave_it() -> None:
+    asked = "do: [{ask: {call: agent, with: {capability: note, task: say, check: {confidence: 0.9}}}}]"
+    with works(cards=cards("one"), acts={}) as here:
+        acting: Any = here.runtime.acting
+        acting.replies["one"] = lambda _: Answer("x", confidence=Decimal("0.1"))
+        start(here, asked)
+        here.later(5)
+        assert [(e["agent"], e["good"], e["bad"]) for e in here.store.find("Skill").items] == [("one", 0, 1)]
 
 
 ROUTED = """

@@ -1,11 +1,12 @@
 """Supervisor: tasks in the order of what they need, side by side where they may, reviewed, and nested crews."""
 
+from json import dumps
 from typing import Any
 
 import pytest
 
 from coordination.acting import Answer, Assignment
-from coordination.errors import WorkflowError
+from coordination.errors import AnswerError, WorkflowError
 from coordination.patterns.about import About
 from coordination.patterns.asking import Ask
 from coordination.patterns.hierarchy import Crew, Duty, Role, crew, levels
@@ -81,3 +82,39 @@ def test_a_role_may_be_another_crew() -> None:
 
 def test_the_same_after_a_crash_at_any_commit() -> None:
     same_after_crashes(lambda: team(REPLIES), crew(settings(reviews=1)), {"task": "study"}, every=5)
+
+
+def test_a_task_gets_the_results_it_needs_and_no_others() -> None:
+    log: list[Assignment] = []
+    tasks = {**TASKS, "summary": Duty("writer", "sum", ("report",))}
+    with team({**REPLIES, "writer": asked(log, REPLIES["writer"])}) as here:
+        here.start(crew(settings(tasks=tasks)), {"task": "study"})
+        assert list(here.output()["results"]["summary"]) == ["report"]
+
+
+def test_without_reviews_the_supervisor_only_sums_up() -> None:
+    log: list[Assignment] = []
+    with team({**REPLIES, "chief": asked(log, supervisor)}) as here:
+        here.start(crew(settings(reviews=0)), {"task": "study"})
+        assert here.output()["output"] == ["prices", "report", "rivals"]
+        assert len(log) == 1
+
+
+def test_the_supervisor_is_asked_again_as_often_as_its_settings_say() -> None:
+    for retries, state in ((2, "completed"), (0, "faulted")):
+        fails = iter([True, True])
+
+        def chief(assignment: Assignment, fails: Any = fails) -> Answer:
+            if assignment.text.startswith("Review") and next(fails, False):
+                raise AnswerError("busy")
+            return supervisor(assignment)
+
+        with team({**REPLIES, "chief": chief}) as here:
+            tasks = {"report": Duty("writer", "write")}
+            here.start(crew(Crew(About("crew"), Ask("chief", retries=retries), ROLES, tasks)), {"task": "study"})
+            assert here.state() == state
+
+
+def test_a_crew_without_a_version_is_the_latest() -> None:
+    made = crew(settings(roles={**ROLES, "writer": Role(workflow="patterns.inner")}))
+    assert '"version": "latest"' in dumps(made.body)

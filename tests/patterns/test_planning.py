@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from coordination.acting import Answer, Assignment
 from coordination.errors import AnswerError
 from coordination.patterns.about import About
@@ -98,3 +100,41 @@ def test_a_plan_with_strangers_is_refused_and_a_person_may_decide() -> None:
 
 def test_the_same_after_a_crash_at_any_commit() -> None:
     same_after_crashes(lambda: team(REPLIES), document(), {"task": "build"}, every=3)
+
+
+def test_progress_begins_the_count_of_stalls_anew() -> None:
+    """One round without progress is borne, however often; two in a row are not."""
+    progress = iter([False, True, False, True, False, True])
+
+    def uneven(assignment: Assignment) -> Answer:
+        if assignment.text.startswith("Write"):
+            return planner(assignment)
+        went = next(progress, None)
+        if went is None:
+            return answered({"done": True, "output": "all"})
+        return answered({"done": False, "progress": went, "next": {"agent": "coder", "task": "go on"}})
+
+    with team({**REPLIES, "planner": uneven}) as here:
+        here.start(document(stalls=1), {"task": "build"})
+        assert (here.output()["output"], here.output()["plans"]) == ("all", 1)
+
+
+@pytest.mark.parametrize(
+    ("plan", "look", "said"),
+    [
+        ([], None, "should be non-empty"),
+        (None, {"done": True}, "'output' is a required property"),
+        (None, {"done": False, "progress": True}, "'next' is a required property"),
+        (None, {"done": False, "progress": True, "next": {"agent": "stranger", "task": "x"}}, "is not one of"),
+    ],
+)
+def test_what_is_no_plan_and_no_look_is_a_poor_answer(plan: Any, look: Any, said: str) -> None:
+    def odd(assignment: Assignment) -> Answer:
+        if assignment.text.startswith("Write"):
+            return answered({"steps": plan}) if plan is not None else planner(assignment)
+        return answered(look)
+
+    with team({**REPLIES, "planner": odd}) as here:
+        here.start(document(), {"task": "build"})
+        assert here.error()["title"] == "Poor Answer"
+        assert said in here.error()["detail"]

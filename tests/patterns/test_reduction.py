@@ -7,7 +7,7 @@ from coordination.errors import AnswerError
 from coordination.patterns.about import About
 from coordination.patterns.asking import Ask
 from coordination.patterns.reduction import MapReduce, map_reduce
-from tests.patterns.team import answered, same_after_crashes, says, team
+from tests.patterns.team import answered, asked, same_after_crashes, says, team
 
 
 def square(assignment: Assignment) -> Answer:
@@ -68,3 +68,24 @@ def test_what_the_reducer_says_is_the_output_also_where_it_is_no() -> None:
         with team({"m": says(1), "r": says(said)}) as here:
             here.start(map_reduce(MapReduce(About("w"), Ask("m"), Ask("r"))), {"task": "t", "items": [1]})
             assert here.output() == {"output": said, "results": [1], "failed": []}
+
+
+def test_who_works_on_an_item_hears_which_it_is_and_what_goes_along() -> None:
+    log: list[Assignment] = []
+    with team({"m": asked(log, says(1)), "r": asked(log, says(2))}) as here:
+        here.start(
+            map_reduce(MapReduce(About("w"), Ask("m"), Ask("r"), lanes=2)),
+            {"task": "t", "items": [5, 6], "context": "c"},
+        )
+        assert here.output()["output"] == 2
+        assert [one.data for one in log[:-1]] == [
+            {"item": item, "index": at, "context": "c"} for at, item in ((0, 5), (1, 6))
+        ]
+        assert log[-1].data["context"] == "c"
+
+
+def test_an_item_that_failed_has_no_result() -> None:
+    with team(REPLIES) as here:
+        here.start(document(failures_max=1), {"task": "square", "items": [1, 13]})
+        output = here.output()
+        assert (output["results"], [failed["index"] for failed in output["failed"]]) == ([1, None], [1])

@@ -1,8 +1,10 @@
 """Evaluator-optimiser: the writer hears what to better; accepted ends it, the bound ends it too."""
 
+from json import dumps
 from typing import Any
 
 from coordination.acting import Answer, Assignment
+from coordination.errors import AnswerError
 from coordination.patterns.about import About
 from coordination.patterns.asking import Ask, Check, Person
 from coordination.patterns.refinement import Refinement, refinement
@@ -74,3 +76,19 @@ def test_an_evaluator_with_a_check_of_its_own_still_has_to_give_a_verdict() -> N
         sure = Ask("judge", check=Check(confidence=0.5))
         here.start(refinement(Refinement(About("w"), Ask("writer"), sure)), {"task": "write"})
         assert here.error()["title"] == "Poor Answer"
+
+
+def test_the_best_of_drafts_with_scores_and_without_is_kept_and_the_evaluators_stand_in_counts() -> None:
+    scores = iter([{"accepted": False}, {"accepted": False, "score": 0.2}, {"accepted": False, "score": 0.1}])
+    drafts = iter("abc")
+
+    def broken(assignment: Assignment) -> Answer:
+        raise AnswerError("busy")
+
+    replies = {"writer": lambda _: answered(next(drafts)), "judge": broken, "second": lambda _: answered(next(scores))}
+    with team(replies) as here:
+        judges = Ask("judge", retries=0, fallback=("second",), timeout=60)
+        made = refinement(Refinement(About("w"), Ask("writer"), judges, best_will_do=True))
+        assert '"after": {"seconds": 60}' in dumps(made.body)
+        here.start(made, {"task": "write"})
+        assert (here.output()["output"], here.output()["score"]) == ("b", 0.2)

@@ -150,3 +150,26 @@ def test_the_same_after_a_crash_at_any_commit() -> None:
         return [output["state"], output["undone"], [act["act"] for act in output["done"]]]
 
     same_after_crashes(make, document(TRIP[0], TRIP[2]), {"trip": 7}, drive=drive, check=once, every=2, seen=same)
+
+
+def test_an_act_sees_what_was_done_before_it_and_the_input_as_it_came() -> None:
+    outside = world()
+    second = told("flight") | {"payload": {"what": '${ .done[0].act + " for " + (.trip | tostring) }'}}
+    with team(effectors=[outside]) as here:
+        here.start(document(Act("hotel", told("hotel")), Act("flight", second)), {"trip": 7})
+        assert here.output()["state"] == "done"
+        assert outside.words == ["hotel", "hotel for 7"]
+
+
+def test_what_the_rules_deny_is_not_tried_again_and_a_gate_is_asked_once() -> None:
+    gift = Act("gift", {"operation": "gift", "target": "c-1", "set": {"note": "x"}}, retries=3)
+    with team() as here:
+        here.put("c-1", "Customer", name="Ann")
+        here.start(document(gift), {})
+        assert here.output()["state"] == "compensated"
+        assert len(here.found("Proposal")) == 1
+    with team({"guard": says({"go": False})}) as here:
+        here.put("c-1", "Customer", name="Ann")
+        here.start(document(Act("note", TRIP[1].effect, gate="guard")), {})
+        assert here.output()["state"] == "compensated"
+        assert len(here.found("AgentAnswer")) == 1
