@@ -2,12 +2,15 @@
 
 Invariants: no path leads out of the folder, by dots, by links or by being absolute; a reader sees the old file or the new one. A
 journal below ``.noesis`` names each key before the rename, and the rename takes the new text away from there, so whether it
-happened can be told after a crash. Its undo puts back what was there, unless somebody changed the file since.
+happened can be told after a crash. Its undo puts back what was there, unless somebody changed the file since. Of several effects in
+one folder one at a time reads and writes, so none keeps for its undo what another was just replacing.
 """
 
+import fcntl
 import hashlib
 import json
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -16,12 +19,17 @@ from typing import Final
 
 from coordination.effectors.declared import undo_of
 from coordination.effectors.effector import Effect, Receipt, Undo
-from coordination.errors import GiveUp
+from coordination.errors import GiveUp, RetryLater
 from kg.values import Json, canonical
 
 JOURNAL: Final = ".noesis"
 TEXT_MAX: Final = 10_000_000
 PARTS_MAX: Final = 32
+#: Seconds that an effect waits for another in its folder, and between two looks.
+TURN_SECONDS_MAX: Final = 5.0
+_LOOK_SECONDS: Final = 0.01
+#: The lock file in the journal; the name of every other file there has a dot.
+_LOCK: Final = "lock"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,22 +52,13 @@ class File:
 
     def act(self, effect: Effect) -> Receipt:
         """Write, restore or remove the file; one that was done before is told from the journal."""
-        done = self.look_up(effect)
-        if done is not None:
-            return done
-        plan = self._plan(effect)
-        with self._journal() as journal, self._folder(plan.parts[:-1], make=True) as folder:
-            name, key = plan.parts[-1], _safe(effect.key)
-            before, begun = _read(folder, name), _read(journal, f"{key}.json")
-            _unchanged(plan, before, begun is not None)
-            if begun is None:
-                if before is not None:
-                    _write(journal, f"{key}.old", before)
-                _write(journal, f"{key}.new", plan.content if plan.content is not None else b"")
-                begun = canonical(_told(plan, before)).encode()
-                _write(journal, f"{key}.json", begun)
-            _happen(journal, folder, key, name, plan.content is None)
-            return _receipt(json.loads(begun))
+        with self._journal() as journal, _turn(journal):
+            done = self.look_up(effect)
+            if done is not None:
+                return done
+            plan = self._plan(effect)
+            with self._folder(plan.parts[:-1], make=True) as folder:
+                return _receipt(_done(plan, _safe(effect.key), journal, folder))
 
     def look_up(self, effect: Effect) -> Receipt | None:
         """What the journal says: the key is in it and its new text is gone from there."""
@@ -131,6 +130,40 @@ class File:
             raise GiveUp(
                 f"{'/'.join(parts)[:200]} is a link or no folder; give a path through plain folders"
             ) from error
+
+
+@contextmanager
+def _turn(journal: int) -> Iterator[None]:
+    """Keep every other effect of this folder waiting, of whichever process; RetryLater where one takes too long."""
+    lock = os.open(_LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=journal)
+    try:
+        end = time.monotonic() + TURN_SECONDS_MAX
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() >= end:
+                    raise RetryLater("another effect is being written in this folder", counted=False) from None
+                time.sleep(_LOOK_SECONDS)
+        yield
+    finally:
+        os.close(lock)
+
+
+def _done(plan: Plan, key: str, journal: int, folder: int) -> dict[str, Json]:
+    """Write, restore or remove the file of a plan, or end what an earlier try began; what the journal says of it."""
+    name = plan.parts[-1]
+    before, begun = _read(folder, name), _read(journal, f"{key}.json")
+    _unchanged(plan, before, begun is not None)
+    if begun is None:
+        if before is not None:
+            _write(journal, f"{key}.old", before)
+        _write(journal, f"{key}.new", plan.content if plan.content is not None else b"")
+        begun = canonical(_told(plan, before)).encode()
+        _write(journal, f"{key}.json", begun)
+    _happen(journal, folder, key, name, plan.content is None)
+    return dict(json.loads(begun))
 
 
 def _unchanged(plan: Plan, before: bytes | None, begun: bool) -> None:

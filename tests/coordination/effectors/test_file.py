@@ -10,7 +10,7 @@ import pytest
 from coordination.effectors import file as module
 from coordination.effectors.effector import Receipt
 from coordination.effectors.file import File
-from coordination.errors import GiveUp
+from coordination.errors import GiveUp, RetryLater
 from tests.coordination.effectors.parts import effect
 
 
@@ -110,6 +110,28 @@ def dying(at: int) -> Any:
         return call
 
     return wrapped
+
+
+def test_effects_on_one_file_at_once_come_one_after_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "TURN_SECONDS_MAX", 0.0)
+    (tmp_path / "a.txt").write_text("old")
+    read = module._read
+
+    def late(folder: int, name: str) -> bytes | None:
+        found = read(folder, name)
+        if name == "a.txt":
+            monkeypatch.setattr(module, "_read", read)
+            with pytest.raises(RetryLater, match="another effect"):
+                write(tmp_path, "a.txt", "two", "key2")
+        return found
+
+    monkeypatch.setattr(module, "_read", late)
+    write(tmp_path, "a.txt", "one")
+    write(tmp_path, "a.txt", "two", "key2")
+    undo(tmp_path, "key2")
+    assert (tmp_path / "a.txt").read_text() == "one"
+    undo(tmp_path, "key1", "undo2")
+    assert (tmp_path / "a.txt").read_text() == "old"
 
 
 def prepared(root: Path, act: str) -> dict[str, Any]:
