@@ -15,11 +15,15 @@ def still(store: GraphStore, clock: Clock, seconds: float) -> bool:
     """Whether nothing is due within so many seconds; False also where more is open than one page shows."""
     kind, key = CURSOR
     cursor = store.state(kind, [key]).get(key)
-    if store.changes(int(cursor.value) if cursor else 0, 1):
+    position = int(cursor.value) if cursor else 0
+    if store.changes(position, 1):
         return False
     rows = store.scan(works.KIND, due=works.ASIDE - 1, first=PAGE_MAX)
     until = micros(clock.now()) + int(seconds * 1_000_000)
-    return len(rows) < PAGE_MAX and not any(_moves(works.of(row), until) for row in rows)
+    if len(rows) == PAGE_MAX or any(_moves(works.of(row), until) for row in rows):
+        return False
+    # Work that was in hand at the first look may have ended before the second one, and left a change that nobody has read.
+    return not store.changes(position, 1)
 
 
 def _moves(work: works.Work, until: int) -> bool:

@@ -1,7 +1,12 @@
 """Whether anything will happen by itself: nothing unread, nothing in hand, nothing due in time."""
 
+from typing import Any
+
+import pytest
+
 from coordination import works as work
 from coordination.runs.engine import Workflows
+from kg.model import Cause, Put
 from tests.runs.works import works
 
 TEXT = "do: [{rest: {wait: {seconds: 10}}}, {on: {call: step, with: {}}}]"
@@ -31,6 +36,27 @@ def test_what_was_put_aside_for_a_person_moves_nothing() -> None:
         lost = work.Work("run:lost/0:x", "run", "lost/0", state=work.FAILED)
         here.store.commit([], None, state=[lost.first(work.micros(here.clock.now()))])
         assert here.runtime.still(1_000)
+
+
+def test_what_ends_between_two_looks_left_a_change_to_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    with works() as here:
+        here.drain()
+        now = work.micros(here.clock.now())
+        here.store.commit([], None, state=[work.Work("run:held/0:x", "run", "held/0").first(now)])
+        made = work.read(here.store, "run:held/0:x")
+        assert made is not None
+        held = made.claim(now, 300, "somebody")
+        here.store.commit([], None, state=[held.write()])
+        scan = here.store.scan
+
+        def late(*arguments: Any, **named: Any) -> Any:
+            monkeypatch.setattr(here.store, "scan", scan)
+            cause = Cause(here.clock.id(), "test", 'Service::"test"')
+            here.store.commit([Put("x", "Role", {"name": "x"})], cause, state=[held.committed().done().write()])
+            return scan(*arguments, **named)
+
+        monkeypatch.setattr(here.store, "scan", late)
+        assert not here.runtime.still(0)
 
 
 def test_what_a_worker_has_in_hand_will_come_to_something() -> None:
