@@ -95,7 +95,13 @@ class Health:
         with self._lock:
             earlier = self._asked.get(name)
             if earlier is None or earlier.done():
-                earlier = self._asked[name] = self._pool.submit(_timed, name, question)
+                try:
+                    earlier = self._pool.submit(_timed, name, question)
+                except RuntimeError:
+                    # Whoever asks just as the process stops gets an answer too.
+                    earlier = Future()
+                    earlier.set_result(Part(name, DOWN, "this process is ending"))
+                self._asked[name] = earlier
             return earlier
 
     def _store(self) -> Part:

@@ -93,6 +93,14 @@ def test_a_part_that_hangs_is_down_in_bounded_time_and_holds_one_thread(platform
     health.close()
 
 
+def test_who_asks_just_as_the_process_stops_is_told_so(platform: Noesis) -> None:
+    health = Health(replace(platform, settings=settings()))
+    health.close()
+    found = health.look()
+    assert not found.ready
+    assert {part.reason for part in found.parts} == {"this process is ending"}
+
+
 def test_an_index_that_is_away_is_told_with_how_far_it_is_behind_and_stops_nothing(platform: Noesis) -> None:
     away = replace(platform, settings=settings(), index=Broken(SearchIndexError(f"at {SECRET}")))
     found = Health(away).look()
