@@ -64,15 +64,19 @@ def start(
     *,
     name: str | None = None,
     tables: Sequence[str] = (),
+    encoding: str | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Started:
     """Write a project for a source into a folder; SettingsError where one is there, SourceError where nothing can be drafted."""
     if (folder / FILE).exists():
         raise SettingsError(f"{folder} has a {FILE} already; choose another folder, or go on with that one")
     slug = _slug(name if name is not None else folder.resolve().name)
+    _check_encoding(encoding)
     platform = platform_texts()
     taken = set(load(platform).classes)
-    found = draft(location, tables, taken=taken, personal=lambda text: bool(labels(text)), progress=progress)
+    found = draft(
+        location, tables, encoding=encoding, taken=taken, personal=lambda text: bool(labels(text)), progress=progress
+    )
     if not found.classes:
         reasons = "; ".join(f"{table}: {reason}" for table, reason in list(found.left.items())[:3])
         raise SourceError(f"no table of this source can be drafted ({reasons})")
@@ -94,6 +98,13 @@ def start(
     _check({**platform, ONTOLOGY: texts[ONTOLOGY]}, texts[f"{slug}.yaml"])
     _write(folder, texts)
     return Started(folder, tuple(texts), found, secret)
+
+
+def _check_encoding(name: str | None) -> None:
+    try:
+        "".encode(name or "utf-8")
+    except (LookupError, ValueError):
+        raise SettingsError(f"unknown encoding {str(name)[:60]!r}; name one such as cp1252 or utf-16") from None
 
 
 def _check(ontology: dict[str, str], mapping: str) -> None:

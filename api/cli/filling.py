@@ -13,7 +13,7 @@ from api.settings import Settings
 from governance.configuring import permit
 from kg.ingest import IngestReport, check_mapping, load_mapping
 from kg.ingest import ingest as bring_in
-from kg.ingest.rejects import KIND_REJECT
+from kg.ingest.rejects import listed
 
 rejects = typer.Typer(no_args_is_help=True, help="Rows that did not go in, with the reason and the row itself.")
 
@@ -109,6 +109,8 @@ def _tell(terminal: Terminal, done: Sequence[tuple[str, IngestReport]], plans: i
             terminal.err.print(f"noesis: {problem}", markup=False)
     if any(report.rejected for _, report in done):
         terminal.line("Look at the rejected rows with `noesis rejects list`.")
+    elif any(report.dangling for _, report in done):
+        terminal.line("Relations to records that have not come yet dangle; `noesis rejects list` names them.")
 
 
 @rejects.command("list")
@@ -118,10 +120,21 @@ def rejects_list(context: typer.Context, first: First = 50, json: Json = False) 
     with session.platform() as platform:
         # Rejected rows are shown as they came, so whoever looks needs the right to configure.
         permit(*session.asking(platform), "rejects.list", "Service", "ingest")
-        rows = [dict(row.value) for row in platform.store.scan(KIND_REJECT, first=first)]
+        kept = listed(platform.store, first + 1)
+    rows = [dict(row.value) for row in kept[:first]]
     terminal = Terminal()
     if json:
         terminal.document(rows)
         return
-    table = [(r.get("source", ""), r.get("table", ""), r.get("number", ""), r.get("reason", "")) for r in rows]
+    table = [(r.get("source", ""), r.get("table", ""), r.get("number", ""), _reason(r)) for r in rows]
     terminal.table("", ["source", "table", "row", "reason"], table, "Nothing was rejected.")
+    if len(kept) > first:
+        terminal.err.print(
+            f"note: there are more than these {first:,}; see more with --first, at most 500", markup=False
+        )
+
+
+def _reason(value: dict[str, Any]) -> str:
+    """The reason, and of a relation what it leads to."""
+    reason = str(value.get("reason", ""))
+    return f"{reason}: {value['relation']} is {value['target']}" if "relation" in value else reason

@@ -21,6 +21,9 @@ def new(
     ],
     table: Annotated[list[str] | None, typer.Option("--table", help="Only this table; may be given again.")] = None,
     name: Annotated[str | None, typer.Option("--name", help="Name of the source; else that of the folder.")] = None,
+    encoding: Annotated[
+        str | None, typer.Option("--encoding", help="Of files that are not UTF-8: cp1252, latin-1, utf-16 …")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Start a project from your data: look at its tables, write an ontology and a mapping to go on from.
@@ -30,7 +33,7 @@ def new(
     """
     terminal = Terminal()
     with terminal.progress("looking at the tables") as progress:
-        started = start_project(folder, source, name=name, tables=table or (), progress=progress)
+        started = start_project(folder, source, name=name, tables=table or (), encoding=encoding, progress=progress)
     if json:
         terminal.document(_document(started))
         return

@@ -16,7 +16,7 @@ from kg.ingest.mapping import Mapping_, TableMap
 from kg.ingest.plan import state_name
 from kg.ingest.record import Record, Refusal
 from kg.ingest.sources.row import Row
-from kg.model import StateWrite
+from kg.model import State, StateWrite
 from kg.store import GraphStore
 from kg.values import INTEGER_MAX, Json, canonical, decode, encode
 
@@ -174,6 +174,20 @@ def clear_stale(store: GraphStore, mapping: Mapping_, table: TableMap, still: Ca
         if stale:
             store.commit((), None, state=stale)
         after = page[-1].key
+
+
+def listed(store: GraphStore, first: int) -> list[State]:
+    """What did not go in, at most so many: refused rows first, then names and relations of rows that did."""
+    last = chr(ord(PART) + 1)
+    # Between the two kinds that have a prefix lie the refused rows of any source.
+    ranges = [("", ALIAS), (ALIAS[:-1] + last, DANGLING), (DANGLING[:-1] + last, None), (ALIAS, None), (DANGLING, None)]
+    found: list[State] = []
+    for place, (after, end) in enumerate(ranges):
+        prefix = after if place > 2 else ""
+        if len(found) < first:
+            page = store.scan(KIND_REJECT, prefix, "" if prefix else after, first=first - len(found))
+            found += [state for state in page if end is None or state.key < end]
+    return found
 
 
 def count_dangling(store: GraphStore, mapping: Mapping_) -> int:

@@ -41,6 +41,22 @@ def test_from_tables_to_facts_in_three_commands(
     assert '"created": 2' in report
 
 
+def test_files_that_are_no_utf_8_are_drafted_in_their_encoding(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "a.csv").write_text("Nr;Größe\n1;schön\n", encoding="cp1252")
+    new = ["new", str(tmp_path / "shop"), "--from", str(tmp_path / "data")]
+    assert run([*new, "--encoding", "hex"]) == 1
+    assert "unknown encoding 'hex'" in capsys.readouterr().err
+    assert run(new) == 1
+    assert "--encoding of `noesis new`" in capsys.readouterr().err
+    assert run([*new, "--encoding", "cp1252"]) == 0
+    assert run(["-P", str(tmp_path / "shop"), "init"]) == 0
+    assert run(["-P", str(tmp_path / "shop"), "ingest", "--json"]) == 0
+    assert '"rejected": 0' in capsys.readouterr().out
+
+
 def test_nothing_is_overwritten(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -249,6 +249,26 @@ def test_bad_rows_are_kept_aside_and_the_rest_goes_in(call: Call, project: Path)
     changes(call)
 
 
+def test_refused_rows_are_listed_before_relations_that_dangle(call: Call, project: Path) -> None:
+    dangling = "".join(f"D{number},x,1,,,nobody\n" for number in range(5))
+    (project / "items.csv").write_text(HEADER + dangling + "A1,x,many,,,\n")
+    call("ingest")
+    code, out, err = call("rejects", "list", "--first", "2")
+    assert code == 0
+    first, second = out.splitlines()[1:]
+    assert "many" in first
+    assert "target unknown: " in second
+    assert second.rstrip().endswith("nobody")
+    assert "more than these 2" in err
+    _, out, err = call("rejects", "list", "--first", "6")
+    assert (len(out.splitlines()), err) == (7, "")
+
+
+def test_relations_that_dangle_are_told_with_where_to_look(call: Call, project: Path) -> None:
+    (project / "items.csv").write_text(HEADER + "A1,x,1,,,nobody\n")
+    assert "`noesis rejects list` names them" in call("ingest")[1]
+
+
 def test_a_circle_of_relations_goes_in_and_is_explained(call: Call, project: Path) -> None:
     (project / "items.csv").write_text(HEADER + "A,a,1,,,B\nB,b,1,,,A\nC,c,1,,,C\n")
     code, out, _ = call("ingest", "--json")

@@ -26,6 +26,12 @@ _DECIMAL = re.compile(r"-?(?:0|[1-9][0-9]{0,20})\.[0-9]{1,30}\Z")
 _BOOLEANS: Final = frozenset({"true", "false", "t", "f", "yes", "no", "y", "n"})
 #: Letters alone say true and false only as one whole pair: `f` alone, or beside `n` or `m`, is a code of its own.
 _LETTERS: Final = (frozenset("tf"), frozenset("yn"))
+#: Ways to write a number with thousands set apart, by the example that a mapping gives; and what shows that it is this one, since
+#: 1,234 may be one thousand or one and a bit.
+_NUMBERS: Final = {
+    "1.234,56": (re.compile(r"-?(?:0|[1-9][0-9]{0,2}(?:\.[0-9]{3}){1,6}|[1-9][0-9]{0,20})(?:,[0-9]{1,30})?\Z"), ","),
+    "1,234.56": (re.compile(r"-?(?:0|[1-9][0-9]{0,2}(?:,[0-9]{3}){1,6}|[1-9][0-9]{0,20})(?:\.[0-9]{1,30})?\Z"), "."),
+}
 #: Ways to write a day beside ISO 8601. Two that read the same text as different days are both left alone.
 _FORMATS: Final = ("%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%Y/%m/%d", "%d-%m-%Y", "%m-%d-%Y")
 _DATE_TEXT_MAX: Final = 40
@@ -55,8 +61,11 @@ class _Seen:
     count: int = 0
     values: set[int] = field(default_factory=set)
     samples: list[str] = field(default_factory=list)
-    left: set[str] = field(default_factory=lambda: {"boolean", "integer", "decimal", "date", "dateTime", *_FORMATS})
+    left: set[str] = field(
+        default_factory=lambda: {"boolean", "integer", "decimal", "date", "dateTime", *_NUMBERS, *_FORMATS}
+    )
     said: set[str] = field(default_factory=set)
+    proved: set[str] = field(default_factory=set)
     odd: bool = False
     places: int = 0
     midnight: bool = True
@@ -107,6 +116,19 @@ class _Seen:
             found.add("decimal")
         elif len(text) <= _DATE_TEXT_MAX:
             found |= self._moments(text)
+        return found | self._numbers(text)
+
+    def _numbers(self, text: str) -> set[str]:
+        found: set[str] = set()
+        for style, (pattern, point) in _NUMBERS.items():
+            if style in self.left and pattern.match(text):
+                whole, _, part = text.rpartition(point) if point in text else (text, "", "")
+                plain = f"{whole.replace('.', '').replace(',', '')}.{part}"
+                if abs(Decimal(plain)) <= DECIMAL_MAX:
+                    found.add(style)
+                    self.places = max(self.places, _places(plain))
+                    if point in text:
+                        self.proved.add(style)
         return found
 
     def _moments(self, text: str) -> set[str]:
@@ -139,6 +161,9 @@ class _Seen:
         for type in ("boolean", "integer", "decimal"):
             if type in self.left:
                 return type, None
+        numbers = [style for style in _NUMBERS if style in self.left]
+        if len(numbers) == 1 and numbers[0] in self.proved:
+            return "decimal", numbers[0]
         if "dateTime" in self.left or "date" in self.left:
             return ("date" if self.midnight and "date" in self.left else "dateTime"), None
         styles = [style for style in _FORMATS if style in self.left]

@@ -5,6 +5,7 @@ other table. A table without a column, or pair of columns, that tells its rows a
 """
 
 import gc
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations, islice, pairwise
@@ -16,7 +17,7 @@ from kg.ingest.drafting.naming import KEY_WORDS, class_name, field_name, plural,
 from kg.ingest.drafting.references import Looked, doubts, references
 from kg.ingest.drafting.tables import Table, tables_of
 from kg.ingest.mapping import TableMap
-from kg.ingest.sources.row import Source, Wanted
+from kg.ingest.sources.row import Row, Source, Wanted
 
 #: Types that a key may have.
 KEYS: Final = frozenset({"string", "integer"})
@@ -26,6 +27,7 @@ DECLARED: Final = KEYS | {"date", "dateTime"}
 PAIRED_MAX: Final = 8
 #: A table of more columns is left out; nobody reads a draft of so many.
 COLUMNS_MAX: Final = 500
+_BROKEN: Final = re.compile("[\ud800-\udfff]")
 #: A text column of which most values have so many words is searched for meaning.
 _PROSE_WORDS: Final = 2
 #: Words in a column's name that say that its values are about a person, each alone or as two words in a row.
@@ -71,6 +73,8 @@ class Class:
     relations: tuple[Relation, ...] = ()
     rows: int = 0
     whole: bool = True
+    #: Of its file, where that is not UTF-8.
+    encoding: str | None = None
     #: Columns that are left out, with the reason.
     without: Mapping[str, str] = field(default_factory=dict)
     #: What a person should look at, a sentence each: rows that could not be read, columns that look like a relation and are none.
@@ -89,21 +93,23 @@ def draft(
     location: str,
     tables: Sequence[str] = (),
     *,
+    encoding: str | None = None,
     taken: Collection[str] = (),
     personal: Callable[[str], bool],
     progress: Callable[[int, int], None] | None = None,
 ) -> Draft:
     """Look at the first ROWS_MAX rows of each table, or of those named.
 
-    `taken` are names of classes that are not free; `personal` tells of a text whether it is about a person; `progress` is told
-    of tables done, of so many. SourceError where the source cannot be read.
+    `encoding` is that of files that are not UTF-8 throughout; `taken` are names of classes that are not free; `personal` tells
+    of a text whether it is about a person; `progress` is told of tables done, of so many.
+    SourceError where the source cannot be read.
     """
     source, chosen = tables_of(location, tables)
     looked: list[Looked] = []
     left: dict[str, str] = {}
     try:
         for number, table in enumerate(chosen, 1):
-            one = _look(source, table)
+            one = _look(source, table, encoding)
             if isinstance(one, str):
                 left[table.name] = one
             else:
@@ -115,12 +121,12 @@ def draft(
     return Draft(tuple(_classes(looked, set(taken), personal)), left)
 
 
-def _look(source: Source, table: Table) -> Looked | str:
+def _look(source: Source, table: Table, encoding: str | None) -> Looked | str:
     """The table, or why nothing can be made of it."""
     if not spellable(table.name):
         return "a mapping cannot spell its name; give it another, or make a view of it"
     try:
-        found = list(islice(source.rows(TableMap(0, table.name, "", {}), Wanted(None, ())), ROWS_MAX))
+        found, read_as = _first(source, table, encoding)
     except SourceError as error:
         return str(error)
     if len(found) == ROWS_MAX:
@@ -138,9 +144,48 @@ def _look(source: Source, table: Table) -> Looked | str:
     if not key or any(name not in columns or columns[name].type not in DECLARED for name in key):
         key = _key(list(columns.values()), rows)
     if not key:
-        return "no column, and no two, tell its rows apart; add it by hand, with a query that makes a key"
-    what = f"{len(unread):,} of its {len(found):,} rows seen cannot be read; {unread[0]}" if unread else ""
-    return Looked(table, columns, len(rows), len(found) < ROWS_MAX, key, what)
+        return _without_key(columns.values(), len(rows))
+    faults = [f"{len(unread):,} of its {len(found):,} rows seen cannot be read; {unread[0]}"] if unread else []
+    if garbled := sum(row.fault is None and _garbled(row) for row in found):
+        faults.append(f"{garbled:,} of its {len(found):,} rows seen hold letters that are no {read_as or 'UTF-8'}, and will not "
+                      "go in; say what the file is with --encoding (cp1252, latin-1)")  # fmt: skip
+    return Looked(table, columns, len(rows), len(found) < ROWS_MAX, key, tuple(faults), read_as)
+
+
+def _first(source: Source, table: Table, encoding: str | None) -> tuple[list[Row], str | None]:
+    """The first rows, and the encoding that they were read in where that is not UTF-8."""
+
+    def read(name: str) -> list[Row]:
+        return list(islice(source.rows(TableMap(0, table.name, "", {}, encoding=name), Wanted(None, ())), ROWS_MAX))
+
+    if encoding is None:
+        return read("utf-8"), None
+    try:
+        found = read("utf-8")
+    except SourceError:
+        return read(encoding), encoding
+    if not any(row.fault is not None or _garbled(row) for row in found):
+        return found, None
+    again = read(encoding)
+    faults = [sum(row.fault is not None or _garbled(row) for row in rows) for rows in (again, found)]
+    return (again, encoding) if faults[0] < faults[1] else (found, None)
+
+
+def _garbled(row: Row) -> bool:
+    """Whether a text of the row was not in the encoding it was read in: its bytes are lone surrogates then."""
+    return any(type(value) is str and not value.isascii() and _BROKEN.search(value) for value in row.data.values())
+
+
+def _without_key(columns: Collection[Column], rows: int) -> str:
+    """Why a table has no key, with the column that comes nearest, and what to do."""
+    reason = "no column, and no two, tell its rows apart"
+    nearest = max(columns, key=lambda column: len(column.values), default=None)
+    if nearest is not None and len(nearest.values) * 2 > rows:
+        return (
+            f"{reason}; {nearest.name} comes nearest with {len(nearest.values):,} values in {rows:,} rows: correct the rows that "
+            "repeat or lack one, or map it by hand (of rows with one key the first counts)"
+        )
+    return f"{reason}; map it by hand, with a key that jq or a query makes of what there is"
 
 
 def _key(columns: Sequence[Column], rows: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
@@ -194,10 +239,10 @@ def _classes(looked: Sequence[Looked], taken: set[str], personal: Callable[[str]
             for c in one.columns.values()
             if not c.type
         }
-        said = (*filter(None, [one.unread]), *doubted[one.table.name])
+        said = (*one.faults, *doubted[one.table.name])
         made.append(
             Class(cls, one.table.name, keys[one.table.name], tuple(properties[one.table.name]), tuple(relations), one.rows,
-                  one.whole, without, said)
+                  one.whole, one.encoding, without, said)
         )  # fmt: skip
     return made
 

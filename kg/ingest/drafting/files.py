@@ -72,6 +72,8 @@ def _table(cls: Class) -> Iterator[str]:
     columns = {one.name: one for one in cls.properties}
     yield f"  - from: {_text(cls.table)}"
     yield f"    class: {cls.name}"
+    if cls.encoding is not None:
+        yield f"    encoding: {_text(cls.encoding)}"
     yield f"    key: {{ {', '.join(f'{name}: {_pick(columns[name])}' for name in cls.key)} }}"
     plain = [one for one in cls.properties if one.name not in cls.key]
     if plain:

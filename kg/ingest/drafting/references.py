@@ -19,7 +19,7 @@ KNOWN_MIN: Final = 0.9
 class Looked:
     """A table as it was looked at: its columns, how many rows, whether those were all, and the columns of its key.
 
-    `unread` says of rows that could not be read how many they are and why the first could not; "" where there were none.
+    `faults` are sentences on rows that could not be read; `encoding` is that of its file, None for UTF-8.
     """
 
     table: Table
@@ -27,7 +27,8 @@ class Looked:
     rows: int
     whole: bool
     key: tuple[str, ...]
-    unread: str = ""
+    faults: tuple[str, ...] = ()
+    encoding: str | None = None
 
 
 def references(looked: Sequence[Looked], classes: Mapping[str, str]) -> dict[str, list[Reference]]:

@@ -12,9 +12,9 @@ from kg.ingest.mapping import TableMap
 from kg.ingest.sources.row import Row, Wanted, check_columns
 
 DELIMITERS = ",;\t|"
-#: Longer than any text that may become a property, so that the value's own bound speaks.
 #: What Excel writes and reads above the names to say the delimiter.
 _EXCEL = re.compile(r"sep=([,;\t|])\r?\n?")
+#: Longer than any text that may become a property, so that the value's own bound speaks.
 FIELD_MAX = 64_000_000
 HEADER_MAX = 1_000_000
 FAULTS_MAX = 100_000
@@ -39,8 +39,8 @@ def read_csv(path: Path, table: TableMap, wanted: Wanted) -> Iterator[Row]:
         if any(char == "\0" or "\ud800" <= char <= "\udfff" for name in header for char in name):
             # Broken bytes are lone surrogates here, and UTF-16 read as UTF-8 is full of NUL.
             raise SourceError(
-                f"{path}: the column names are no {table.encoding} text; write the file's `encoding` in the mapping (utf-16, "
-                "cp1252), or save it as UTF-8"
+                f"{path}: the column names are no {table.encoding} text; say what the file is (cp1252, utf-16) with `encoding` in "
+                "the mapping or --encoding of `noesis new`, or save it as UTF-8"
             )
         if not any(header):
             raise SourceError(f"{path} is empty; the first line must name the columns")

@@ -29,8 +29,8 @@ PLATFORM = platform_texts()
 TAKEN = set(load(PLATFORM).classes)
 
 
-def drafted(location: Path | str, *tables: str) -> Draft:
-    return draft(str(location), tables, taken=TAKEN, personal=lambda text: "@" in text)
+def drafted(location: Path | str, *tables: str, encoding: str | None = None) -> Draft:
+    return draft(str(location), tables, encoding=encoding, taken=TAKEN, personal=lambda text: "@" in text)
 
 
 def taken_in(made: Draft, location: Path | str, folder: Path) -> Any:
@@ -79,6 +79,14 @@ def database(path: Path, *statements: str) -> Path:
         ([datetime(2026, 1, 31, 8, tzinfo=UTC)], "dateTime"),
         ([date(2026, 1, 31)], "date"),
         (["2026-01-31", "tomorrow"], "string"),
+        (["1.234,56", "12", "-0,5"], "decimal"),
+        (["1,234.56", "12"], "decimal"),
+        (["1,234", "2,345"], "string"),
+        (["100.200.300"], "string"),
+        (["1.234,56", "1,234.56"], "string"),
+        (["1.23,5"], "string"),
+        (["01,5"], "string"),
+        (["9.999.999.999.999.999,5"], "string"),
         ([b"\x89PNG"], ""),
         ([{"a": 1}, "text"], ""),
         ([None, ""], "string"),
@@ -233,6 +241,36 @@ def test_keys_are_told_apart_as_ingest_tells_them(tmp_path: Path) -> None:
     made = drafted(tmp_path)
     assert [(cls.table, cls.key) for cls in made.classes] == [("a.csv", ("x",))]
     assert set(made.left) == {"b.csv"}
+
+
+def test_a_file_in_another_encoding_comes_in_whole(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    text = "KdNr;Straße;Umsatz €\n1;Große Gasse;1.234,56\n2;Übersee;0,5\n"
+    (tmp_path / "data" / "a.csv").write_text(text, encoding="cp1252")
+    (tmp_path / "data" / "b.csv").write_text(text, encoding="utf-8")
+    assert "--encoding" in drafted(tmp_path / "data").left["a.csv"]
+    made = drafted(tmp_path / "data", encoding="cp1252")
+    assert [cls.encoding for cls in made.classes] == ["cp1252", None]
+    assert [[one.column.name for one in cls.properties] for cls in made.classes] == [["KdNr", "Straße", "Umsatz €"]] * 2
+    report = taken_in(made, tmp_path / "data", tmp_path)
+    assert (report.created, report.rejected) == (4, 0)
+    with closing(sqlite3.connect(tmp_path / "graph.db")) as graph:
+        said = str(graph.execute("SELECT * FROM version WHERE cls = 'A'").fetchall())
+    assert "Große Gasse" in said
+    assert "1234.56" in said
+
+
+def test_rows_that_hold_broken_letters_are_said(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("id,name\n1,Anna\n2,Jörg\n", encoding="cp1252")
+    [cls] = drafted(tmp_path).classes
+    assert [doubt.partition(",")[0] for doubt in cls.doubts] == ["1 of its 2 rows seen hold letters that are no UTF-8"]
+    [cls] = drafted(tmp_path, encoding="cp1252").classes
+    assert (cls.doubts, cls.encoding) == ((), "cp1252")
+
+
+def test_a_table_whose_key_repeats_is_told_which_column_comes_nearest(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("no,x\n1,a\n2,a\n3,b\n3,b\n")
+    assert "no comes nearest with 3 values in 4 rows" in drafted(tmp_path).left["a.csv"]
 
 
 def test_names_that_no_mapping_can_spell_are_left_out(tmp_path: Path) -> None:
