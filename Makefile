@@ -64,8 +64,8 @@ leaks: setup ## random worlds, rules and questions: nobody is told what it may n
 redteam: setup ## every attack we know, what holds it, and whether it held
 	@$(PY) -m tests.redteam
 
-conformance: setup ## every outside suite (ONLY=name for one)
-	@$(PY) -m tests.conformance $(ONLY)
+conformance: setup ## every outside suite (ONLY=name for one; CASES=folder, hand-written Cedar cases too)
+	@$(PY) -m tests.conformance $(ONLY) $(if $(CASES),--cases "$(CASES)",)
 
 services: setup ## the real servers of the tests (Neo4j, Redis, RabbitMQ), kept up for a desk
 	@$(PY) -m tests.services start

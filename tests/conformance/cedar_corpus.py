@@ -2,8 +2,9 @@
 
 The corpus is the one that the Go module of Cedar carries (Apache-2.0), of one version and checksum, fetched by `go` into its own
 cache and never copied here. Without `go` the suite says so, and fails where REQUIRE_SERVICES=1. The last line printed is
-`cedar: passed/total`; a policy that the platform refuses to take (a template, a namespaced action, too deep) is counted apart.
-With a folder in NOESIS_CEDAR_CASES, a checkout of cedar-policy/cedar-integration-tests, its hand-written cases are decided too.
+`cedar: passed/total`; what the platform refuses to take (a template, a second type of action, too deep, a request without principal
+or resource) is counted apart. The platform's actions have one type; where those of a test have one of another name, it is renamed.
+`--cases FOLDER` decides the hand-written cases of a checkout of cedar-policy/cedar-integration-tests too.
 """
 
 import json
@@ -22,6 +23,7 @@ from typing import Any
 from governance import cedar, scope
 from governance.cedar import Uid
 from governance.errors import RuleError
+from tests.conformance import cedar_by_hand
 
 MODULE, VERSION = "github.com/cedar-policy/cedar-go", "v1.9.1"
 CHECKSUM = "h1:wkcJD04aFpc/+ZObLQsFXYkfvrQsuW8DOEPEb8r62AE="
@@ -85,28 +87,6 @@ def cases(archive: Path) -> Iterator[tuple[str, Mapping[str, Any], str, str]]:
         yield name, test, texts[test["policies"]], texts[test["entities"]]
 
 
-def by_hand(root: Path) -> Iterator[tuple[str, Mapping[str, Any], str, str]]:
-    """Name, test, policies and entities of every case below `tests` of a folder, in the two forms that its files have had."""
-    for file in sorted((root / "tests").rglob("*.json")):
-        form = json.loads(file.read_text())
-        asked = form.get("requests", form.get("queries")) if isinstance(form, dict) else None
-        if asked is None:
-            # A schema, or policies as JSON, beside the cases.
-            continue
-        requests = [
-            {
-                **one,
-                "context": one.get("context", {}),
-                "decision": str(one["decision"]).lower(),
-                "reason": one.get("reason", one.get("reasons", [])),
-                "errors": one.get("errors", []),
-            }
-            for one in asked
-        ]
-        policies, entities = ((root / form[what]).read_text() for what in ("policies", "entities"))
-        yield file.relative_to(root).as_posix(), {"requests": requests}, policies, entities
-
-
 def ancestors(entities: list[Mapping[str, Any]]) -> dict[tuple[str, str], frozenset[tuple[str, str]]]:
     """Every entity's ancestors."""
     parents = {_uid(one["uid"]): [_uid(parent) for parent in one.get("parents", ())] for one in entities}
@@ -127,6 +107,12 @@ def _uid(form: Mapping[str, Any]) -> tuple[str, str]:
     return inner["type"], inner["id"]
 
 
+def folded(forms: list[Any], kind: str) -> list[Any] | None:
+    """The same forms with the one type of actions called `Action`; None where that name is taken already."""
+    text = json.dumps(forms)
+    return None if '"Action"' in text else json.loads(text.replace(json.dumps(kind), '"Action"'))
+
+
 def decide(name: str, test: Mapping[str, Any], policies: str, entities: str, tally: Tally) -> None:
     """Decide the requests of one test."""
     try:
@@ -134,12 +120,20 @@ def decide(name: str, test: Mapping[str, Any], policies: str, entities: str, tal
     except RuleError as error:
         tally.refused["a template" if "template" in str(error) else "too deep or too long"] += len(test["requests"])
         return
+    kinds = {_uid(request["action"])[0] for request in test["requests"]} - {"Action"}
+    if len(kinds) == 1 and (found := folded([statements, json.loads(entities), test["requests"]], *kinds)) is not None:
+        statements, given, requests = found
+        entities, test = json.dumps(given), {"requests": requests}
     above = ancestors(json.loads(entities))
     handles: dict[frozenset[str], cedar.PolicySet] = {}
     for request in test["requests"]:
+        if not (request["principal"] and request["resource"]):
+            # Cedar 4 has done away with them too.
+            tally.refused["a request without a principal or a resource"] += 1
+            continue
         who, what, which = _uid(request["principal"]), _uid(request["action"]), _uid(request["resource"])
         if what[0] != "Action":
-            tally.refused["a namespaced action"] += 1
+            tally.refused["a second type of action"] += 1
             continue
         named = {id for _, id in (what, *above.get(what, ()))}
         chosen = {
@@ -162,31 +156,72 @@ def decide(name: str, test: Mapping[str, Any], policies: str, entities: str, tal
             tally.wrong.append(f"{name} {request['description']}: {told} instead of {wanted}")
 
 
-def main() -> int:
-    """Decide all of it; the exit code says whether all agree."""
+def by_hand(cases: list[cedar_by_hand.Case], tally: Tally) -> list[str]:
+    """Decide hand-written cases and validate their policies; returns what to say of them, a line each."""
+    files, wrong = 0, 0
+    for case in cases:
+        before = len(tally.wrong)
+        decide(case.name, {"requests": case.requests}, case.policies, case.entities, tally)
+        if case.schema is not None and (said := _validated(case)) is not None:
+            tally.wrong.append(said)
+            wrong += 1
+        files += len(tally.wrong) == before
+    asked, left = sum(len(case.requests) for case in cases), tally.refused.total()
+    return [
+        f"by hand: {tally.passed:,} of {asked:,} requests agree, {left:,} left out, "
+        f"{len(tally.wrong) - wrong:,} disagree; {files:,} of {len(cases):,} files agree in all"
+    ]
+
+
+def _validated(case: cedar_by_hand.Case) -> str | None:
+    """What is wrong where our strict validation does not say of a case's policies what the case says; None where it does."""
+    assert case.schema is not None
+    try:
+        found = [error for one in cedar.parse(case.policies) for error in cedar.validate(one, case.schema)]
+    except RuleError as error:
+        found = [str(error)]
+    if bool(found) == (not case.valid):
+        return None
+    return (
+        f"{case.name}: validation says {found or 'all is well'}, the case says {'valid' if case.valid else 'invalid'}"
+    )
+
+
+def generated(tally: Tally) -> bool:
+    """Decide the corpus; whether it was there, else why it was not is printed."""
     try:
         folder = fetch()
     except AbsentError as error:
-        sys.stdout.write(f"cedar: not run, {error}\n")
-        return int(os.environ.get("REQUIRE_SERVICES") == "1")
-    tally = Tally()
+        sys.stdout.write(f"cedar: the corpus was not run, {error}\n")
+        return False
     for case in cases(folder / ARCHIVE):
         decide(*case, tally)
-    if given := os.environ.get("NOESIS_CEDAR_CASES"):
-        hand = Tally()
-        found = list(by_hand(Path(given)))
-        for case in found:
-            decide(*case, hand)
-        total = hand.passed + len(hand.wrong)
-        sys.stdout.write(f"by hand: {hand.passed:,} of {total:,} requests in {len(found)} files agree\n")
-        tally.passed, tally.wrong, tally.refused = (
-            tally.passed + hand.passed, [*tally.wrong, *hand.wrong], tally.refused + hand.refused,
-        )  # fmt: skip
+    return True
+
+
+def main(folder: Path | None = None) -> int:
+    """Decide the corpus, and the hand-written cases of a folder; the exit code is 2 where the folder is none."""
+    hand, tally = Tally(), Tally()
+    if folder is not None:
+        try:
+            found = cedar_by_hand.read(folder)
+        except cedar_by_hand.CasesError as error:
+            sys.stderr.write(f"{error}\n")
+            return 2
+        for line in by_hand(found, hand):
+            sys.stdout.write(line + "\n")
+    there = generated(tally)
+    tally.passed, tally.wrong, tally.refused = (
+        tally.passed + hand.passed, [*tally.wrong, *hand.wrong], tally.refused + hand.refused,
+    )  # fmt: skip
     for line in tally.wrong[:SHOWN]:
         sys.stdout.write(f"WRONG {line}\n")
     for why, count in sorted(tally.refused.items()):
         sys.stdout.write(f"{count:,} requests left out: {why} is nothing that the platform takes\n")
-    sys.stdout.write(f"cedar: {tally.passed}/{tally.passed + len(tally.wrong)}\n")
+    if there or folder is not None:
+        sys.stdout.write(f"cedar: {tally.passed}/{tally.passed + len(tally.wrong)}\n")
+    if not there and (folder is None or os.environ.get("REQUIRE_SERVICES") == "1"):
+        return int(os.environ.get("REQUIRE_SERVICES") == "1")
     return 1 if tally.wrong or not tally.passed else 0
 
 
