@@ -6,13 +6,12 @@ policy (rules, people, budgets, controls, conflicts), platform (workers, store, 
 """
 
 import json
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, cast
 
-from coordination import works
+from coordination import reasons, works
 from coordination.codec import derive
 from coordination.errors import StateError
 from coordination.kpis import decisions_of, every
@@ -22,6 +21,7 @@ from coordination.routing import routing_id
 from coordination.runs import runs
 from kg.model import Entity, Op, Where
 from kg.store import PAGE_MAX, GraphStore
+from kg.values import Ref
 
 NONE: Final = "none"
 #: Characters of what a sign says.
@@ -29,73 +29,12 @@ SAYS_MAX: Final = 500
 #: Runs started by runs that are looked into.
 DEPTH_MAX: Final = 16
 
-#: What words of a record mean; the first that fits counts. Errors are named by their class, which their raiser chose.
-_WORDS: Final[Sequence[tuple[str, str]]] = (
-    # What a function or an agent's code raised may say anything: it is told by who raised it.
-    ("tool", r"^[\w.-]+ raised \w+"),
-    ("policy", r"^(given up after \d+ tries: )?(\w+: )?agent \S+ raised (ModelBudget|Budget|Held)Error\b"),
-    ("model", r"^(given up after \d+ tries: )?(\w+: )?agent \S+ (raised|gave|cites|answered with)\b"),
-    ("model", r"\bmodel '[^']+' (cannot be reached|gave no usable answer)|gave no result in time"),
-    ("tool", r"the process (ended with exit code|ran longer|wrote more)"),
-    ("platform", r"the secret '.*' is not there|there is no secret "),
-    (
-        "policy",
-        r"ModelBudgetError|BudgetError|^budget |budget \S+ has .* left|is held by|held by a control|not answered by",
-    ),
-    ("policy", r"^Cancelled: |the run \S+ was cancelled"),
-    ("policy", r"nobody answered|^rejected by|forbidden by|no rule permits|rule could not be evaluated|needs approval"),
-    (
-        "policy",
-        r"may not do|acts on behalf of more|belongs to the platform|a person chose|a person chooses|DeniedError",
-    ),
-    ("context", r"the proposal rests on|is not there any more|there is no entity|is not there; name its|MaskedError"),
-    ("context", r"may not be seen"),
-    ("routing", r"no agent is called|no agent is there for|answers no tasks|LaneError"),
-    ("platform", r"the jq programs? (ran longer|used more)|larger than [\d,]+ (characters|bytes)"),
-    (
-        "platform",
-        r"StoreError|StoreBusyError|BrokerError|ConflictError|LedgerError|OperationalError|MemoryError|CauseReusedError",
-    ),
-    (
-        "platform",
-        r"changed each time it was looked at|is not served here|no effector is called|the bound is|ended without an",
-    ),
-    ("platform", r"is claimed by|wait for each other|lost the claim|deep; end the circle|not configured"),
-    ("model", r"ModelError|ModelOffError|AgentError|AgentFaultError|AnswerError|DraftError|gave no usable answer"),
-    (
-        "model",
-        r"the answer cites|the answer's confidence|^the answer|it cannot be applied|agent \S+ raised",
-    ),
-    (
-        "tool",
-        r"answered \d{3}|refused with \d{3}|raised \w+|cannot be reached|nobody knows whether|gave no JSON|EffectorError",
-    ),
-)
-_COMPILED: Final = tuple((layer, re.compile(words)) for layer, words in _WORDS)
-#: What the title of an error of the patterns means, whatever agents said that stands in its words.
-_TITLES: Final = {
-    "Ping-Pong": "routing",
-    "Too Many Handoffs": "routing",
-    "Not Accepted": "model",
-    "No Majority": "model",
-    "No Progress": "model",
-    "Silence": "model",
-}
-#: What it means where its words say nothing.
-_ELSE: Final = {"No Answer": "model", "No Quorum": "model", "No Result": "model", "Too Many Failures": "model"}
 #: Kinds of effectors whose answers a workflow reads.
 _READ: Final = ("http", "openapi")
+#: Members by which services say in a good answer that it is none.
+_ERRORS: Final = ("error", "errors")
 #: Seconds after which work that is due and that nobody took up is a sign.
 LEFT_SECONDS: Final = 60
-#: Kinds of the specification's errors that mean one layer where the words say nothing.
-_KINDS: Final = {
-    "authorization": "policy",
-    "authentication": "policy",
-    "communication": "tool",
-    "expression": "context",
-    "validation": "context",
-    "timeout": "tool",
-}
 #: How near to the root of the trouble each source of a sign is; the nearest counts.
 _RANK: Final = ("answer", "routing", "proposal", "work", "child", "step", "run")
 
@@ -129,8 +68,7 @@ def diagnose(store: GraphStore, id: str, now: datetime | None = None) -> Diagnos
     """
     entity = store.get([id]).get(id)
     if entity is not None and entity.cls == runs.RUN:
-        left = _left(store, f"run:{id}/", now) if now is not None and entity["state"] not in runs.ENDS else ()
-        return _verdict(id, str(entity["state"]), [*_of_run(store, entity, 0), *left])
+        return _verdict(id, str(entity["state"]), list(_of_run(store, entity, 0, now)))
     if entity is not None and entity.cls == PROPOSAL:
         return _verdict(id, str(entity["state"]), list(_of_proposal(store, Proposal(entity), True)))
     work = works.read(store, id)
@@ -149,7 +87,7 @@ def _verdict(id: str, state: str, signs: list[Sign]) -> Diagnosis:
     return Diagnosis(id, state, first.layer, f"{first.source} {first.id}: {first.says}", tuple(ordered))
 
 
-def _of_run(store: GraphStore, run: Entity, depth: int) -> Iterator[Sign]:
+def _of_run(store: GraphStore, run: Entity, depth: int, now: datetime | None) -> Iterator[Sign]:
     own = [Where("run", Op.EQ, run.id)]
     problem = _problem(run)
     steps = [step for step in every(store, runs.STEP, own) if step["state"] == "faulted"]
@@ -162,26 +100,38 @@ def _of_run(store: GraphStore, run: Entity, depth: int) -> Iterator[Sign]:
         if not blamed or problem is None or not key or proposal.text("work") == key:
             yield from _of_proposal(store, proposal, False)
     if last is not None:
-        yield from _text_instead(store, own, last)
-    yield from _answers(store, own, last)
+        yield from _other_instead(store, own, last)
+    yield from _answers(store, own, last, problem)
     yield from _routed(store, run, key)
-    for entity in every(store, runs.RUN, [Where("parent", Op.EQ, run.id)]):
-        if entity["state"] == runs.FAULTED and depth < DEPTH_MAX:
-            inner = _verdict(entity.id, str(entity["state"]), list(_of_run(store, entity, depth + 1)))
-            yield Sign("child", inner.layer, entity.id, inner.because[:SAYS_MAX], entity.version)
+    yield from _children(store, run, depth, now)
     if last is not None:
         yield _of_problem("step", last.id, _problem(last) or {}, last.version)
     if problem is not None:
         yield _of_problem("run", run.id, problem, run.version)
+    if run["state"] == runs.CANCELLED:
+        yield Sign("run", "policy", run.id, f"cancelled: {run.get('reason', '')}".rstrip(": ")[:SAYS_MAX], run.version)
     if run["state"] not in runs.ENDS:
         yield from _waiting(store, f"run:{run.id}/")
+        yield from _left(store, f"run:{run.id}/", now) if now is not None else ()
 
 
-def _text_instead(store: GraphStore, own: Sequence[Where], last: Entity) -> Iterator[Sign]:
-    """What was called last answered with text, a login page for one, where an expression looked for members."""
-    problem = _problem(last) or {}
-    if not str(problem.get("type", "")).endswith("/expression") or "string" not in str(problem.get("detail", "")):
+def _children(store: GraphStore, run: Entity, depth: int, now: datetime | None) -> Iterator[Sign]:
+    """What ails the runs that it started: those that failed, and, while it goes on itself, those that it may wait for."""
+    if depth >= DEPTH_MAX:
         return
+    for entity in every(store, runs.RUN, [Where("parent", Op.EQ, Ref(run.id))]):
+        open_ = run["state"] not in runs.ENDS and entity["state"] not in runs.ENDS
+        if entity["state"] == runs.FAULTED or open_:
+            inner = _verdict(entity.id, str(entity["state"]), list(_of_run(store, entity, depth + 1, now)))
+            yield Sign("child", inner.layer, entity.id, inner.because[:SAYS_MAX], entity.version)
+
+
+def _other_instead(store: GraphStore, own: Sequence[Where], last: Entity) -> Iterator[Sign]:
+    """What was called last answered with text, a login page for one, or an error of its own where members were looked for."""
+    problem = _problem(last) or {}
+    if not str(problem.get("type", "")).endswith("/expression"):
+        return
+    text = "string" in str(problem.get("detail", ""))
     place, _, number = _key(last).rpartition("/")
     called: dict[int, Proposal] = {}
     for entity in every(store, PROPOSAL, own):
@@ -194,19 +144,35 @@ def _text_instead(store: GraphStore, own: Sequence[Where], last: Entity) -> Iter
     id = derive("effect", proposal.id)
     effect = store.get([id]).get(id)
     receipt: Any = json.loads(str(effect.get("receipt") or "{}")) if effect is not None else {}
-    if isinstance(receipt.get("content"), str):
+    content = receipt.get("content")
+    if isinstance(content, str) and text:
         yield Sign("proposal", "tool", proposal.id, "the target answered with text, no JSON", proposal.entity.version)
+    elif isinstance(content, dict) and any(content.get(name) for name in _ERRORS):
+        yield Sign(
+            "proposal", "tool", proposal.id, "the target answered with an error of its own", proposal.entity.version
+        )
 
 
-def _answers(store: GraphStore, own: Sequence[Where], last: Entity | None) -> Iterator[Sign]:
-    """Answers that were too poor, or that passed their own check and are not what the workflow goes on with."""
-    problem = (_problem(last) or {}) if last is not None else {}
+def _answers(
+    store: GraphStore, own: Sequence[Where], last: Entity | None, ended: Mapping[str, Any] | None
+) -> Iterator[Sign]:
+    """Answers that were too poor, or that passed their own check and are not what the workflow goes on or ends with."""
+    problem = (_problem(last) if last is not None else ended) or {}
+    unfit = str(problem.get("type", "")).endswith("/validation")
+    given = last.id if last is not None else _gave(store, own) if unfit else ""
     for answer in every(store, "AgentAnswer", list(own)):
-        here = last is not None and answer.get("step") == last.id
+        here = given != "" and answer.get("step") == given
         if answer["state"] == "poor" and (last is None or here):
-            yield _sign("answer", answer.id, str(answer.get("reason", "")), "model", answer.version)
-        elif here and str(problem.get("type", "")).endswith("/validation"):
+            # Its words are the agent's own, or quote it: they speak for nobody else.
+            yield Sign("answer", "model", answer.id, str(answer.get("reason", ""))[:SAYS_MAX], answer.version)
+        elif here and unfit:
             yield Sign("answer", "model", answer.id, str(problem.get("detail", ""))[:SAYS_MAX], answer.version)
+
+
+def _gave(store: GraphStore, own: Sequence[Where]) -> str:
+    """The step that ended last, whose output is that of the run."""
+    steps = [step for step in every(store, runs.STEP, list(own)) if step["state"] == "completed"]
+    return max(steps, key=lambda step: (step.since, int(str(step["number"])))).id if steps else ""
 
 
 def _routed(store: GraphStore, run: Entity, key: str) -> Iterator[Sign]:
@@ -256,7 +222,12 @@ def _of_proposal(store: GraphStore, proposal: Proposal, alone: bool) -> Iterator
         said = f"{state}: {reason}" + (f" (decision {decisions[-1].id})" if decisions else "")
         yield Sign("proposal", layer, entity.id, said[:SAYS_MAX], entity.version)
     elif usual != NONE:
-        yield _sign("proposal", entity.id, f"{reason}" or state, usual, entity.version)
+        # Once an effect was intended, its end is told in the words of whoever was to do it.
+        asked = state in ("failed", "in_doubt") and derive("effect", entity.id) in store.get(
+            [derive("effect", entity.id)]
+        )
+        layer = reasons.of_effect(reason, usual) if asked else reasons.of_words(reason, usual)
+        yield Sign("proposal", layer, entity.id, (reason or state)[:SAYS_MAX], entity.version)
     if state in OPEN:
         for place in (f"settle:{entity.id}", "effect:"):
             yield from _waiting(store, place, entity.id)
@@ -298,19 +269,12 @@ def _left(store: GraphStore, prefix: str, now: datetime) -> Iterator[Sign]:
 
 
 def _of_problem(source: str, id: str, problem: dict[str, Any], version: int) -> Sign:
-    kind = str(problem.get("type", "")).rpartition("/")[2]
     said = f"{problem.get('title', '')}: {problem.get('detail', '')}".strip(": ")
-    title = str(problem.get("title", ""))
-    layer = _TITLES.get(title) or _layer(str(problem.get("detail", "")), _ELSE.get(title, _KINDS.get(kind, "platform")))
-    return Sign(source, layer, id, said[:SAYS_MAX], version)
+    return Sign(source, reasons.of_problem(problem), id, said[:SAYS_MAX], version)
 
 
 def _sign(source: str, id: str, says: str, otherwise: str, version: int = 0) -> Sign:
-    return Sign(source, _layer(says, otherwise), id, says[:SAYS_MAX], version)
-
-
-def _layer(text: str, otherwise: str) -> str:
-    return next((layer for layer, words in _COMPILED if words.search(text)), otherwise)
+    return Sign(source, reasons.of_words(says, otherwise), id, says[:SAYS_MAX], version)
 
 
 def _key(step: Entity) -> str:

@@ -3,7 +3,7 @@ fails, and a time-out hands the task back to the workflow, whose retry goes to a
 
 Invariant: the choice is committed with the wait for what it led to, so a task is routed once (I3); what became of it is learnt when
 the strand goes on. Where every agent failed the workflow gets the error, with what each of them said; where nobody
-failed and all are held (a budget that waits), the step comes again.
+failed and all are held (by a control, or a budget that waits), the step comes again.
 """
 
 from collections.abc import Mapping, Sequence
@@ -42,9 +42,13 @@ class RoutedCall:
             return self._named(call)
         task = self._task(call)
         choice = self.router.choose(task, self.acting.agents().values())
+        if not choice.chain and choice.out:
+            # All who can are held by controls, as one that is named would be: the step waits with them.
+            raise HeldError("; ".join(choice.out.values())[:WHY_MAX])
         if not choice.chain:
-            why = "; ".join(f"{name} {why}" for name, why in choice.out.items()) or "none declares it"
-            raise fault("configuration", f"no agent is there for {task.capability!r}: {why}", title="Not Routed")
+            raise fault(
+                "configuration", f"no agent is there for {task.capability!r}: none declares it", title="Not Routed"
+            )
         failed: dict[str, str] = {}
         held: dict[str, HeldError] = {}
         for candidate in choice.chain:

@@ -344,6 +344,19 @@ def test_nobody_with_the_capability_is_one_clear_sentence() -> None:
         assert "no agent is there for 'sing': none declares it" in run.text("error")
 
 
+def test_where_all_who_can_are_held_the_step_waits_for_the_first_that_is_let() -> None:
+    declared = cards("alpha", "beta")
+    with works(cards=declared, acts={name: noting() for name in declared}) as here:
+        for name in declared:
+            stop(here.store, here.clock, AUTHOR, f"agent:{name}", "test")
+        run = start(here, ROUTED)
+        here.later(60)
+        assert (here.run(run).state, routings(here)) == ("running", [])
+        resume(here.store, here.clock, AUTHOR, "agent:beta", "looked into")
+        here.drain()
+        assert (here.run(run).state, routings(here)[0]["agent"]) == ("completed", "beta")
+
+
 def test_a_stopped_agent_is_left_out_and_the_record_says_so() -> None:
     declared = cards("alpha", "beta")
     with works(cards=declared, acts={name: noting() for name in declared}) as here:
