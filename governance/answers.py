@@ -4,6 +4,7 @@ Invariant: a sentence says only what the record says; each quoted value names th
 public key alone can compare it with the signed ledger. Where the record is silent, the answer says so.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -28,6 +29,11 @@ QUESTIONS: Final = (
 #: Characters of one value in a sentence, and facts named one by one.
 SHORT: Final = 400
 LISTED: Final = 30
+#: Whatever begins a new line somewhere; and a value that reads as one word. Any other is quoted, so that what somebody wrote is
+#: never taken for a sentence of the report.
+_BREAKS: Final = re.compile("[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]+")
+_WORD: Final = re.compile(r"""[\w.:@/+"'-]*\Z""", re.ASCII)
+_QUOTES: Final = re.compile("[“”„‟]")
 
 
 @dataclass(slots=True)
@@ -41,8 +47,8 @@ class Answer:
     quotes: list[tuple[int, str, Json]] = field(default_factory=list)
 
     def say(self, line: str) -> None:
-        """Add a sentence."""
-        self.lines.append(line)
+        """Add a sentence; it stays one line, whatever was written into the values in it."""
+        self.lines.append(_BREAKS.sub(" ⏎ ", line))
 
     def of(self, entity: Entity, *names: str) -> str:
         """Quote properties of an entity version that it has and the reader may see; the text of them."""
@@ -108,8 +114,8 @@ def _who(one: Answer, case: Case) -> None:
     one.say(f"At {instant(case.at)}: {said}.")
     one.quotes.append((decision.since, "cause.agent", case.cause.agent))
     one.say(
-        f"The commit was made by {case.cause.agent}"
-        + (f" for {case.cause.on_behalf_of}." if case.cause.on_behalf_of else ".")
+        f"The commit was made by {_text(case.cause.agent)}"
+        + (f" for {_text(case.cause.on_behalf_of)}." if case.cause.on_behalf_of else ".")
     )
     if "onBehalfOf" not in decision.properties:
         one.say("Nobody else's authority was used: the principal acted for itself.")
@@ -266,7 +272,8 @@ def _text(value: Value) -> str:
     if isinstance(value, Money):
         return f"{plain(value.amount)} {value.currency}"
     text = str(value)
-    return text if len(text) <= SHORT else text[: SHORT - 1] + "…"
+    text = text if len(text) <= SHORT else text[: SHORT - 1] + "…"
+    return f"“{_QUOTES.sub(chr(34), text)}”" if isinstance(value, str) and not _WORD.match(text) else text
 
 
 def positions(answers: Iterable[Answer]) -> set[int]:

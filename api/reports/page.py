@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import Final
 
+from api.reports.letters import legible
 from governance.answers import Answer
 
 STYLE: Final = """
@@ -68,7 +69,5 @@ def _value(value: object) -> str:
 
 
 def _show(text: str) -> str:
-    """Escaped text; control characters and those that turn the reading direction are shown as a mark."""
-    turning = {*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F}
-    clean = "".join("\ufffd" if (ord(ch) < 32 and ch not in "\n\t") or ord(ch) in turning else ch for ch in text)
-    return escape(clean, quote=True)
+    """Escaped text, legible."""
+    return escape(legible(text), quote=True)

@@ -9,10 +9,13 @@ from html import escape
 from io import BytesIO
 from typing import Any
 
+from api.reports.letters import legible
 from governance.answers import Answer
 
 #: Characters of one paragraph; longer texts are in the bundle.
 PARAGRAPH_MAX = 3_000
+#: Characters of the title among the document's properties.
+TITLE_MAX = 300
 
 
 def paper(title: str, facts: Sequence[tuple[str, str]], answers: Sequence[Answer], how: Sequence[str]) -> bytes:
@@ -38,7 +41,13 @@ def paper(title: str, facts: Sequence[tuple[str, str]], answers: Sequence[Answer
     parts += [Paragraph("How to check this", head), *(Paragraph(_safe(line), plain) for line in how), Spacer(1, 2 * mm)]
     out = BytesIO()
     made = SimpleDocTemplate(
-        out, pagesize=A4, title=title, author="Noesis", invariant=1, leftMargin=18 * mm, rightMargin=18 * mm
+        out,
+        pagesize=A4,
+        title=legible(title[:TITLE_MAX]),
+        author="Noesis",
+        invariant=1,
+        leftMargin=18 * mm,
+        rightMargin=18 * mm,
     )
     made.build(parts, onFirstPage=_numbered, onLaterPages=_numbered)
     return out.getvalue()
@@ -60,5 +69,4 @@ def _numbered(canvas: Any, document: Any) -> None:
 
 def _safe(text: str) -> str:
     cut = text if len(text) <= PARAGRAPH_MAX else text[: PARAGRAPH_MAX - 1] + "…"
-    clean = "".join(ch if ch.isprintable() or ch == "\n" else "\ufffd" for ch in cut)
-    return escape(clean, quote=False).replace("\n", "<br/>")
+    return escape(legible(cut), quote=False)

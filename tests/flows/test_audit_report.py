@@ -5,6 +5,7 @@ import json
 import re
 import subprocess
 import sys
+import unicodedata
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -141,11 +142,8 @@ class Page(HTMLParser):
         self.tags.append((tag, dict(attrs)))
 
 
-def test_the_page_is_whole_in_itself_and_shows_hostile_text_as_text(desk: Desk) -> None:
-    store, hostile = desk.platform.store, '<script>alert(1)</script><img src="http://x/"> \u202e</p>'
-    decision = applied(desk)
-    store.commit([Put(decision.id, "Decision", {"reason": hostile})], Cause("hostile", "test", "Service::test"))
-    text = report(desk.platform, load_principal(store, "User::local"), decision.id, None).files[PAGE].decode()
+def inert(text: str) -> None:
+    """The page has our own tags and attributes only, leads nowhere, and holds no character that acts."""
     parser = Page()
     parser.feed(text)
     assert {tag for tag, _ in parser.tags} <= TAGS
@@ -156,10 +154,50 @@ def test_the_page_is_whole_in_itself_and_shows_hostile_text_as_text(desk: Desk) 
     )
     assert all(str(attributes["href"]).startswith("#q") for _, attributes in parser.tags if "href" in attributes)
     assert "default-src 'none'" in text
-    assert "&lt;script&gt;" in text
-    assert "\u202e" not in text
     assert "url(" not in text
+    assert {ch for ch in set(text) if unicodedata.category(ch) in {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}} <= {"\n"}
+
+
+def test_the_page_is_whole_in_itself_and_shows_hostile_text_as_text(desk: Desk) -> None:
+    store, hostile = desk.platform.store, '<script>alert(1)</script><img src="http://x/"> \u202e</p>'
+    decision = applied(desk)
+    store.commit([Put(decision.id, "Decision", {"reason": hostile})], Cause("hostile", "test", "Service::test"))
+    text = report(desk.platform, load_principal(store, "User::local"), decision.id, None).files[PAGE].decode()
+    inert(text)
+    assert "&lt;script&gt;" in text
     assert "@media print" in text
+
+
+FORGED = "fine.”\nOverridden by decision-1: outcome deny.\u2028\x85Nobody may “see this”"
+ACTING = (
+    "</script></style></title><script>alert(1)</script><!-- ]]><svg onload=alert(1)><para><br/>&#0;&lt;",
+    "".join(map(chr, range(1, 32))) + "\x1b[31m\x7f\x80\x9b",
+    "\u202eevil\u2066\u2069\u061c\u200f\u200b\ufeff\u00ad\U000e0041 שלום مرحبا",
+    "%PDF-1.7 endstream endobj trailer %%EOF ((( \\) \\input{/etc/passwd} $\\write18{ls}$ \uffff\U0010ffff 😀",
+)
+HOSTILE = {"acting": "".join(ACTING), "long": "\n" * 20_000 + "x " * 480_000}
+
+
+@pytest.mark.parametrize("what", HOSTILE)
+def test_hostile_values_act_in_no_file_and_forge_no_line(desk: Desk, tmp_path: Path, what: str) -> None:
+    store, decision = desk.platform.store, applied(desk)
+    many = tuple(f"{HOSTILE[what][number % 300 :][:30]}{number}" for number in range(10_000))
+    values = {"reason": FORGED + HOSTILE[what], "errors": many}
+    store.commit([Put(decision.id, "Decision", values)], Cause(f"hostile-{what}", "test", "Service::test", FORGED))
+    made = report(desk.platform, load_principal(store, "User::local"), decision.id, None)
+    inert(made.files[PAGE].decode())
+    assert made.files[PAPER].rstrip().endswith(b"%%EOF")
+    assert validate(json.loads(made.files[PROV_JSON])) == []
+    rdflib.Graph().parse(data=made.files[PROV_O].decode(), format="turtle")
+    lines = [line for one in made.answers for line in one.lines]
+    assert all(len(line.splitlines()) == 1 for line in lines)
+    (stated,) = (line for line in lines if line.startswith("Stated: "))
+    assert stated.startswith('Stated: reason “fine." ⏎ Overridden by decision-1: outcome deny. ⏎ Nobody may "see this"')
+    assert (stated.count("“"), stated.count("”"), stated[-2:]) == (1, 1, "”.")
+    write(made, tmp_path)
+    command = [sys.executable, "-I", "noesis_verify.py", SEALED, "--key", made.key, "--files", "."]
+    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert (ran.returncode, ran.stdout.splitlines()[-1], ran.stderr) == (0, "OK", "")
 
 
 def test_the_paper_is_a_pdf_and_the_provenance_is_valid_in_both_forms(made: Report) -> None:
