@@ -1,24 +1,32 @@
 """Guards: what is refused before anything looks at a request: a foreign Host header, a page of another origin.
 
 A server on loopback can be reached by any page the user has open, through a name that its owner points at 127.0.0.1 (DNS
-rebinding); so the Host header must be one of ours. Invariant: no answer ever carries a CORS permission. Holds for sockets too.
+rebinding); so the Host header must be one of ours. Invariant: an answer carries a CORS permission for a page of `allowed_origins`
+and for no other, and never one for cookies. Holds for sockets too.
 """
 
 from ipaddress import IPv4Address, IPv6Address
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.auth import loopback
 from api.graphql.codes import ErrorCode
-from api.graphql.http import refusal
+from api.graphql.http import PURPOSE, refusal
 from api.settings import Settings
 
 ANY = frozenset({str(IPv4Address(0)), str(IPv6Address(0))})
 
 #: What every answer carries: it is for this caller alone, and is what it says it is.
 HEADERS = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
+#: What the browser of a page of an allowed origin is told when it asks first, and need not ask again for ten minutes.
+PREFLIGHT = {
+    "access-control-allow-methods": "GET, POST",
+    "access-control-allow-headers": f"authorization, content-type, accept, traceparent, {PURPOSE}",
+    "access-control-max-age": "600",
+}
 
 
 def host_name(host: str) -> str:
@@ -51,16 +59,28 @@ class Guards:
             return None
         return f"pages of {origin[:200]} may not call this server; add the origin to allowed_origins if they should"
 
+    def _permission(self, headers: Headers) -> tuple[tuple[bytes, bytes], ...]:
+        """The headers that let a browser hand the answer to the page, where its origin is allowed."""
+        origin = headers.get("origin", "")
+        if not origin or origin.rstrip("/").lower() not in self._origins:
+            return ()
+        return (b"access-control-allow-origin", origin.encode("latin-1")), (b"vary", b"origin")
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through or refuse it."""
-        fault = self.fault(Headers(scope=scope)) if scope["type"] in ("http", "websocket") else None
+        known = scope["type"] in ("http", "websocket")
+        headers = Headers(scope=scope) if known else Headers()
+        fault = self.fault(headers) if known else None
+        permission = self._permission(headers) if fault is None else ()
 
         async def guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", ()), *HEADERS]
+                message["headers"] = [*message.get("headers", ()), *HEADERS, *permission]
             await send(message)
 
-        if fault is None:
+        if permission and scope.get("method") == "OPTIONS" and "access-control-request-method" in headers:
+            await Response(status_code=204, headers=PREFLIGHT)(scope, receive, guarded)
+        elif fault is None:
             await self._app(scope, receive, guarded if scope["type"] == "http" else send)
         elif scope["type"] == "http":
             await refusal(403, ErrorCode.FORBIDDEN, fault)(scope, receive, guarded)

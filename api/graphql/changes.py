@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import strawberry
 from strawberry import Info
 
+from api.errors import BadRequestError
 from api.graphql.ids import global_id
 from api.graphql.operations import Operation
 from api.graphql.scalars import DateTimeText, Long, Position
@@ -76,6 +77,14 @@ class Change:
 class Feed:
     changes: list[Change]
     position: Position
+
+
+def check_written(place: int, end: int) -> None:
+    """Raise where a position is beyond the log: it is of another graph, or of one that was put back from an older copy."""
+    if place > end:
+        raise BadRequestError(
+            f"position {place} is not written yet; the log ends at {end}: if the graph was restored, read it again from 0"
+        )
 
 
 def describe(change: Logged) -> Change:

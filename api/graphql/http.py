@@ -33,6 +33,11 @@ from api.ticker import Ticker
 
 MODERN = "application/graphql-response+json"
 LEGACY = "application/json"
+#: What a browser that comes by hand is told; no page is served, since one would run beside the caller's rights.
+NO_PAGE = (
+    'there is no page here: POST {"query": "{ viewer { uid roles } }"} as application/json, or point a GraphQL client at this '
+    "address; `noesis schema` prints the schema"
+)
 #: Characters of a traceparent header.
 TRACE_MAX = 64
 #: The header that says what the caller reads for; rules may ask (`context.purpose`).
@@ -106,7 +111,8 @@ class GraphQLApp(GraphQL[Operation, None]):
             request = Request(scope, await self._bounded(scope, receive))
             response = await self._answer(request)
         except HTTPException as error:
-            response = refusal(error.status_code, ErrorCode.BAD_INPUT, error.reason)
+            page = error.status_code == 404
+            response = refusal(error.status_code, ErrorCode.BAD_INPUT, NO_PAGE if page else error.reason)
         await response(scope, receive, send)
 
     async def _answer(self, request: Request) -> Response:
@@ -169,12 +175,14 @@ class GraphQLApp(GraphQL[Operation, None]):
     async def on_ws_connect(self, context: Operation) -> dict[str, object] | None:
         """Know who is on the socket, by the handshake's header or the `authorization` of connection_init."""
         header, peer = context.handshake
-        given = context.connection_params.get("authorization")
+        # The name of a header has no letter case: a key that was given and not seen would leave the local user acting.
+        named = [value for name, value in context.connection_params.items() if name.lower() == "authorization"]
+        given = named[0] if named else header
         try:
-            if given is not None and not isinstance(given, str):
+            if len(named) > 1 or not isinstance(given, str | None):
                 raise UnauthenticatedError
             purpose = context.connection_params.get("purpose")
-            known = identifier(self._platform, given or header, peer)
+            known = identifier(self._platform, given, peer)
             context.identify = reading_for(known, None if purpose is None else str(purpose))
             await context.know()
             # What is asked on the socket later opens at its own moment.

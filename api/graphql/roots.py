@@ -10,7 +10,7 @@ from strawberry import Info
 
 from api.errors import BadRequestError
 from api.graphql import names
-from api.graphql.changes import ENTITY, Feed, describe
+from api.graphql.changes import ENTITY, Feed, check_written, describe
 from api.graphql.classes import ClassTypes, one_of
 from api.graphql.conditions import key_conditions
 from api.graphql.entities import Node, property_named
@@ -58,6 +58,8 @@ async def _changes(info: Info[Operation, None], after: Position = START, first: 
     if not 1 <= first <= CHANGES_MAX:
         raise BadRequestError(f"first: {first} is outside 1 to {CHANGES_MAX}; ask for a number within")
     feed = await info.context.call(info.context.reader.changes, after, first)
+    if after and not feed.changes:
+        check_written(after, (await info.context.call(info.context.platform.store.head)).position)
     return Feed(changes=[describe(change) for change in feed.changes], position=Position(feed.position))
 
 

@@ -12,7 +12,7 @@ from collections.abc import AsyncGenerator
 import strawberry
 from strawberry import Info
 
-from api.graphql.changes import Change, describe
+from api.graphql.changes import Change, check_written, describe
 from api.graphql.operations import Operation
 from api.graphql.scalars import Position
 
@@ -28,6 +28,7 @@ async def _changes(info: Info[Operation, None], after: Position | None = None) -
         seen, begun = operation.ticker.position, now()
         # INVARIANT I10: the rules are as new as the last change of the batch.
         end = await operation.again()
+        check_written(place, end)
         feed = await operation.call(operation.reader.changes, place, settings.queue_max, end)
         if feed.position == place:
             await operation.ticker.wait(seen)

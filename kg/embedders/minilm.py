@@ -93,7 +93,7 @@ def _load(folder: Path) -> Any:
     # Texts of a few sentences leave too little to divide: on two cores two threads take twice the processor time of one.
     set_num_threads(1)
     loaded = SentenceTransformer(str(folder), device="cpu", local_files_only=True)
-    size = len(loaded.encode("x"))
+    size = len(loaded.encode("x", show_progress_bar=False))
     if size != DIMENSION:
         raise ModelMismatchError(f"the model gives vectors of {size} numbers instead of {DIMENSION}; reinstall it")
     return loaded

@@ -128,6 +128,26 @@ def test_no_answer_carries_a_cors_permission(client: Client) -> None:
         assert not [name for name in answer.headers if name.startswith("access-control")]
 
 
+def test_a_page_of_an_allowed_origin_may_call_from_a_browser(platform: Noesis) -> None:
+    page = "https://portal.example.com"
+    client = Client(replace(platform, settings=Settings(allowed_origins=(page + "/",))))
+    asked = {"access-control-request-method": "POST", "access-control-request-headers": "authorization,content-type"}
+    told = client.http.options("/graphql", headers={"origin": page, **asked})
+    assert (told.status_code, told.text) == (204, "")
+    assert told.headers["access-control-allow-origin"] == page
+    assert "POST" in told.headers["access-control-allow-methods"]
+    assert {"authorization", "content-type"} <= set(told.headers["access-control-allow-headers"].split(", "))
+    for answer in (
+        client.post("{ __typename }", origin=page),
+        client.post("{", origin=page, authorization="Bearer no"),
+    ):
+        assert (answer.headers["access-control-allow-origin"], answer.headers["vary"]) == (page, "origin")
+        assert "access-control-allow-credentials" not in answer.headers
+    evil = client.http.options("/graphql", headers={"origin": "https://evil.example", **asked})
+    for answer in (evil, client.post("{ __typename }", origin="https://evil.example"), client.post("{ __typename }")):
+        assert not [name for name in answer.headers if name.startswith("access-control")]
+
+
 def test_answers_are_kept_by_no_cache_and_guessed_by_no_browser(client: Client) -> None:
     refused = client.http.get("/healthz", headers={"host": "evil.example"})
     for answer in (client.post("{ __typename }"), client.http.get("/nope"), refused):
@@ -139,6 +159,7 @@ def test_no_ide_is_served(client: Client) -> None:
     answer = client.http.get("/graphql", headers={"accept": "text/html"})
     assert answer.status_code == 404
     assert "script" not in answer.text
+    assert "there is no page here: POST" in answer.json()["errors"][0]["message"]
 
 
 def _body(**parts: Any) -> bytes:

@@ -40,6 +40,14 @@ def test_variables_win_over_the_file_and_the_file_over_defaults(project: Path, m
     assert load_settings(port=9002).port == 9002
 
 
+@pytest.mark.parametrize(
+    "origin", ["*", "portal.example.com", "https://*.example.com", "https://a.example/app", "null"]
+)
+def test_an_origin_that_no_page_has_is_refused(project: Path, origin: str) -> None:
+    with pytest.raises(SettingsError, match=r"setting allowed_origins: '.*' is no origin; write scheme and host alone"):
+        load_settings(allowed_origins=("https://portal.example.com", origin))
+
+
 def test_a_misspelt_key_names_the_nearest(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (project / "noesis.toml").write_text("pagemax = 3\n")
     with pytest.raises(SettingsError, match=r"noesis\.toml: unknown setting pagemax; did you mean page_max\?"):

@@ -171,6 +171,40 @@ def test_a_key_is_needed_in_the_handshake_or_the_first_message(live: tuple[Noesi
         assert closed.value.rcvd.code == 4403
 
 
+def test_a_key_is_seen_however_its_name_is_written(live: tuple[Noesis, str]) -> None:
+    platform, url = live
+    text = key(platform, 'Service::"shop"')
+    with socket(url) as connection:
+        begin(connection, {"Authorization": f"Bearer {text}"})
+        follow(connection, "1", "{ viewer { uid } }")
+        assert told(connection)["payload"]["data"]["viewer"]["uid"] == 'Service::"shop"'
+    for wrong in (
+        {"Authorization": "Bearer no"},
+        {"authorization": ""},
+        {"authorization": f"Bearer {text}", "Authorization": ""},
+    ):
+        with socket(url) as connection:
+            connection.send(json.dumps({"type": "connection_init", "payload": wrong}))
+            with pytest.raises(ConnectionClosed) as closed:
+                told(connection)
+            assert closed.value.rcvd is not None
+            assert closed.value.rcvd.code == 4403
+
+
+def test_a_position_beyond_the_log_is_refused_and_not_waited_for(live: tuple[Noesis, str]) -> None:
+    platform, url = live
+    end = platform.store.head().position
+    with socket(url) as connection:
+        begin(connection)
+        follow(connection, "1", FOLLOW, p=end + 1_000)
+        error = told(connection)["payload"]["errors"][0]
+        assert error["extensions"]["code"] == "BAD_INPUT"
+        assert f"the log ends at {end}" in error["message"]
+        assert told(connection) == {"id": "1", "type": "complete"}
+        follow(connection, "2", "query($p: Position!) { changes(after: $p) { position } }", p=end + 1_000)
+        assert "the log ends at" in told(connection)["payload"]["errors"][0]["message"]
+
+
 def test_a_page_of_another_origin_or_host_gets_no_socket(live: tuple[Noesis, str]) -> None:
     with pytest.raises(InvalidStatus) as refused:
         socket(live[1], Origin="http://evil.example")

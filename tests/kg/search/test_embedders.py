@@ -172,3 +172,18 @@ print("meaning")
 def test_minilm_understands_without_a_network() -> None:
     done = subprocess.run([sys.executable, "-c", OFFLINE], cwd=REPOSITORY, capture_output=True, text=True, check=False)
     assert (done.stdout, done.stderr) == ("meaning\n", ""), done.stderr
+
+
+LOGGED = """
+import logging
+from kg.embedders.minilm import MiniLM
+# As in a server's log, where the library would draw a bar; a message of this level has no handler here.
+logging.getLogger("sentence_transformers").setLevel(logging.INFO)
+print(len(MiniLM().embed(["late delivery"])))
+"""
+
+
+@pytest.mark.slow
+def test_minilm_draws_no_bar_into_a_log() -> None:
+    done = subprocess.run([sys.executable, "-c", LOGGED], cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("384\n", "")
