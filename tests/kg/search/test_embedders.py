@@ -179,7 +179,7 @@ import logging
 from kg.embedders.minilm import MiniLM
 # As in a server's log, where the library would draw a bar; a message of this level has no handler here.
 logging.getLogger("sentence_transformers").setLevel(logging.INFO)
-print(len(MiniLM().embed(["late delivery"])))
+print(len(MiniLM().embed(["late delivery"])[0]))
 """
 
 
