@@ -8,13 +8,12 @@ its default. Secrets are `SecretStr`: they show up in no log and no error. Makes
 
 import difflib
 import os
-import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError as SourceSettingsError
 from pydantic_settings.sources import InitSettingsSource
@@ -23,6 +22,7 @@ from typing_extensions import override
 from api.breaker_settings import BreakerTable
 from api.effect_settings import EffectorTables
 from api.errors import SettingsError
+from api.lists import Listed, ListedOrigins
 from api.workflow_settings import WorkflowTable
 from kg.store import PAGE_MAX
 
@@ -32,27 +32,12 @@ FILE = "noesis.toml"
 IN_FILE = "_FILE"
 #: Where container platforms mount secrets, unless NOESIS_SECRETS_DIR says otherwise.
 SECRETS = Path("/run/secrets")
-_ORIGIN = re.compile(r"https?://[^/\s*?#@]+/?", re.IGNORECASE)
 #: Characters of a secret in a file.
 SECRET_MAX = 10_000
 
 
-def _split(value: Any) -> Any:
-    """The names in a comma-separated text, as a variable of the environment gives them."""
-    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
-
-
-def _origins(origins: tuple[str, ...]) -> tuple[str, ...]:
-    """Origins as browsers send them; a pattern or a path would match none of them, without a word."""
-    for origin in origins:
-        if not _ORIGIN.fullmatch(origin):
-            raise ValueError(
-                f"{origin[:80]!r} is no origin; write scheme and host alone, such as https://portal.example.com"
-            )
-    return origins
-
-
-Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+Names = Annotated[Listed, NoDecode]
+Origins = Annotated[ListedOrigins, NoDecode]
 
 
 class MappingFile(BaseModel):
@@ -118,7 +103,7 @@ class Settings(BaseSettings):
     """Whether a user that the graph does not know is made, with the mapped roles, at its first token."""
     allowed_hosts: Names = ()
     """Names under which the API may be called besides those of loopback and `host`."""
-    allowed_origins: Annotated[Names, AfterValidator(_origins)] = ()
+    allowed_origins: Origins = ()
     """Origins of web pages that may call the API (CORS), e.g. https://portal.example.com; others are refused."""
     page_default: int = Field(50, ge=1, le=PAGE_MAX - 1)
     """Items of a root list where the query does not say."""
