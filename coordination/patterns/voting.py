@@ -90,7 +90,7 @@ def counted(rule: Rule, *, weighted: bool) -> list[Named]:
     share, compared = SHARES[rule]
     won = (
         f"(.tally | map(.weight * {UNIT} | round)) as $w | ($w | add // 0) as $all "
-        f"| if $all > 0 and $w[0] {compared} $all * {share} and (($w | length) == 1 or $w[0] > $w[1]) "
+        f"| if $all > 0 and $w[0] {compared} $all * {share} and $w[0] > $w[1] "
         "then .tally[0].choice else null end"
     )
     return [

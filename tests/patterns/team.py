@@ -90,10 +90,12 @@ class Team:
 
     def drain(self, rounds: int = 3_000) -> None:
         for _ in range(rounds):
-            read = self.runtime.pump()
+            busy = self.runtime.pump() > 0
             while self.queue:
+                # What is handled may leave a change to be read.
+                busy = True
                 self.runtime.handle(self.queue.popleft())
-            if not read and not self.queue:
+            if not busy:
                 return
         raise AssertionError("it does not come to rest")
 

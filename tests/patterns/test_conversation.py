@@ -38,6 +38,7 @@ def test_they_speak_in_turn_and_hear_all() -> None:
             ("ann", "ann heard 0"), ("bob", "bob heard 1"), ("ann", "ann heard 2")
         ]  # fmt: skip
         assert (output["output"], output["turns"], output["cost"]) == ("ann heard 2", 3, 3)
+        assert len(here.found("AgentAnswer", agent="chair")) == 3, "once it is done nobody is asked again"
 
 
 def test_a_selector_chooses_the_speaker_among_the_members() -> None:
@@ -91,3 +92,13 @@ def test_who_fails_to_speak_is_silent_and_the_turn_counts() -> None:
 
 def test_the_same_after_a_crash_at_any_commit() -> None:
     same_after_crashes(lambda: team(REPLIES), document(), {"task": "plan"}, every=3)
+
+
+def test_what_selector_and_decider_cost_counts_as_well() -> None:
+    def chair(assignment: Assignment) -> Answer:
+        done = len(assignment.data["messages"]) == 2
+        return answered({"done": True, "output": "so"} if done else {"done": False}, cost="10")
+
+    with team({**REPLIES, "chair": chair, "selector": says({"speaker": "bob"}, cost="100")}) as here:
+        here.start(document(selector="selector"), {"task": "plan"})
+        assert here.output()["cost"] == 222

@@ -7,7 +7,7 @@ from coordination.errors import AnswerError
 from coordination.patterns.about import About
 from coordination.patterns.asking import Ask, Check
 from coordination.patterns.debate import Debate, debate
-from tests.patterns.team import answered, same_after_crashes, says, team
+from tests.patterns.team import answered, asked, same_after_crashes, says, team
 
 DEBATERS = (Ask("pro", retries=0), Ask("contra", retries=0))
 
@@ -78,3 +78,31 @@ def test_the_judge_is_asked_what_his_settings_say() -> None:
         with team(replies) as here:
             here.start(debate(Debate(About("w"), (Ask("a"), Ask("b")), Ask("j", task), rounds=1)), {"task": "t"})
             assert (here.output()["output"], asked.pop()) == ("judged", said)
+
+
+def test_what_they_agree_on_last_is_the_output_and_what_was_argued_is_kept() -> None:
+    def turned(assignment: Assignment) -> Answer:
+        return answered({"position": "no" if assignment.data["said"] else "yes", "argument": "as it stands"})
+
+    with team({"pro": turned, "contra": stubborn("no")}) as here:
+        here.start(document(), {"task": "buy?"})
+        output = here.output()
+        assert (output["output"], output["rounds"]) == ("no", 2)
+        assert output["said"][0] == [
+            {"agent": "pro", "position": "yes", "argument": "as it stands"},
+            {"agent": "contra", "position": "no", "argument": "round 0"},
+        ]
+
+
+def test_a_debater_hears_what_was_said_and_nothing_of_how_it_was_asked() -> None:
+    log: list[Assignment] = []
+    with team({"pro": asked(log, stubborn("yes")), "contra": stubborn("no"), "judge": says("wait")}) as here:
+        here.start(document(2), {"task": "buy?"})
+        assert here.output()["rounds"] == 2
+        assert [sorted(one.data) for one in log] == [["agreed", "context", "rounds", "said", "task"]] * 2
+
+
+def test_an_empty_position_is_none() -> None:
+    with team({name: says({"position": ""}) for name in ("pro", "contra")}) as here:
+        here.start(document(), {"task": "buy?"})
+        assert here.error()["title"] == "Silence"

@@ -4,7 +4,7 @@ from typing import Any
 
 from coordination.acting import Assignment
 from coordination.patterns.about import About
-from coordination.patterns.asking import Person
+from coordination.patterns.asking import Check, Person
 from coordination.patterns.handoff import Handoff, handoff
 from tests.patterns.team import answered, asked, same_after_crashes, says, team
 
@@ -84,3 +84,16 @@ def test_the_first_of_the_team_begins() -> None:
     with team({"desk": says({"output": "done"})}) as here:
         here.start(document(), {"task": "help"})
         assert here.output() == {"output": "done", "agent": "desk", "handoffs": [], "context": {}}
+
+
+def test_an_answer_has_to_pass_the_check_of_the_settings_and_is_asked_for_again_so_often() -> None:
+    poor = [
+        ({"output": 1}, Check(evidence=1), "0 items of evidence"),
+        ({"output": 1}, Check(confidence=0.95), "confidence"),
+    ]
+    for output, check, why in [*poor, ({"neither": 1}, Check(), "is not valid under any of the given schemas")]:
+        for retries in (0, 2):
+            with team({"desk": says(output)}) as here:
+                here.start(document(check=check, retries=retries), {"task": "help"})
+                assert (here.error()["title"], why in here.error()["detail"]) == ("Poor Answer", True)
+                assert len(here.found("AgentAnswer")) == 1 + retries

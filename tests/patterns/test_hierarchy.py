@@ -47,6 +47,7 @@ def test_each_gets_the_results_it_needs() -> None:
         assert output["results"]["report"] == {"prices": "found: find prices", "rivals": "found: find rivals"}
         assert log[0].text == TASKS["report"].task, "words of a task are never an expression"
         assert log[0].data["context"]["context"] == {"market": "EU"}
+        assert log[0].data["context"]["crew"] == "study", "what all of it is about"
 
 
 def test_levels_follow_from_what_tasks_need() -> None:
@@ -55,6 +56,8 @@ def test_levels_follow_from_what_tasks_need() -> None:
         levels(settings(tasks={"a": Duty("writer", "x", ("b",)), "b": Duty("writer", "x", ("a",))}))
     with pytest.raises(WorkflowError, match="role 'nobody', which is not there"):
         levels(settings(tasks={"a": Duty("nobody", "x")}))
+    with pytest.raises(WorkflowError, match="task 'nothing', which is not there"):
+        levels(settings(tasks={"a": Duty("writer", "x", ("nothing",))}))
     with pytest.raises(WorkflowError, match="is no name of a task"):
         levels(settings(tasks={'a"b': Duty("writer", "x")}))
 
@@ -118,3 +121,17 @@ def test_the_supervisor_is_asked_again_as_often_as_its_settings_say() -> None:
 def test_a_crew_without_a_version_is_the_latest() -> None:
     made = crew(settings(roles={**ROLES, "writer": Role(workflow="patterns.inner")}))
     assert '"version": "latest"' in dumps(made.body)
+
+
+def test_another_crew_gets_the_task_with_all_that_goes_along() -> None:
+    log: list[Assignment] = []
+    inner = crew(Crew(About("desk"), Ask("chief"), ROLES, {"prices": TASKS["prices"]}))
+    roles = {"finder": Role(workflow="patterns.desk:1.0.0", duty="finds facts"), "writer": Role(Ask("writer"))}
+    with team({**REPLIES, "finder": asked(log, REPLIES["finder"])}) as here:
+        here.runtime.engine.register(inner, AUTHOR, ("agents",))
+        made = crew(settings(roles=roles))
+        assert '"version": "1.0.0"' in dumps(made.body["do"])
+        here.start(made, {"task": "study", "context": {"market": "EU"}})
+        assert here.output()["results"]["prices"] == ["prices"]
+        above = log[0].data["context"]["context"]
+        assert (above["crew"], above["context"], above["duty"]) == ("study", {"market": "EU"}, "finds facts")

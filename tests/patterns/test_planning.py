@@ -9,7 +9,7 @@ from coordination.errors import AnswerError
 from coordination.patterns.about import About
 from coordination.patterns.asking import Person
 from coordination.patterns.planning import Planning, planning
-from tests.patterns.team import answered, same_after_crashes, says, team
+from tests.patterns.team import answered, asked, same_after_crashes, says, team
 
 
 def planner(assignment: Assignment) -> Answer:
@@ -124,6 +124,7 @@ def test_progress_begins_the_count_of_stalls_anew() -> None:
     [
         ([], None, "should be non-empty"),
         (None, {"done": True}, "'output' is a required property"),
+        (None, {"done": False, "next": {"agent": "coder", "task": "x"}}, "'progress' is a required property"),
         (None, {"done": False, "progress": True}, "'next' is a required property"),
         (None, {"done": False, "progress": True, "next": {"agent": "stranger", "task": "x"}}, "is not one of"),
     ],
@@ -138,3 +139,18 @@ def test_what_is_no_plan_and_no_look_is_a_poor_answer(plan: Any, look: Any, said
         here.start(document(), {"task": "build"})
         assert here.error()["title"] == "Poor Answer"
         assert said in here.error()["detail"]
+
+
+def test_facts_outlive_their_plan_and_all_see_them_with_the_context() -> None:
+    looks: list[Assignment] = []
+    work: list[Assignment] = []
+    replies = {**REPLIES, "planner": asked(looks, stalling), "coder": asked(work, REPLIES["coder"])}
+    with team(replies) as here:
+        here.start(document(stalls=0, plans=2, rounds=3), {"task": "build", "context": "c"})
+        assert here.error()["detail"] == "2 plans led no further"
+    with team({**REPLIES, "planner": asked(looks, planner), "coder": asked(work, REPLIES["coder"])}) as here:
+        here.start(document(), {"task": "build", "context": "c"})
+        assert here.output()["facts"] == ["a fact"]
+    seen = [one.data["facts"] for one in looks if one.text.startswith("Look")]
+    assert seen[:2] == [["a fact"], ["a fact", "a fact"]]
+    assert {(one.data["context"], one.data["task"]) for one in work} == {("c", "build")}

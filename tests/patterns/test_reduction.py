@@ -50,6 +50,7 @@ def test_failures_up_to_the_bound() -> None:
     with team(REPLIES) as here:
         here.start(document(), {"task": "square", "items": [1, 13, 2]})
         assert here.error()["title"] == "Too Many Failures"
+        assert here.error()["detail"] == "1 of 3 items failed, the first: unlucky"
 
 
 def test_too_many_items_are_refused_before_anything_is_done() -> None:
@@ -89,3 +90,9 @@ def test_an_item_that_failed_has_no_result() -> None:
         here.start(document(failures_max=1), {"task": "square", "items": [1, 13]})
         output = here.output()
         assert (output["results"], [failed["index"] for failed in output["failed"]]) == ([1, None], [1])
+
+
+def test_items_without_a_task_are_refused() -> None:
+    with team(REPLIES) as here:
+        here.start(document(), {"items": [1]})
+        assert "'task' is a required property" in here.error()["detail"]

@@ -64,7 +64,7 @@ def test_a_person_may_take_the_best() -> None:
     with team({"writer": writer, "judge": judge(9)}) as here:
         here.start(document(rounds=1, person=person), {"task": "write"})
         here.decide()
-        assert here.output()["output"] == "short"
+        assert (here.output()["output"], here.output()["score"]) == ("short", None)
 
 
 def test_the_same_after_a_crash_at_any_commit() -> None:
@@ -92,3 +92,46 @@ def test_the_best_of_drafts_with_scores_and_without_is_kept_and_the_evaluators_s
         assert '"after": {"seconds": 60}' in dumps(made.body)
         here.start(made, {"task": "write"})
         assert (here.output()["output"], here.output()["score"]) == ("b", 0.2)
+
+
+def test_no_person_is_asked_about_what_was_accepted() -> None:
+    person = Person({"managers": 1}, "Take the best draft", "it is short", "${ .before.best.draft }")
+    with team({"writer": writer, "judge": judge(1)}) as here:
+        here.start(document(person=person), {"task": "write"})
+        assert here.output()["output"] == "short"
+        assert not here.found("Recommendation")
+
+
+def verdicts(*given: Any) -> Any:
+    """Drafts a, b, c and what is said of each."""
+    said, drafts = iter(given), iter("abc")
+    return {"writer": lambda _: answered(next(drafts)), "judge": lambda _: answered(next(said))}
+
+
+def test_what_is_accepted_is_the_result_though_another_had_more_points() -> None:
+    with team(verdicts({"accepted": False, "score": 9}, {"accepted": True, "score": 1})) as here:
+        here.start(document(), {"task": "write"})
+        assert (here.output()["output"], here.output()["score"]) == ("b", 1)
+
+
+def test_of_drafts_with_as_many_points_or_none_the_first_is_kept() -> None:
+    for more in ({"score": 2}, {}):
+        with team(verdicts(*[{"accepted": False, **more}] * 3)) as here:
+            here.start(document(best_will_do=True), {"task": "write"})
+            assert here.output()["output"] == "a"
+
+
+def test_the_evaluator_is_asked_what_its_settings_say_and_as_often() -> None:
+    fails = iter([True])
+    log: list[Assignment] = []
+
+    def judged(assignment: Assignment) -> Answer:
+        log.append(assignment)
+        if next(fails, False):
+            raise AnswerError("busy")
+        return answered({"accepted": True})
+
+    with team({"writer": writer, "judge": judged}) as here:
+        settings = Refinement(About("refine"), Ask("writer"), Ask("judge", "Mind the grammar", retries=0))
+        here.start(refinement(settings), {"task": "write"})
+        assert (here.error()["title"], [one.text for one in log]) == ("No Answer", ["Mind the grammar"])

@@ -73,10 +73,13 @@ def test_what_happened_is_undone_the_last_first() -> None:
         output = here.output()
         assert output["state"] == "compensated"
         assert "sold out" in output["error"]["detail"]
+        (made,) = here.store.versions([(here.found("Compensation")[0].id, 1)]).values()
+        assert made["reason"] == "compensates: sold out"
         assert outside.words == ["hotel", "cancel hotel"]
         assert here.store.get(["c-1"])["c-1"]["note"] == "before"
         effects = {effect.id: effect for effect in here.found("Effect")}
         assert [effects[id]["operation"] for id in output["undone"]] == ["note.set", "hotel.book"]
+        assert [act["act"] for act in output["done"]] == ["hotel", "note"]
         assert all(effects[id]["status"] == "compensated" for id in output["undone"])
 
 
@@ -173,3 +176,23 @@ def test_what_the_rules_deny_is_not_tried_again_and_a_gate_is_asked_once() -> No
         here.start(document(Act("note", TRIP[1].effect, gate="guard")), {})
         assert here.output()["state"] == "compensated"
         assert len(here.found("AgentAnswer")) == 1
+
+
+def test_an_act_is_tried_again_so_often_and_after_waits_that_double() -> None:
+    outside = world("hotel")
+    with team(effectors=[outside]) as here:
+        here.start(document(Act("hotel", told("hotel"), retries=2, delay=100)), {"trip": 7})
+        tried = [len(here.found("Proposal"))]
+        for seconds in (99, 2, 198, 3, 1_000):
+            here.later(seconds)
+            tried.append(len(here.found("Proposal")))
+        assert tried == [1, 1, 2, 2, 3, 3]
+        assert here.output()["state"] == "compensated"
+
+
+def test_an_act_behind_a_gate_gets_the_input_as_it_came() -> None:
+    outside = world()
+    act = Act("hotel", told("hotel") | {"payload": {"what": '${ "trip " + (.trip | tostring) }'}}, gate="controller")
+    with team({"controller": says({"go": True})}, effectors=[outside]) as here:
+        here.start(document(act), {"trip": 7})
+        assert (here.output()["state"], outside.words) == ("done", ["trip 7"])

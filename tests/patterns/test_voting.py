@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
+from coordination.acting import Assignment
 from coordination.patterns.about import About
 from coordination.patterns.asking import Ask, Check, Person
 from coordination.patterns.voting import Rule, Vote, vote
-from tests.patterns.team import answered, same_after_crashes, says, team
+from tests.patterns.team import answered, asked, same_after_crashes, says, team
 
 OPTIONS = ("grant", "refuse", "ask")
 
@@ -47,6 +48,8 @@ def test_the_majority_wins_whoever_votes_first() -> None:
         ("two-thirds", ["grant", "grant", "grant", "refuse", "refuse"], None),
         ("unanimous", ["grant", "grant"], "grant"),
         ("unanimous", ["grant", "ask"], None),
+        ("unanimous", ["grant"] * 10 + ["ask"], None),
+        ("unanimous", ["grant"], "grant"),
         ("plurality", ["grant", "ask"], None),
     ],
 )
@@ -114,3 +117,16 @@ def test_who_breaks_a_tie_chooses_among_the_options_and_is_held_to_its_check() -
         with team({**replies, "j": says({"choice": said}, sure)}) as here:
             here.start(vote(settings), {"task": "t"})
             assert why in here.error()["detail"]
+
+
+def test_votes_without_weight_elect_nobody_by_any_rule() -> None:
+    for rule in ("plurality", "two-thirds", "unanimous"):
+        assert held([ballot("grant", "0")], rule=rule, weighted=True)["title"] == "No Majority"
+
+
+def test_who_breaks_a_tie_is_told_that_nobody_won() -> None:
+    log: list[Assignment] = []
+    ballots = {"voter-0": ballot("grant"), "voter-1": ballot("refuse")}
+    with team({**ballots, "chair": asked(log, says({"choice": "ask"}))}) as here:
+        here.start(document(2, tie_breaker=Ask("chair")), {"task": "credit"})
+        assert [one.text for one in log] == ["No option won; choose one: credit"]
