@@ -111,11 +111,22 @@ def kept(name: str) -> Server | None:
 
 def keep(name: str) -> Server:
     """Start a server that stays up until it is told to stop."""
-    server = kept(name) or start(name)
-    file = cache() / f"{name}.json"
-    file.touch(mode=0o600)
-    file.write_text(json.dumps(asdict(server)))
-    return server
+    with (cache() / f"{name}.keeping").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if (server := kept(name)) is not None:
+            return server
+        server = start(name)
+        # It gets its name whole: a reader of half of it would end in an error, and the server would run on unknown.
+        half = cache() / f"{name}.json.half"
+        try:
+            half.touch(mode=0o600)
+            half.write_text(json.dumps(asdict(server)))
+            half.replace(cache() / f"{name}.json")
+        except BaseException:
+            half.unlink(missing_ok=True)
+            stop(server)
+            raise
+        return server
 
 
 def forget(name: str) -> bool:
