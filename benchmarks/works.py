@@ -4,6 +4,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +20,7 @@ from coordination.worker import Worker
 from coordination.workflow.document import parse
 from governance.principals import Principal
 from kg.clock import SystemClock
-from kg.committer import Committer
+from kg.committer import Committer, undisturbed
 from kg.model import Change, Entity
 from kg.store import GraphStore
 from kg.stores.sqlite import SqliteStore
@@ -79,9 +80,14 @@ class Works:
         return self.runtime.engine.start(workflow, input, AUTHOR.uid, id=id)
 
     def drain(self) -> None:
-        """Handle what is queued, in this thread, until nothing is."""
-        while self.queue:
-            self.runtime.handle(self.queue.popleft())
+        """Handle what is queued, in one thread as a worker's are, until nothing is."""
+        with ThreadPoolExecutor(1) as one:
+            one.submit(self._handle).result()
+
+    def _handle(self) -> None:
+        with undisturbed():
+            while self.queue:
+                self.runtime.handle(self.queue.popleft())
 
     def wait(self, runs: list[str], state: str = "completed") -> None:
         """Return when all these runs are in a state."""

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from coordination import lanes
 from coordination.errors import BrokerError
 from kg import tracing
+from kg.committer import undisturbed
 from kg.errors import NoesisError
 
 if TYPE_CHECKING:
@@ -110,7 +111,9 @@ def carrier(
 
     def noesis_work(work_id: str) -> None:
         try:
-            handle(work_id)
+            # No middleware throws into this thread.
+            with undisturbed():
+                handle(work_id)
         except NoesisError as error:
             # The store could not serve even the record of a failed try: the claim runs out and the reconciler sends it again.
             logging.getLogger(__name__).warning("work %s was not handled: %s", work_id, error)

@@ -16,6 +16,7 @@ from coordination import works
 from coordination.beats import beat, ended, forgotten
 from coordination.brokers import Carrier
 from coordination.runtime import Runtime
+from kg.committer import undisturbed
 from kg.errors import NoesisError
 from kg.model import StateWrite
 
@@ -92,6 +93,10 @@ class Worker:
             logging.getLogger(__name__).warning("this worker could not give its sign of life: %s", error)
 
     def _run(self) -> None:
+        with undisturbed():
+            self._loop()
+
+    def _loop(self) -> None:
         wait = 0.0
         monotonic = self.runtime.clock.monotonic
         look_again = monotonic()

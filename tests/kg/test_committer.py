@@ -2,12 +2,13 @@
 
 import ctypes
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from kg.committer import GROUP_REQUESTS_MAX, Committer
+from kg.committer import GROUP_REQUESTS_MAX, Committer, undisturbed
 from kg.errors import ConflictError, ShapeError, StoreError, StoreFullError
 from kg.model import Cause, Commit, Put
 from kg.store import Request
@@ -209,3 +210,140 @@ def test_close_commits_what_waits_and_refuses_what_comes(committer: Committer, g
     assert len(outcomes) == 6
     with pytest.raises(StoreError, match="closed"):
         committer.commit([Put("late", "Thing", {})], cause("late"))
+
+
+def in_thread(work: Callable[[], None]) -> threading.Thread:
+    thread = threading.Thread(target=work)
+    thread.start()
+    return thread
+
+
+def promised(committer: Committer, id: str, outcomes: dict[str, object], **values: Value) -> threading.Thread:
+    """Ask in a thread that nobody throws into; who committed is noted beside the outcome."""
+
+    def run() -> None:
+        with undisturbed():
+            try:
+                outcomes[id] = committer.commit([Put(id, "Thing", values)], cause(id))
+            except Exception as error:
+                outcomes[id] = error
+
+    return in_thread(run)
+
+
+def committing(committer: Committer) -> list[threading.Thread]:
+    """The thread of each commit that is told of, as the callbacks run in it."""
+    told: list[threading.Thread] = []
+    committer.on_commit(lambda _: told.append(threading.current_thread()))
+    return told
+
+
+def test_who_comes_alone_and_undisturbed_commits_where_it_is(committer: Committer) -> None:
+    told, outcomes = committing(committer), dict[str, object]()
+    alone = promised(committer, "alone", outcomes)
+    alone.join(30)
+    ask(committer, "any", outcomes).join(30)
+    with undisturbed():
+        committer.commit([Put("main", "Thing", {})], cause("main"))
+    committer.close()
+    assert [isinstance(one, Commit) for one in outcomes.values()] == [True, True]
+    assert told == [alone, committer._thread, committer._thread]
+
+
+def test_who_is_not_alone_waits_with_the_others(committer: Committer, gate: Gate) -> None:
+    told, outcomes = committing(committer), dict[str, object]()
+    first = promised(committer, "first", outcomes, gate=True)
+    assert gate.entered.wait(30)
+    threads: list[threading.Thread] = []
+    for n in range(3):
+        threads.append(promised(committer, f"t{n}", outcomes, bad=n == 1))
+        # All stay where they are, however often the committer's thread is woken.
+        wait_for_queue(committer, n + 1)
+    assert not outcomes
+    gate.opened.set()
+    for thread in (first, *threads):
+        thread.join(30)
+    assert isinstance(outcomes.pop("t1"), ShapeError)
+    assert sorted(one.last for one in outcomes.values() if isinstance(one, Commit)) == [1, 2, 3]
+    assert committer.verify() == 3
+    committer.close()
+    assert told == [first, committer._thread]
+
+
+def test_what_fails_alone_gives_the_turn_back(committer: Committer) -> None:
+    outcomes: dict[str, object] = {}
+    for id, bad in (("bad", True), ("good", False)):
+        promised(committer, id, outcomes, bad=bad).join(30)
+    ask(committer, "next", outcomes).join(30)
+    assert isinstance(outcomes["bad"], ShapeError)
+    assert isinstance(outcomes["good"], Commit)
+    assert isinstance(outcomes["next"], Commit)
+
+
+def test_a_transaction_broken_off_alone_gives_the_turn_back(
+    committer: Committer, store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(requests: Sequence[Request]) -> list[Commit | Exception]:
+        raise KeyboardInterrupt
+
+    outcomes: dict[str, object] = {}
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "commit_many", broken)
+        promised(committer, "broken", outcomes).join(30)
+    assert isinstance(outcomes["broken"], StoreError)
+    promised(committer, "next", outcomes).join(30)
+    assert isinstance(outcomes["next"], Commit)
+
+
+def test_who_comes_after_the_end_does_not_reach_the_store(
+    committer: Committer, store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reached: list[int] = []
+    outcomes: dict[str, object] = {}
+    committer.close()
+    monkeypatch.setattr(store, "commit_many", lambda requests: reached.append(len(requests)))
+    promised(committer, "late", outcomes).join(30)
+    assert isinstance(outcomes["late"], StoreError)
+    assert not reached
+
+
+def test_close_waits_for_who_commits_alone(committer: Committer, gate: Gate, tmp_path: Path) -> None:
+    outcomes: dict[str, object] = {}
+    alone = promised(committer, "alone", outcomes, gate=True)
+    assert gate.entered.wait(30)
+    ending = in_thread(committer.close)
+    with committer._changed:
+        assert committer._changed.wait_for(lambda: committer._closing, 30)
+    late = promised(committer, "late", outcomes)
+    late.join(30)
+    assert ending.is_alive()
+    gate.opened.set()
+    for thread in (alone, ending):
+        thread.join(30)
+    assert isinstance(outcomes["alone"], Commit)
+    assert isinstance(outcomes["late"], StoreError)
+    assert not committer._thread.is_alive()
+    with closing(SqliteStore(tmp_path / "graph.db", FreeSchema(), ManualClock(), durable=False)) as again:
+        assert again.head().position == 1
+
+
+def test_who_is_told_of_an_own_commit_may_close(committer: Committer) -> None:
+    outcomes: dict[str, object] = {}
+    committer.on_commit(lambda _: committer.close())
+    promised(committer, "last", outcomes).join(30)
+    committer._thread.join(30)
+    assert isinstance(outcomes["last"], Commit)
+    assert not committer._thread.is_alive()
+
+
+def test_the_promise_ends_with_its_block(committer: Committer) -> None:
+    told = committing(committer)
+
+    def run() -> None:
+        with undisturbed(), undisturbed():
+            pass
+        committer.commit([Put("after", "Thing", {})], cause("after"))
+
+    in_thread(run).join(30)
+    committer.close()
+    assert told == [committer._thread]
