@@ -69,7 +69,8 @@ def _value(kind: str, limits: Constraints) -> Any:
     }
     checks: list[Any] = []
     if kind == "money":
-        checks += [AfterValidator(check) for check in _money_bounds(limits)]
+        # What is no number can be compared with nothing, nor be looked for in a set.
+        checks += [AfterValidator(check) for check in (_finite, *_money_bounds(limits))]
     else:
         options |= {"ge": limits.at_least, "le": limits.at_most, "gt": limits.above, "lt": limits.below}
     if limits.one_of:
@@ -93,6 +94,12 @@ def _one_of(allowed: tuple[Any, ...]) -> Callable[[Any], Any]:
         return value
 
     return check
+
+
+def _finite(value: Money) -> Money:
+    if not value.amount.is_finite():
+        raise PydanticCustomError("finite_number", "should be a finite amount")
+    return value
 
 
 def _money_bounds(limits: Constraints) -> list[Callable[[Any], Any]]:

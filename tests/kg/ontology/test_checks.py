@@ -149,6 +149,12 @@ def test_any_value_fits_or_is_a_shape_error(name: str, value: Any) -> None:
     assert type(value) is (tuple if kind.many else type(GOOD[name][0]))
 
 
+@pytest.mark.parametrize("amount", ["NaN", "sNaN", "Infinity", "-Infinity"])
+def test_an_amount_that_is_no_number_is_refused_in_words(amount: str) -> None:
+    with pytest.raises(ShapeError, match=r"price.*finite"):
+        THING.check("Thing", {"price": Money(Decimal(amount), "EUR")})
+
+
 def test_the_model_has_the_same_rules() -> None:
     model = THING.model("Thing")
     assert model.model_validate({"count": 3, "schema": "x"}).model_dump(by_alias=True, exclude_none=True) == {
