@@ -5,6 +5,7 @@ Invariant: nothing below `api` reads the wall clock, makes an id or draws random
 """
 
 import os
+import threading
 import time
 from datetime import UTC, datetime
 from typing import Final, Protocol
@@ -13,6 +14,9 @@ _DIGITS: Final = "0123456789abcdefghijklmnopqrstuv"
 #: The two digits of each number of ten bits, and where each such number stands in an id of 130.
 _PAIRS: Final = [high + low for high in _DIGITS for low in _DIGITS]
 _PLACES: Final = range(120, -1, -10)
+
+#: Bytes of entropy drawn at once; an id takes 10, a salt 16.
+DRAWN: Final = 4_096
 
 
 class Clock(Protocol):
@@ -42,6 +46,29 @@ def text_of(bits: bytes) -> str:
     return "".join([_PAIRS[number >> place & 0x3FF] for place in _PLACES])
 
 
+class _Drawn(threading.local):
+    """What the operating system gave this thread of this process, and how much of it is used."""
+
+    bytes = b""
+    used = 0
+    process = 0
+
+
+_drawn = _Drawn()
+
+
+def _entropy(size: int) -> bytes:
+    """Bytes of the operating system's generator, drawn many at a time: each draw lets go of the interpreter, and a thread that
+    draws for every row of a commit would wait for its turn as often."""
+    start, end = _drawn.used, _drawn.used + size
+    # A child of a fork has the bytes of its parent; both would make the same ids and salts of them.
+    if end > len(_drawn.bytes) or _drawn.process != os.getpid():
+        _drawn.bytes, _drawn.process = os.urandom(max(size, DRAWN)), os.getpid()
+        start, end = 0, size
+    _drawn.used = end
+    return _drawn.bytes[start:end]
+
+
 class SystemClock:
     """The machine's own clock and entropy."""
 
@@ -55,8 +82,8 @@ class SystemClock:
 
     def id(self) -> str:
         """A new opaque id."""
-        return opaque(time.time_ns() // 1_000_000, os.urandom(10))
+        return opaque(time.time_ns() // 1_000_000, _entropy(10))
 
     def entropy(self, size: int) -> bytes:
         """Bytes of the operating system's generator."""
-        return os.urandom(size)
+        return _entropy(size)
