@@ -7,7 +7,8 @@ the feed never skips a change. What a commit means is decided in `plan`, not her
 import json
 import sqlite3
 from collections.abc import Iterable, Sequence
-from typing import Any
+from itertools import chain
+from typing import Any, Final
 
 from kg import ledger
 from kg.clock import Clock
@@ -19,6 +20,9 @@ from kg.stores.prepare import Prepared
 from kg.stores.rows import VERSION_COLUMNS, HeadRow, RelationRow, Seen, StateRow, VersionRow, at_time
 
 Frontier = tuple[int, dict[int, bytes]]
+
+#: Rows inserted with one statement; the widest table has 14 columns, and SQLite takes 32,766 values.
+ROWS_MAX: Final = 64
 
 _EACH = "SELECT value FROM json_each(?)"
 _LATEST = f"SELECT {VERSION_COLUMNS} FROM version WHERE id IN ({_EACH}) AND until IS NULL"
@@ -121,35 +125,34 @@ def save(connection: sqlite3.Connection, plan: Plan | Batch, nodes: Sequence[led
     if plan.cut:
         older = [(until, since) for since, until in plan.cut.items() if since not in plan.relations]
         many("UPDATE relation SET until = ? WHERE since = ?", older)
-    if plan.versions:
-        ended = plan.ended
-        many(
-            f"INSERT INTO version ({VERSION_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
-            [
-                (v.since, v.id, v.version, v.cls, ended.get(v.since), v.closed, v.valid_from, v.valid_to, v.salts,
-                 v.props, v.personal, v.erased)
-                for v in plan.versions.values()
-            ],
-        )  # fmt: skip
-    if plan.relations:
-        many(
-            "INSERT INTO relation (since, source, name, target, until, salt, props, erased) VALUES (?,?,?,?,?,?,?,?)",
-            [
-                (r.since, r.source, r.name, r.target, plan.cut.get(r.since), r.salt, r.props, r.erased)
-                for r in plan.relations.values()
-            ],
-        )
-    if plan.changes:
-        many(
-            "INSERT INTO change (position, cause, kind, cls, subject, version, changed, relation, target, origin, leaf)"
-            " VALUES (?,?,?,?,?,?,?,?,?,?,?)",
-            [
-                (c.position, c.cause, c.kind, c.cls, c.subject, c.version, c.changed, c.relation, c.target,
-                 c.origin, c.leaf)
-                for c in plan.changes
-            ],
-        )  # fmt: skip
-        many("INSERT INTO node (level, place, hash) VALUES (?,?,?)", nodes)
+    ended, cut = plan.ended, plan.cut
+    _insert(
+        connection,
+        f"INSERT INTO version ({VERSION_COLUMNS})",
+        [
+            (v.since, v.id, v.version, v.cls, ended.get(v.since), v.closed, v.valid_from, v.valid_to, v.salts,
+             v.props, v.personal, v.erased)
+            for v in plan.versions.values()
+        ],
+    )  # fmt: skip
+    _insert(
+        connection,
+        "INSERT INTO relation (since, source, name, target, until, salt, props, erased)",
+        [
+            (r.since, r.source, r.name, r.target, cut.get(r.since), r.salt, r.props, r.erased)
+            for r in plan.relations.values()
+        ],
+    )
+    _insert(
+        connection,
+        "INSERT INTO change (position, cause, kind, cls, subject, version, changed, relation, target, origin, leaf)",
+        [
+            (c.position, c.cause, c.kind, c.cls, c.subject, c.version, c.changed, c.relation, c.target,
+             c.origin, c.leaf)
+            for c in plan.changes
+        ],
+    )  # fmt: skip
+    _insert(connection, "INSERT INTO node (level, place, hash)", nodes)
     _save_causes(connection, plan)
     _save_state(connection, plan)
 
@@ -157,9 +160,10 @@ def save(connection: sqlite3.Connection, plan: Plan | Batch, nodes: Sequence[led
 def _save_causes(connection: sqlite3.Connection, plan: Plan | Batch) -> None:
     if not plan.causes:
         return
-    connection.executemany(
+    _insert(
+        connection,
         "INSERT INTO cause (number, id, at, first, last, activity, agent, reason, on_behalf_of, attributes, salt,"
-        " request, seal, erased) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+        " request, seal, erased)",
         [
             (c.number, c.id, c.at, c.first, c.last, c.activity, c.agent, c.reason, c.on_behalf_of, c.attributes, c.salt,
              c.request, c.seal, c.erased)
@@ -167,8 +171,7 @@ def _save_causes(connection: sqlite3.Connection, plan: Plan | Batch) -> None:
         ],
     )  # fmt: skip
     inputs = [(c.number, place, id, version) for c in plan.causes for place, (id, version) in enumerate(c.inputs)]
-    if inputs:
-        connection.executemany("INSERT INTO cause_input (cause, place, id, version) VALUES (?,?,?,?)", inputs)
+    _insert(connection, "INSERT INTO cause_input (cause, place, id, version)", inputs)
     head = plan.head
     connection.execute(
         "UPDATE head SET position = ?, at = ?, causes = ?, seal = ?", (head.position, head.at, head.causes, head.seal)
@@ -180,9 +183,23 @@ def _save_state(connection: sqlite3.Connection, plan: Plan | Batch) -> None:
     if gone:
         connection.executemany("DELETE FROM state WHERE kind = ? AND key = ?", gone)
     rows = [(row.kind, row.key, row.revision, row.due, row.value) for row in plan.state.values() if row is not None]
-    if rows:
-        connection.executemany(
-            "INSERT INTO state (kind, key, revision, due, value) VALUES (?,?,?,?,?) ON CONFLICT (kind, key)"
-            " DO UPDATE SET revision = excluded.revision, due = excluded.due, value = excluded.value",
-            rows,
-        )
+    _insert(
+        connection,
+        "INSERT INTO state (kind, key, revision, due, value)",
+        rows,
+        " ON CONFLICT (kind, key) DO UPDATE SET revision = excluded.revision, due = excluded.due, value = excluded.value",
+    )
+
+
+def _insert(connection: sqlite3.Connection, into: str, rows: Sequence[tuple[Any, ...]], more: str = "") -> None:
+    """Insert rows, many with one statement: for each statement the interpreter is let go of once and has to be had back.
+
+    Their numbers are powers of two, so that the few texts there are stay compiled.
+    """
+    place = 0
+    while place < len(rows):
+        count = min(ROWS_MAX, 1 << (len(rows) - place).bit_length() - 1)
+        one = f"({','.join('?' * len(rows[place]))})"
+        values = list(chain.from_iterable(rows[place : place + count]))
+        connection.execute(f"{into} VALUES {','.join([one] * count)}{more}", values)
+        place += count

@@ -12,11 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kg.errors import InputError, ShapeError, StoreError
-from kg.model import Cause, Close, Link, Op, Order, Put, Where
+from kg.model import Cause, Close, Input, Link, Op, Order, Put, StateWrite, Where
 from kg.stores import sqlite_read
 from kg.stores.sqlite import SqliteStore
 from kg.stores.sqlite_file import meaning
 from kg.stores.sqlite_where import sort_sql, sort_text
+from kg.stores.sqlite_write import ROWS_MAX
 from kg.values import Value, canonical, encode
 from tests.oracles.graph import sort_key
 from tests.parts import FreeSchema, ManualClock
@@ -199,3 +200,21 @@ def test_what_was_deleted_leaves_no_trace_in_the_file(tmp_path: Path) -> None:
 def test_decimals_at_the_ends_order_exactly() -> None:
     ends = [Decimal("900719925474.0990"), Decimal("900719925474.0991")]
     assert sort_text(ends[0]) < sort_text(ends[1])
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 7, ROWS_MAX - 1, ROWS_MAX, ROWS_MAX + 1, 2 * ROWS_MAX + 3])
+def test_as_many_rows_are_kept_as_were_written(store: SqliteStore, count: int) -> None:
+    written = [Put(f"t{n}", "Thing", {"size": n}) for n in range(count)]
+    linked = [Link("t0", "near", f"t{n}", {"at": n}) for n in range(count)]
+    inputs = tuple(Input(f"t{n}", 1) for n in range(count))
+    state = [StateWrite("row", f"k{n}", n) for n in range(count)]
+    store.commit([*written, *linked], Cause("c", "test", "Service", inputs=inputs), state=state)
+    found = store.get([f"t{n}" for n in range(count)])
+    assert [(found[f"t{n}"]["size"], found[f"t{n}"].version) for n in range(count)] == [(n, 1) for n in range(count)]
+    edges = store.expand(["t0"], "near", first=count)["t0"]
+    assert sorted((one.entity.id, one.relation.properties["at"]) for one in edges) == sorted(
+        (f"t{n}", n) for n in range(count)
+    )
+    assert store.causes(["c"])["c"].inputs == inputs
+    assert {row.key: row.value for row in store.scan("row", first=count)} == {f"k{n}": n for n in range(count)}
+    assert store.verify() == 2 * count
