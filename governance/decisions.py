@@ -4,16 +4,15 @@ Invariant: a record names rules and facts by id and version, never by copies of 
 commits them together with what the decision decides, so that neither exists without the other.
 """
 
-import hashlib
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
-from governance.requests import text_of
+from governance.requests import kept
 from governance.verdict import Request, Requirement, Verdict
 from kg.model import Entity, Input, Link, Put, Write
-from kg.values import LIST_MAX, Money, Value, canonical, encode_properties
+from kg.values import LIST_MAX, Money, Value
 
 CLASS: Final = "Decision"
 #: Errors kept with a decision, and characters of each.
@@ -30,6 +29,7 @@ def record(
     operation, amount = request.context.get("operation"), request.context.get("amount")
     currency = amount.currency if isinstance(amount, Money) else request.context.get("currency")
     behalf = principal.on_behalf_of
+    text, digest = kept(request)
     values: dict[str, Value | None] = {
         "outcome": verdict.outcome,
         "action": request.action,
@@ -56,15 +56,15 @@ def record(
         "reason": verdict.reason,
         "amount": amount.amount if isinstance(amount, Money) else amount if isinstance(amount, Decimal) else None,
         "currency": currency if isinstance(currency, str) else None,
-        "contextDigest": context_digest(request),
-        "request": text_of(request),
+        "contextDigest": digest,
+        "request": text,
         "latency": latency,
         "expires": expires,
         "model": model,
         "promptDigest": prompt_digest,
     }
-    kept = {name: value for name, value in values.items() if value is not None and value != ()}
-    writes: list[Write] = [Put(id, CLASS, kept)]
+    given = {name: value for name, value in values.items() if value is not None and value != ()}
+    writes: list[Write] = [Put(id, CLASS, given)]
     writes += (Link(id, "usedRule", rule, {"version": version}) for rule, version in verdict.rules)
     if principal.entity is not None:
         writes.append(Link(id, "wasAssociatedWith", principal.entity))
@@ -72,22 +72,6 @@ def record(
         Link(id, "actedOnBehalfOf", link.entity) for link in list(principal.chain())[1:] if link.entity is not None
     )
     return tuple(writes)
-
-
-def context_digest(request: Request) -> str:
-    """SHA-256 over the canonical request: two requests with one digest ask the same of the same version."""
-    resource = request.resource
-    form = {
-        "principal": [[p.uid, sorted(p.roles), sorted(p.departments)] for p in request.principal.chain()],
-        "action": request.action,
-        "resource": [resource.cls, resource.id],
-        "version": resource.version if isinstance(resource, Entity) else None,
-        "properties": None if isinstance(resource, Entity) else encode_properties(resource.properties),
-        "context": encode_properties(request.context),
-    }
-    if request.principal.under():
-        form["breakGlass"] = request.principal.under()
-    return hashlib.sha256(canonical(form).encode()).hexdigest()
 
 
 def _requirement_text(requirement: Requirement) -> str:

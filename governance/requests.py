@@ -4,8 +4,11 @@ Invariant: it holds who asked, with the roles and departments of then, and the c
 which stays with the entity's own version so that erasing it there erases it everywhere (I14).
 """
 
+import hashlib
 import json
 from collections.abc import Mapping
+from functools import lru_cache
+from json.encoder import encode_basestring as quote
 from typing import Final
 
 from governance.errors import ReplayError
@@ -18,17 +21,51 @@ from kg.values import Json, canonical, decode_properties, encode_properties
 
 #: Characters of a request that are kept; a longer one is on record by its digest only.
 REQUEST_MAX: Final = 20_000
+#: Principals whose texts are remembered.
+PRINCIPALS_MAX: Final = 1_024
 
 
-def text_of(request: Request) -> str | None:
-    """The request without its resource's values, as canonical JSON; None where it is too long to keep."""
-    links = [
-        {"uid": link.uid, "roles": sorted(link.roles), "departments": sorted(link.departments), "person": link.person}
-        | ({"breakGlass": link.break_glass} if link.break_glass else {})
-        for link in request.principal.chain()
-    ]
-    text = canonical({"principal": links, "context": encode_properties(request.context)})
-    return text if len(text) <= REQUEST_MAX else None
+@lru_cache(PRINCIPALS_MAX)
+def _links(principal: Principal) -> str:
+    """The chain of a principal as it is kept, as canonical JSON: the same few ask again and again."""
+    return canonical(
+        [
+            {
+                "uid": link.uid,
+                "roles": sorted(link.roles),
+                "departments": sorted(link.departments),
+                "person": link.person,
+            }
+            | ({"breakGlass": link.break_glass} if link.break_glass else {})
+            for link in principal.chain()
+        ]
+    )
+
+
+@lru_cache(PRINCIPALS_MAX)
+def _asking(principal: Principal) -> str:
+    """The chain of a principal as a digest covers it, as canonical JSON."""
+    return canonical([[link.uid, sorted(link.roles), sorted(link.departments)] for link in principal.chain()])
+
+
+def kept(request: Request) -> tuple[str | None, str]:
+    """What a record keeps of a request, both over canonical JSON.
+
+    First the request without its resource's values, None where it is too long to keep; then the SHA-256 of the whole in
+    hexadecimal: two requests with one digest ask the same of the same version.
+    """
+    principal, resource = request.principal, request.resource
+    context = canonical(encode_properties(request.context))
+    text = f'{{"context":{context},"principal":{_links(principal)}}}'
+    stored = isinstance(resource, Entity)
+    glass = f'"breakGlass":{quote(principal.under())},' if principal.under() else ""
+    whole = (
+        f'{{"action":{quote(request.action)},{glass}"context":{context},"principal":{_asking(principal)},'
+        f'"properties":{"null" if stored else canonical(encode_properties(resource.properties))},'
+        f'"resource":[{quote(resource.cls)},{quote(resource.id)}],'
+        f'"version":{resource.version if isinstance(resource, Entity) else "null"}}}'
+    )
+    return text if len(text) <= REQUEST_MAX else None, hashlib.sha256(whole.encode()).hexdigest()
 
 
 def request_of(store: GraphStore, decision: Entity, created: Resource | None = None) -> Request:

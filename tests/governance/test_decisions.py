@@ -1,24 +1,81 @@
 """Decision entities: everything an auditor asks for, written with what was decided, negative ones too."""
 
+import hashlib
+import random
+from dataclasses import replace
 from decimal import Decimal
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from governance.decide import Verdict, decide
-from governance.decisions import ERROR_LENGTH_MAX, ERRORS_MAX, context_digest, record, requirements
+from governance.decisions import ERROR_LENGTH_MAX, ERRORS_MAX, record, requirements
 from governance.principals import Principal, load_principal
-from governance.requests import text_of
+from governance.requests import kept
 from governance.rules import add, load_rules
-from governance.verdict import Requirement
-from kg.model import Cause, Direction, Input
+from governance.verdict import Request, Requirement, Resource
+from kg.model import Cause, Direction, Entity, Input
 from kg.store import GraphStore
-from kg.values import Money
+from kg.values import Money, Value, canonical, encode_properties
+from tests.governance import generated
 from tests.governance.world import agent, apply, ontology, product, user
 from tests.parts import ManualClock
+from tests.properties.values import properties
 
 PERMIT = '@id("may") @advice("watch the stock") permit(principal, action == Action::"apply", resource is Product);'
 BIG = (
     '@id("big") @requires("purchasing") @approvers("finance manager:2,m:1") '
     'forbid(principal, action == Action::"apply", resource is Product);'
 )
+
+
+def text(request: Request) -> str:
+    """What is kept of a request, written plainly."""
+    links = [
+        {"uid": link.uid, "roles": sorted(link.roles), "departments": sorted(link.departments), "person": link.person}
+        | ({"breakGlass": link.break_glass} if link.break_glass else {})
+        for link in request.principal.chain()
+    ]
+    return canonical({"principal": links, "context": encode_properties(request.context)})
+
+
+def digest(request: Request) -> str:
+    """The digest of a request, written plainly."""
+    resource = request.resource
+    stored = isinstance(resource, Entity)
+    form = {
+        "principal": [[p.uid, sorted(p.roles), sorted(p.departments)] for p in request.principal.chain()],
+        "action": request.action,
+        "resource": [resource.cls, resource.id],
+        "version": resource.version if isinstance(resource, Entity) else None,
+        "properties": None if stored else encode_properties(resource.properties),
+        "context": encode_properties(request.context),
+    }
+    if request.principal.under():
+        form["breakGlass"] = request.principal.under()
+    return hashlib.sha256(canonical(form).encode()).hexdigest()
+
+
+@given(
+    st.integers(0, 10**6),
+    st.text(max_size=8),
+    st.booleans(),
+    properties,
+)
+def test_what_is_kept_of_a_request_is_canonical(seed: int, glass: str, stored: bool, context: dict[str, Value]) -> None:
+    r = random.Random(seed)
+    asking = generated.principal(r)
+    asking = replace(asking, break_glass=glass, person=r.choice((None, "p")))
+    asked = replace(generated.request(r), principal=asking)
+    if stored:
+        asked = replace(asked, resource=Entity(asked.resource.id, asked.resource.cls, seed + 1, {}, 1))
+    else:
+        asked = replace(asked, resource=Resource(asked.resource.cls, asked.resource.id, asked.resource.properties))
+    asked = replace(asked, context=context)
+    assert kept(asked) == (text(asked), digest(asked))
+    # What is remembered of one principal is not told of another.
+    other = replace(asked, principal=replace(asking, roles=asking.roles | {"more"}))
+    assert kept(other) == (text(other), digest(other))
 
 
 def test_a_decision_names_rules_facts_people_and_amount(
@@ -52,8 +109,8 @@ def test_a_decision_names_rules_facts_people_and_amount(
         "reason": "permitted by may",
         "amount": Decimal("12.5"),
         "currency": "EUR",
-        "contextDigest": context_digest(request),
-        "request": text_of(request),
+        "contextDigest": digest(request),
+        "request": text(request),
         "latency": 120,
         "model": "m",
         "promptDigest": "ab",
@@ -85,11 +142,11 @@ def test_errors_are_kept_within_bounds(store: GraphStore) -> None:
 
 def test_the_digest_tells_requests_apart() -> None:
     first = apply(user("anna", "a"), product(stock=1))
-    assert context_digest(first) == context_digest(apply(user("anna", "a"), product(stock=1)))
+    assert kept(first) == kept(apply(user("anna", "a"), product(stock=1)))
     others = [
         apply(user("anna"), product(stock=1)),
         apply(user("ben", "a"), product(stock=1)),
         apply(user("anna", "a"), product(stock=1), priority=1),
         apply(user("anna", "a", on_behalf_of=user("ben")), product(stock=1)),
     ]
-    assert len({context_digest(request) for request in (first, *others)}) == 5
+    assert len({kept(request)[1] for request in (first, *others)}) == 5
