@@ -13,15 +13,20 @@ def unproven(text: str, reading: dict[str, Any]) -> list[str]:
     wrong = []
     for name, found in sorted({**reading["terms"], **reading["clauses"]}.items()):
         span = text[found["from"] : found["to"]]
-        if _plain(str(found["value"])) not in _plain(span):
+        if not _stands(_plain(str(found["value"])), _plain(span)):
             wrong.append(f"{name}: {str(found['value'])[:80]!r} does not stand at {found['from']} to {found['to']}")
     if reading["terms"]["start"]["value"] > reading["terms"]["end"]["value"]:
         wrong.append("it ends before it starts")
     return wrong
 
 
+def _stands(value: str, span: str) -> bool:
+    """Whether it stands there as a whole: a part of a number is another number."""
+    return bool(value) and re.search(rf"(?<![\d.]){re.escape(value)}(?!\.?\d)", span) is not None
+
+
 def _plain(text: str) -> str:
-    return re.sub(r"[\s,]+", "", text).lower()
+    return " ".join(re.sub(r"(?<=\d),(?=\d)", "", text).lower().split())
 
 
 def obligations(reading: dict[str, Any]) -> list[dict[str, Any]]:

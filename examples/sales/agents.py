@@ -1,5 +1,6 @@
 """Four agents that are asked and answer: who a lead is, what it is worth, what to write, what a reply means. None of them acts."""
 
+import re
 from decimal import Decimal
 from typing import cast
 
@@ -14,7 +15,8 @@ INDUSTRIES = {"manufacturing": 40, "logistics": 30}
 WORDS = {
     "unsubscribe": ("unsubscribe", "stop writing", "remove me"),
     "not interested": ("not interested", "no thanks", "no need"),
-    "interested": ("interested", "call me", "send an offer", "yes"),
+    # "not interested" holds the word "interested" too.
+    "interested": ("(?<!not )interested", "call me", "send an offer", "yes"),
 }
 
 
@@ -47,11 +49,8 @@ def personalise(asked: Assignment, context: Context) -> Answer:
 def read(asked: Assignment, context: Context) -> Answer:
     """What a reply means; unsure where several kinds of words stand in it, or none."""
     lead, text = _lead(asked, context), str(asked.data["reply"]).lower()
-    found = [kind for kind, words in WORDS.items() if any(word in text for word in words)]
+    found = [kind for kind, words in WORDS.items() if any(re.search(rf"\b{word}\b", text) for word in words)]
     sure = Decimal("0.9") if found[:1] == ["unsubscribe"] or len(found) == 1 else Decimal("0.3")
-    # "not interested" holds the word "interested" too.
-    if found == ["not interested", "interested"] and text.count("interested") == text.count("not interested"):
-        sure = Decimal("0.9")
     return Answer({"meaning": found[0] if found else "interested"}, context.evidence(lead), sure)
 
 

@@ -108,6 +108,72 @@ def test_one_director_is_not_two_and_others_do_not_count(office: Office) -> None
     assert contract(office, "K-3")["status"] == "accepted"
 
 
+def written(office: Office, number: str, *changes: tuple[str, str]) -> None:
+    """The contract came with other words."""
+    found = contract(office, number)
+    text = str(found["text"])
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new)
+    cause = Cause(office.clock.id(), "ingest", 'Service::"ingest"')
+    office.platform.store.commit([Put(found.id, "Contract", {"text": text})], cause)
+
+
+@pytest.mark.parametrize(
+    ("number", "change", "deviations"),
+    [
+        ("K-1", ("within 30 days", "within 31 days"), ("payment: 31 days, we grant 30 days",)),
+        ("K-1", ("given 90 days", "given 91 days"), ("notice: 91 days, we grant 90 days",)),
+        ("K-1", ("limited to", "UNLIMITED up to"), ("liability: UNLIMITED up to the yearly fee",)),
+        ("K-7", ("Payment: 30 days", "Payment: at once"), ("payment: at once, we grant 30 days",)),
+        ("K-7", ("Notice: 90 days\n", ""), ("no clause on notice",)),
+    ],
+)
+def test_each_way_to_leave_the_standard_is_a_deviation_that_legal_signs(
+    office: Office, number: str, change: tuple[str, str], deviations: tuple[str, ...]
+) -> None:
+    written(office, number, change)
+    office.play({"contract": number})
+    assert (contract(office, number)["deviations"], contract(office, number)["risk"]) == (deviations, "high")
+    assert [decision["required"] for decision in office.open()] == [("legal=legal:1",)]
+
+
+def test_only_another_contract_that_says_all_the_same_is_a_duplicate(office: Office) -> None:
+    written(office, "K-6", ("from 2026-04-01", "from 2026-05-01"))
+    for number in ("K-1", "K-4", "K-6", "K-1"):
+        office.play({"contract": number})
+        assert "duplicateOf" not in contract(office, number).properties, number
+
+
+def test_of_two_counterparties_of_one_name_neither_is_known(office: Office) -> None:
+    twin = Put("twin", "Counterparty", {"counterpartyNo": "P-9", "partyName": "Castell Ltd"})
+    office.platform.store.commit([twin], Cause(office.clock.id(), "ingest", 'Service::"ingest"'))
+    assert office.output(office.play({"contract": "K-1"}))["status"] == "refused"
+    assert contract(office, "K-1")["known"] is False
+
+
+@pytest.mark.parametrize(("fee", "signers"), [("10,000.00", 0), ("10,000.01", 1), ("100,000.00", 1), ("100,000.01", 2)])
+def test_a_limit_is_passed_by_a_cent(office: Office, fee: str, signers: int) -> None:
+    written(office, "K-1", ("8,000.00", fee))
+    office.play({"contract": "K-1"})
+    assert sum(len(decision["required"]) for decision in office.open()) == signers
+
+
+def test_what_is_due_on_one_day_is_kept_apart(office: Office) -> None:
+    written(office, "K-7", ("Notice: 90 days", "Notice: 0 days"))
+    office.play({"contract": "K-7"})
+    owed = sorted((str(o["dueOn"]), str(o["what"])) for o in office.all("Obligation"))
+    assert owed[1:] == [("2027-03-31", "give notice, or it runs on"), ("2027-03-31", "it ends")]
+    contracts = {
+        edge.entity["contractNo"] for o in office.all("Obligation") for edge in related(office, o.id, "owedUnder")
+    }
+    assert contracts == {"K-7"}
+
+
+def related(office: Office, id: str, relation: str) -> Any:
+    return office.platform.store.expand([id], relation, first=10)[id]
+
+
 def test_a_deviation_is_named(office: Office) -> None:
     office.play({"contract": "K-4"})
     assert contract(office, "K-4")["deviations"] == ("liability: unlimited",)
@@ -175,6 +241,34 @@ def test_a_span_that_does_not_hold_the_value_is_unproven() -> None:
     assert unproven("2026-04-01 2026-04-30", {"terms": terms, "clauses": {}}) == [
         "end: '2026-03-01' does not stand at 11 to 21",
         "it ends before it starts",
+    ]
+
+
+@pytest.mark.parametrize("fee", ["8000.00", "0.00", "00", "48000.0", "4", ""])
+def test_a_part_of_a_number_does_not_stand_there(fee: str) -> None:
+    text = "2026-04-01 2026-04-30 The fee is 48,000.00 EUR"
+    terms = {
+        name: {"value": value, "from": at, "to": to}
+        for name, value, at, to in (("start", "2026-04-01", 0, 10), ("end", "2026-04-30", 11, 21), ("fee", fee, 22, 99))
+    }
+    assert unproven(text, {"terms": terms, "clauses": {}}) == [f"fee: {fee!r} does not stand at 22 to 99"]
+    terms["fee"]["value"] = "48000.00"
+    assert unproven(text, {"terms": terms, "clauses": {}}) == []
+    liability = {"liability": {"value": "Unlimited", "from": 0, "to": 10}}
+    assert unproven(text, {"terms": terms, "clauses": liability}) == [
+        "liability: 'Unlimited' does not stand at 0 to 10"
+    ]
+
+
+def test_one_day_may_be_both_beginning_and_end_and_words_without_a_number_are_no_days() -> None:
+    terms = {name: {"value": "2026-04-01", "from": 0, "to": 10} for name in ("start", "end")}
+    assert unproven("2026-04-01", {"terms": terms, "clauses": {}}) == []
+    clauses = {"payment": {"value": "at once"}, "notice": {"value": "90 days"}}
+    terms["end"]["value"] = "2027-03-31"
+    assert [(item["what"], item["due"]) for item in obligations({"terms": terms, "clauses": clauses})] == [
+        ("pay the first fee", "2026-04-01"),
+        ("give notice, or it runs on", "2026-12-31"),
+        ("it ends", "2027-03-31"),
     ]
 
 
