@@ -390,6 +390,9 @@ def load_settings(**given: Any) -> Settings:
         ) from None
     except SourceSettingsError as error:
         raise SettingsError(f"{error}; write it as JSON") from None
+    # Made where it is not there, a folder that was misspelt would hold an empty graph.
+    if not settings.project.is_dir():
+        raise SettingsError(f"{settings.project} is no folder; correct --project or NOESIS_PROJECT")
     for name, value in settings:
         if _nul(value):
             raise SettingsError(f"setting {name} holds a NUL character; correct it in {FILE} or {PREFIX}{name.upper()}")

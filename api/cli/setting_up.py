@@ -38,6 +38,12 @@ def init(context: typer.Context, json: Json = False) -> None:
         f"{prepared.classes} classes, {len(prepared.agents)} agents, {prepared.rules} rules, {prepared.people} people, roles "
         "and departments."
     )
+    if not prepared.classes:
+        terminal.err.print(
+            "note: no ontology is named, so the graph takes no data: write noesis.toml in the project's folder, or draft all of it "
+            "from your data with `noesis new`",
+            markup=False,
+        )
     if prepared.overtaken:
         terminal.line(
             f"Left as they are in the graph, where they were changed since: {', '.join(prepared.overtaken)}. `noesis rules export` "

@@ -22,6 +22,13 @@ KEPT_MAX = 500_000
 _KEYS = 500
 #: Seconds to wait for another process that writes.
 _BUSY = 10.0
+#: What helps where deleting the file would not, by the code of SQLite.
+_REMEDIES = {
+    sqlite3.SQLITE_FULL: "free space and retry",
+    sqlite3.SQLITE_READONLY: "check the permissions of the home folder",
+    sqlite3.SQLITE_CANTOPEN: "check the permissions of the home folder",
+    sqlite3.SQLITE_BUSY: "another process holds it; retry",
+}
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS embedding (
     place INTEGER PRIMARY KEY AUTOINCREMENT, key BLOB NOT NULL UNIQUE, vector BLOB NOT NULL
@@ -121,6 +128,6 @@ class CachedEmbedder:
         try:
             yield
         except sqlite3.Error as error:
-            raise SearchIndexError(
-                f"the embedding cache cannot serve ({error}); delete {self._path} and retry"
-            ) from None
+            code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+            remedy = _REMEDIES.get(code, f"delete {self._path} and retry")
+            raise SearchIndexError(f"the embedding cache cannot serve ({error}); {remedy}") from None

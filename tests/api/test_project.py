@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from api.bootstrap import open_store
+from api.cli.main import run
 from api.project import prepare
 from api.settings import load_settings
 from kg.clock import SystemClock
@@ -83,3 +84,13 @@ def _names() -> list[str]:
     finally:
         store.close()
         raw.close()
+
+
+def test_a_project_without_an_ontology_is_told_that_it_takes_no_data(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["-P", str(project), "init"]) == 0
+    assert "note:" not in capsys.readouterr().err
+    (project / "noesis.toml").unlink()
+    assert run(["-P", str(project), "--home", str(project / "bare"), "init"]) == 0
+    assert "no ontology is named" in capsys.readouterr().err

@@ -48,6 +48,12 @@ def test_an_origin_that_no_page_has_is_refused(project: Path, origin: str) -> No
         load_settings(allowed_origins=("https://portal.example.com", origin))
 
 
+def test_a_project_that_is_not_there_is_refused_and_not_made(project: Path) -> None:
+    with pytest.raises(SettingsError, match="shpo is no folder; correct --project or NOESIS_PROJECT"):
+        load_settings(project=project / "shpo")
+    assert not (project / "shpo").exists()
+
+
 def test_a_misspelt_key_names_the_nearest(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (project / "noesis.toml").write_text("pagemax = 3\n")
     with pytest.raises(SettingsError, match=r"noesis\.toml: unknown setting pagemax; did you mean page_max\?"):

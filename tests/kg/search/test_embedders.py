@@ -96,6 +96,25 @@ def test_the_cache_serves_threads_and_is_bounded(tmp_path: Path, monkeypatch: py
     database.close()
 
 
+def test_a_cache_that_cannot_be_opened_says_what_helps(tmp_path: Path) -> None:
+    (tmp_path / "broken.db").write_bytes(b"no database" * 500)
+    with pytest.raises(SearchIndexError, match=r"not a database.*; delete .*broken\.db and retry"):
+        CachedEmbedder(HashingEmbedder(32), tmp_path / "broken.db")
+    with pytest.raises(SearchIndexError, match="check the permissions of the home folder"):
+        CachedEmbedder(HashingEmbedder(32), tmp_path / "no" / "cache.db")
+
+
+def test_a_full_disk_is_no_reason_to_delete_the_cache(tmp_path: Path) -> None:
+    cached = CachedEmbedder(HashingEmbedder(32), tmp_path / "cache.db")
+    texts = [f"text {number}" for number in range(300)]
+    cached.embed(texts)
+    pages = cached._database.execute("PRAGMA page_count").fetchone()[0]
+    cached._database.execute(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(SearchIndexError, match=r"full.*; free space and retry"), cached._translated():
+        cached._database.execute("INSERT INTO embedding (key, vector) VALUES (x'00', zeroblob(100000))")
+    cached.close()
+
+
 def test_a_cache_that_cannot_keep_still_answers_and_keeps_again_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
