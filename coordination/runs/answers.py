@@ -17,14 +17,14 @@ from kg.store import GraphStore
 JOIN: Final = "join"
 
 
-def look(store: GraphStore, strand: Strand, now: int) -> Answer | None:
-    """The answer to what the strand waits for, None while there is none."""
+def look(store: GraphStore, strand: Strand, now: int, gathered_max: int) -> Answer | None:
+    """The answer to what the strand waits for, None while there is none; the branches of a fork give so many characters at most."""
     wait = strand.wait or {}
     kind = wait.get("kind")
     if kind == "timer":
         return {"output": strand.frames[-1]["in"]} if wait["until"] <= now else None
     if kind == "fork":
-        return _joined(store, strand, wait)
+        return _joined(store, strand, wait, gathered_max)
     if kind == "run":
         return _child(store, wait)
     return _heard(store, strand, wait) if kind == "listen" else None
@@ -51,7 +51,7 @@ def branch_keys(strand: Strand, wait: Mapping[str, Any]) -> list[str]:
     return [rows.key(strand.run, f"{strand.id}.{wait['n']}.{index}") for index in range(wait["count"])]
 
 
-def _joined(store: GraphStore, strand: Strand, wait: Mapping[str, Any]) -> Answer | None:
+def _joined(store: GraphStore, strand: Strand, wait: Mapping[str, Any], gathered_max: int) -> Answer | None:
     row = store.state(JOIN, [join_key(strand.run, strand.id, wait["n"])]).get(
         join_key(strand.run, strand.id, wait["n"])
     )
@@ -60,6 +60,9 @@ def _joined(store: GraphStore, strand: Strand, wait: Mapping[str, Any]) -> Answe
     keys = branch_keys(strand, wait)
     packing = rows.Rows(store, strand.run)
     decided = machine_fork.decider(row.value, wait["compete"])
+    # Before they are read: a thousand branches may each give what one task may.
+    if decided is None and (problem := machine_fork.large(row.value, gathered_max)) is not None:
+        return problem
     found = store.state(rows.KIND, keys if decided is None else [keys[decided]])
     wanted = keys if decided is None else [keys[decided]]
     return machine_fork.met(strand.context, [packing.of(found[key]) for key in wanted], decided is not None)

@@ -192,7 +192,7 @@ class Driving:
                 self._park_call(turn, found)
                 return kind.look(call, found.handle)
             return found
-        return answers.look(self.store, turn.strand, self._now())
+        return answers.look(self.store, turn.strand, self._now(), self.limits.gathered_max)
 
     def _asked(self, turn: Turn, kind: Kind, call: Call) -> Begun | Answer:
         """What beginning a call gives, or gave before a commit was lost; how long a registered function took is remembered."""

@@ -7,6 +7,7 @@ from coordination.workflow.faults import fault
 from coordination.workflow.plan import Task
 from coordination.workflow.source import pointer
 from coordination.workflow.strand import FAULTED, Frame, Strand
+from kg.payloads import text_of
 from kg.values import Json
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def _within(strand: Strand) -> int:
 
 def meeting(count: int, compete: bool, number: int) -> dict[str, Any]:
     """Where the branches of a fork meet, before any has ended."""
-    return {"left": count, "won": None, "failed": None, "compete": compete, "wait": number}
+    return {"left": count, "won": None, "failed": None, "compete": compete, "wait": number, "size": 0}
 
 
 def branch_ended(value: Mapping[str, Any], branch: Strand) -> dict[str, Any]:
@@ -77,7 +78,19 @@ def branch_ended(value: Mapping[str, Any], branch: Strand) -> dict[str, Any]:
     name = "failed" if branch.state == FAULTED else "won"
     if made[name] is None:
         made[name] = branch.branch
+    if branch.data:
+        made["size"] = made.get("size", 0) + len(text_of(branch.data))
     return made
+
+
+def large(value: Mapping[str, Any], limit: int) -> dict[str, Any] | None:
+    """The answer to a fork whose branches together give more characters than may flow; None where they do not."""
+    if value.get("size", 0) <= limit:
+        return None
+    sentence = (
+        f"the outputs of the branches are together larger than {limit:,} characters; keep them outside and name them"
+    )
+    return {"problem": fault("runtime", sentence).problem}
 
 
 def settled(value: Mapping[str, Any], compete: bool) -> bool:

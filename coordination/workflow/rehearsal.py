@@ -181,6 +181,10 @@ class Rehearsal:
         if not machine_fork.settled(meeting, wait["compete"]):
             return None
         decided = machine_fork.decider(meeting, wait["compete"])
+        if decided is None:
+            problem = machine_fork.large(meeting, self.setting.limits.gathered_max)
+            if problem is not None:
+                return problem
         wanted = range(wait["count"]) if decided is None else [decided]
         branches = [self.strands[f"{strand.id}.{wait['n']}.{index}"] for index in wanted]
         return machine_fork.met(strand.context, branches, decided is not None)

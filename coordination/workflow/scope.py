@@ -37,6 +37,8 @@ class Limits:
     runs_deep_max: int = 16
     #: Characters of JSON of the data that flows, and of the context.
     data_max: int = 4_000_000
+    #: Characters of JSON that the branches of one fork give together, before its output is shaped.
+    gathered_max: int = 40_000_000
     #: Events that one listen task gathers.
     events_max: int = 10_000
 

@@ -8,7 +8,7 @@ from coordination.errors import AnswerError
 from coordination.patterns.about import About
 from coordination.patterns.asking import Check
 from coordination.patterns.auction import Auction, ContractNet, auction, contract_net
-from tests.patterns.team import answered, same_after_crashes, says, team
+from tests.patterns.team import answered, asked, same_after_crashes, says, team
 
 TASKS = {"tasks": [{"id": "dig"}, {"id": "paint"}]}
 BIDDERS = ("ann", "bob", "cid")
@@ -125,3 +125,59 @@ def test_the_same_after_a_crash_at_any_commit() -> None:
     # A crash costs the time until its claims run out, so bids may take longer than that here.
     patient = contract_net(ContractNet(replace(AUCTION, deadline={"days": 1})))
     same_after_crashes(lambda: team(REPLIES), patient, TASKS, every=4)
+
+
+def test_one_may_win_as_many_as_it_can_do() -> None:
+    cheap = {"ann": bidder(("dig", 1, 1), ("paint", 2, 1)), "bob": bidder(), "cid": bidder()}
+    for settings, awards in (
+        (AUCTION, {"dig": "ann"}),
+        (replace(AUCTION, each=2), {"dig": "ann", "paint": "ann"}),
+        (replace(AUCTION, capacity={"ann": 2}), {"dig": "ann", "paint": "ann"}),
+        (replace(AUCTION, each=2, capacity={"ann": 0}), {}),
+    ):
+        with team(cheap) as here:
+            here.start(auction(settings), TASKS)
+            assert who(here.output()["awards"]) == awards
+            assert here.output()["unassigned"] == [task for task in ("dig", "paint") if task not in awards]
+
+
+def test_bids_beyond_what_can_be_meant_are_none_and_nobody_is_asked_for_them_again() -> None:
+    for bid in (("dig", -1, 1), ("dig", 1, 0), ("dig", 1, 1.5)):
+        with team({**REPLIES, "bob": bidder(bid)}) as here:
+            here.start(auction(AUCTION), TASKS)
+            assert "bob" not in who(here.output()["awards"]).values()
+            assert [one["state"] for one in here.found("AgentAnswer", agent="bob")] == ["poor"]
+
+
+def test_bidders_and_winners_hear_what_goes_along_and_nothing_is_announced_that_is_done() -> None:
+    log: list[Assignment] = []
+    with team({**REPLIES, "ann": asked(log, REPLIES["ann"])}) as here:
+        here.start(contract_net(ContractNet(AUCTION, rounds=3)), {**TASKS, "context": "c"})
+        assert here.output()["undone"] == []
+        assert [(one.text, one.data["context"]) for one in log] == [
+            ("Bid for the tasks you want: cost, confidence and seconds of each.", "c"), ("Do the task you won: paint", "c")
+        ]  # fmt: skip
+
+
+def test_who_failed_at_a_task_may_still_win_another() -> None:
+    # Ann can do one a round: first the one she fails at.
+    only = {"ann": bidder(("dig", 1, 1), ("paint", 20, 1), fails="dig"), "bob": bidder(), "cid": bidder()}
+    with team(only) as here:
+        here.start(NET, TASKS)
+        output = here.output()
+        assert [(award["task"], award["agent"]) for award in output["awards"]] == [("dig", "ann"), ("paint", "ann")]
+        assert (output["results"], output["undone"]) == ({"paint": "paint done"}, ["dig"])
+
+
+def test_work_is_tried_again_as_often_as_the_settings_say() -> None:
+    for retries, undone in ((1, []), (0, ["dig"])):
+        fails = iter([True])
+
+        def slips(assignment: Assignment, fails: Any = fails) -> Answer:
+            if not assignment.text.startswith("Bid") and next(fails, False):
+                raise AnswerError("slipped")
+            return REPLIES["bob"](assignment)  # type: ignore[no-any-return]
+
+        with team({**REPLIES, "bob": slips}) as here:
+            here.start(contract_net(ContractNet(AUCTION, rounds=1, retries=retries)), TASKS)
+            assert here.output()["undone"] == undone

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 from coordination.acting import Answer, Assignment
 from coordination.patterns.about import About
@@ -11,9 +11,9 @@ from coordination.patterns.blackboard import Blackboard, blackboard
 from coordination.proposals import Draft
 from coordination.runs.engine import Workflows
 from kg.model import Entity, Input, Put
-from tests.coordination.plant import number
+from tests.coordination.plant import AUTHOR, number
 from tests.parts import OpenView
-from tests.patterns.team import Team, answered, same_after_crashes, says, team
+from tests.patterns.team import CLEO, Team, answered, asked, same_after_crashes, says, team
 
 SOURCES = ("namer", "counter", "teller")
 
@@ -147,3 +147,47 @@ def test_the_same_after_a_crash_at_any_commit() -> None:
 
     output = same_after_crashes(prepared, document(), {"board": "b-1"}, check=placed, every=4)
     assert output["applied"] == 3
+
+
+def test_a_source_that_failed_may_know_more_so_nothing_has_converged() -> None:
+    with team(acts=ACTS) as here:
+        cards: Any = here.runtime.acting.agents()
+        away = {"namer": cards.pop("namer")}
+
+        def loads(*_: Any) -> Sequence[Draft]:
+            """The namer comes back while the others look."""
+            cards.update(away)
+            return ()
+
+        cast(Any, here.runtime.acting).acts["counter"] = loads
+        output = begun(here).output()
+        assert (output["converged"], output["applied"], output["rounds"]) == (True, 2, 3)
+        assert output["log"][0] == {
+            "round": 0, "source": "namer", "failed": "no agent is called 'namer' here; load it, or correct it"
+        }  # fmt: skip
+
+
+def test_one_source_named_twice_is_one_and_the_controller_hears_what_was_added() -> None:
+    log: list[Assignment] = []
+
+    def control(assignment: Assignment) -> Answer:
+        known = len(assignment.data["log"])
+        return answered(
+            {"sources": ["counter"] * 3 if assignment.data["rounds"] == 0 else list(SOURCES), "known": known}
+        )
+
+    with team({"control": asked(log, control)}, acts=ACTS) as here:
+        output = begun(here, control="control").output()
+        assert (output["converged"], output["applied"]) == (True, 3)
+        assert [len(one.data["log"]) for one in log] == [0, 0, 2, 3]
+
+
+def test_what_is_only_simulated_counts_as_added_in_a_dry_run_and_a_goal_is_yes_or_no() -> None:
+    with team(acts=ACTS, workflows=Workflows(views=lambda _: OpenView())) as here:
+        here.put("b-1", "Product", onOrder=0)
+        engine = here.runtime.engine
+        made = engine.register(document(rounds=2, goal="${ .onOrder + 1 }"), AUTHOR, ("agents",))
+        engine.start(made, {"board": "b-1"}, CLEO, id="run", sandbox=True)
+        here.drain()
+        output = here.output()
+        assert (output["reached"], output["applied"], output["refused"]) == (True, 1, 0)

@@ -51,7 +51,7 @@ def test_one_silent_debater_does_not_end_it_and_all_silent_do() -> None:
         assert here.output()["output"] == "yes"
     with team({"pro": silent, "contra": silent}) as here:
         here.start(document(), {"task": "buy?"})
-        assert here.error()["title"] == "Silence"
+        assert (here.error()["title"], here.error()["status"]) == ("Silence", 422)
 
 
 def test_the_same_after_a_crash_at_any_commit() -> None:
@@ -106,3 +106,11 @@ def test_an_empty_position_is_none() -> None:
     with team({name: says({"position": ""}) for name in ("pro", "contra")}) as here:
         here.start(document(), {"task": "buy?"})
         assert here.error()["title"] == "Silence"
+
+
+def test_a_debater_with_a_form_of_its_own_is_held_to_that() -> None:
+    form = {"type": "object", "required": ["position", "odds"]}
+    with team({"a": says({"position": "x"}), "b": says({"position": "y", "odds": 2})}) as here:
+        debaters = (Ask("a", check=Check(form), retries=0), Ask("b", check=Check(form)))
+        here.start(debate(Debate(About("w"), debaters, Ask("j"))), {"task": "t"})
+        assert (here.output()["output"], [len(said) for said in here.output()["said"]]) == ("y", [1])

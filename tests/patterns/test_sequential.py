@@ -3,12 +3,14 @@
 from decimal import Decimal
 from typing import Any
 
+import pytest
+
 from coordination.acting import Answer, Assignment
 from coordination.errors import AnswerError
 from coordination.patterns.about import About
 from coordination.patterns.asking import Ask, Check, Person
 from coordination.patterns.sequential import Sequential, sequential
-from tests.patterns.team import answered, asked, same_after_crashes, says, team
+from tests.patterns.team import ANNA, answered, asked, same_after_crashes, says, team
 
 STEPS = (Ask("extract"), Ask("score"), Ask("report"))
 REPLIES: dict[str, Any] = {
@@ -134,3 +136,52 @@ def test_the_confidence_and_cost_go_along() -> None:
         (answer,) = here.output()["answers"]
         assert (answer["confidence"], answer["cost"]) == (0.75, 2.5)
         assert here.found("AgentAnswer")[0]["cost"] == Decimal("2.5")
+
+
+def test_a_step_asks_what_its_settings_say_and_the_next_agent_is_asked_the_same_once() -> None:
+    log: list[Assignment] = []
+    with team({"one": asked(log, says(1, "0.1")), "two": asked(log, says(2, "0.1"))}) as here:
+        step = Ask("one", "Weigh it", Check(confidence=0.5), retries=0, fallback=("two",))
+        here.start(document(step), {"task": "t", "context": "c"})
+        assert here.error()["title"] == "Poor Answer"
+        assert [(one.text, one.data["context"]) for one in log] == [("Weigh it", "c")] * 2
+
+
+def test_it_waits_between_its_tries_and_does_not_try_again_what_cannot_be_asked() -> None:
+    with team({"one": says(1, "0.1")}) as here:
+        here.start(document(Ask("one", check=Check(confidence=0.5), delay=60)), {"task": "t"})
+        here.later(59)
+        assert len(here.found("AgentAnswer")) == 1
+        here.later(2)
+        assert (len(here.found("AgentAnswer")), here.state()) == (2, "faulted")
+    with team({"one": says(1)}) as here:
+        here.start(document(Ask("stranger", delay=60)), {"task": "t"})
+        assert here.error()["status"] == 400
+
+
+def test_a_person_hears_why_and_has_as_long_as_the_settings_say() -> None:
+    person = Person({"managers": 1}, "Go on", "unknown", "${ .before.task }", timeout=60)
+    step = Ask("one", check=Check(confidence=0.5), retries=0, person=person)
+    with team({"one": says(1, "0.1")}) as here:
+        here.start(document(step), {"task": "t"})
+        advice = here.decide()
+        assert advice["rationale"] == "no answer was good enough: the answer's confidence is 0.1 where 0.5 is asked for"
+        assert (here.output()["output"], here.output()["answers"][0]["by"]) == ("t", [ANNA])
+    with team({"one": says(1, "0.1")}) as here:
+        here.start(document(step), {"task": "t"})
+        here.later(61)
+        assert here.error()["detail"] == "nobody answered in time"
+
+
+def test_an_evaluator_that_gives_no_verdict_lets_nothing_through() -> None:
+    with team({"writer": says("draft"), "judge": says({"reason": "fine"})}) as here:
+        here.start(document(Ask("writer", evaluator="judge", retries=0)), {"task": "t"})
+        assert here.error()["title"] == "Poor Answer"
+
+
+@pytest.mark.parametrize("input", [{}, {"task": ""}])
+def test_without_a_task_nobody_is_asked(input: Any) -> None:
+    with team(REPLIES) as here:
+        here.start(document(), input)
+        assert "task" in here.error()["detail"]
+        assert not here.found("AgentAnswer")

@@ -41,7 +41,7 @@ def here() -> Any:
         limits = found.engine.driving.limits
         found.engine.driving.limits = replace(
             limits, history_max=200, branches_max=5, branches_within_max=8, items_max=10, depth_max=20, data_max=5_000,
-            runs_deep_max=3,
+            runs_deep_max=3, gathered_max=12_000,
         )  # fmt: skip
         yield found
 
@@ -63,6 +63,12 @@ BAD = {
     "items": ("do: [{f: {for: {in: '[range(11)]'}, do: [{s: {set: {}}}]}}]", "11 items"),
     "deep": (nested(15), "more than 20 deep"),
     "large": ("do: [{s: {set: {x: '${ \"y\" * 9000 }'}}}]", "larger than 5,000"),
+    "large together": (
+        "do: [{f: {output: {as: length}, fork: {branches: ["
+        + ", ".join(f"{{b{i}: {{set: {{x: '${{ \"y\" * 4500 }}'}}}}}}" for i in range(3))
+        + "]}}}]",
+        "together larger than 12,000",
+    ),
     "nan": ("do: [{p: {call: poison}}]", "poison raised"),
     "object": ("do: [{p: {call: object}}]", "object raised"),
     "bad jq": ("do: [{s: {set: {x: '${ error(1) }'}}}]", "expression"),
@@ -121,6 +127,14 @@ def test_a_bad_run_faults_with_a_sentence_and_its_neighbour_goes_on(here: Works,
     here.later(6)
     assert here.output(neighbour) == {"x": 2}
     assert not here.runtime.failures()
+
+
+def test_branches_may_together_give_more_than_may_flow_where_little_of_it_goes_on(here: Works) -> None:
+    for compete, kept in ((False, "length"), (True, ".x | length")):
+        branches = ", ".join(f"{{b{i}: {{set: {{x: '${{ \"y\" * 4500 }}'}}}}}}" for i in range(2 + compete * 2))
+        fork = f"{{f: {{output: {{as: '{kept}'}}, fork: {{compete: {str(compete).lower()}, branches: [{branches}]}}}}}}"
+        run = here.start(f"do: [{fork}]", name=f"fork-{compete}".lower())
+        assert here.output(run) == (4_500 if compete else 2)
 
 
 def test_poisoned_orders_are_refused(here: Works) -> None:
