@@ -53,6 +53,13 @@ def wrong(what: str) -> NoReturn:
     raise Wrong(what)
 
 
+def load(path: Path) -> bytes:
+    """The bytes of a file; of a pipe or a device nobody knows that it ends."""
+    if not path.is_file() or path.stat().st_size > BYTES_MAX:
+        raise Unreadable(f"{str(path)[:200]!r} is not there, is no file, or is larger than {BYTES_MAX:,} bytes")
+    return path.read_bytes()
+
+
 def parse(text: str) -> Any:
     """JSON without doubled names, NaN or floats, so that no two readers can read two things."""
 
@@ -114,9 +121,7 @@ def read_key(text: str) -> tuple[str, bytes]:
         name, id, encoded = text.strip().split("+", 2)
         raw = base64.b64decode(encoded, validate=True)
     except (ValueError, binascii.Error):
-        raise Unreadable(
-            "the key is not NAME+ID+BASE64; ask for the line that `noesis checkpoint key` prints"
-        ) from None
+        raise Unreadable("the key is not NAME+ID+BASE64; ask for what `noesis checkpoint key` prints") from None
     if len(raw) != 33 or raw[0] != 1 or hashlib.sha256(name.encode() + b"\n" + raw).hexdigest()[:8] != id:
         raise Unreadable("the key is no Ed25519 key of that id; ask for the whole line again")
     return name, raw[1:]
@@ -133,11 +138,8 @@ def signed(key: bytes, signature: bytes, message: bytes) -> bool:
 
 def read_note(note: Any, keys: Keys) -> tuple[str, Keys]:
     """The text of a signed note and which of the keys signed it; a wrong signature of a known key refuses the note."""
-    if (
-        "\n\n" not in typed(note, str, "a note")
-        or not note.endswith("\n")
-        or any(ch < " " and ch != "\n" for ch in note)
-    ):
+    control = any(ch < " " and ch != "\n" for ch in typed(note, str, "a note"))
+    if control or "\n\n" not in note or not note.endswith("\n"):
         wrong("a note is malformed")
     cut = note.rindex("\n\n") + 1
     text, lines = note[:cut], note[cut + 1 :].split("\n")[:-1]
@@ -341,7 +343,7 @@ def check_dossier(content: Any, proven: dict[str, Any], folder: Path | None) -> 
     files = field(content, "files", dict)
     for name, digest in files.items():
         outside = Path(name).name != name or "\0" in name
-        if folder is not None and (outside or hashlib.sha256((folder / name).read_bytes()).hexdigest() != digest):
+        if folder is not None and (outside or hashlib.sha256(load(folder / name)).hexdigest() != digest):
             wrong(f"{name!r} is not the file that was signed")
     return {"answers": len(answers), "quotes": quoted, "files": sorted(files) if folder is not None else []}
 
@@ -368,11 +370,9 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--json", action="store_true", help="print what was proven as JSON")
     given = parser.parse_args(arguments)
     try:
-        if given.file.stat().st_size > BYTES_MAX:
-            raise Unreadable(f"the file is larger than {BYTES_MAX:,} bytes")
-        key = given.key if "+" in given.key and "\n" not in given.key else Path(given.key).read_text(encoding="utf-8")
-        notes = [one.read_text(encoding="utf-8") for one in given.checkpoint]
-        proven = verify(given.file.read_text(encoding="utf-8"), key, notes, given.files)
+        key = given.key if "+" in given.key and "\n" not in given.key else load(Path(given.key)).decode()
+        notes = [load(one).decode() for one in given.checkpoint]
+        proven = verify(load(given.file).decode(), key, notes, given.files)
     except Wrong as error:
         print(ascii(f"WRONG: {error}")[1:-1])
         return 1

@@ -173,13 +173,16 @@ def _key_text(key: str) -> str:
 def text_of(path: Path) -> str:
     """The text of a file named on the command line."""
     try:
+        if not path.is_file() and path.exists():
+            # Of a pipe or a device nobody knows that it ends.
+            raise InputError(f"{path} is no file; give one")
         if path.stat().st_size > noesis_verify.BYTES_MAX:
             raise InputError(f"{path} is larger than {noesis_verify.BYTES_MAX:,} bytes; give another file")
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError:
         raise InputError(f"{path} is not UTF-8 text; give another file") from None
     except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror}); check the path") from None
+        raise InputError(f"{str(path)[:200]} cannot be read ({error.strerror}); check the path") from None
 
 
 def write(path: Path, content: bytes) -> None:

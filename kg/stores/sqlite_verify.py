@@ -1,12 +1,14 @@
 """Verifies the ledger of a SQLite store offline: hands its rows to the check, then asks what contradicts the log.
 
 Invariant I13: any altered, removed, reordered or added row of a fact table is found, and the first position that differs is
-named. Whoever rewrites rows, seals, leaves and nodes together is caught by a signed checkpoint, not here.
+named; so is an index that leads past one of them. Whoever rewrites rows, seals, leaves and nodes together is caught by a signed
+checkpoint, not here.
 """
 
 import sqlite3
 from typing import Final
 
+from kg.errors import LedgerError
 from kg.store import Progress
 from kg.stores.check import Record, Row, broken, check
 from kg.stores.sqlite_write import head_row
@@ -23,6 +25,8 @@ CAUSES: Final = (
     " erased FROM cause ORDER BY number"
 )
 
+#: The tables of facts, with what finds their rows.
+_TABLES: Final = ("head", "cause", "cause_input", "change", "version", "relation", "node")
 #: Statements that give the first position at which a set of rows contradicts the log, or no row or NULL.
 _CONTRADICTIONS: Final = (
     ("a version without its change", "SELECT min(since) FROM version WHERE since NOT IN (SELECT position FROM change)"),
@@ -68,7 +72,19 @@ def verify(connection: sqlite3.Connection, progress: Progress | None = None) -> 
         (found,) = connection.execute(sql).fetchone()
         if found is not None:
             raise broken(found, what)
+    _found_whole(connection)
     return position
+
+
+def _found_whole(connection: sqlite3.Connection) -> None:
+    """Raise LedgerError where an index leads past a row, so that what is on record would not be found."""
+    for table in _TABLES:
+        # One finding is enough, and its words quote the database's own.
+        if connection.execute(f"PRAGMA integrity_check({table})").fetchone() != ("ok",):
+            raise LedgerError(
+                f"every change is as it was committed, yet an index of table {table} is damaged, so that rows may not be "
+                "found; keep this file as evidence and restore a backup"
+            )
 
 
 class Inputs:

@@ -126,6 +126,20 @@ def defaults(cls: type) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.parametrize("what", ["--proof", "--key", "--checkpoint"])
+@pytest.mark.parametrize("kind", ["pipe", "device", "folder"])
+def test_what_is_no_file_is_no_proof_key_or_checkpoint(call: Call, tmp_path: Path, what: str, kind: str) -> None:
+    none = tmp_path / "none"
+    if kind == "pipe":
+        os.mkfifo(none)
+    else:
+        none.symlink_to("/dev/zero" if kind == "device" else tmp_path)
+    given = {"--proof": tmp_path / "project" / "noesis.toml", "--key": "a+00000000+AA=="} | {what: none}
+    if what == "--checkpoint":
+        del given["--proof"]
+    refused(call("verify", *(str(word) for pair in given.items() for word in pair)), "is no file")
+
+
 #: A decision is an entity with its links to principal and rule: three changes.
 DECISION_CHANGES = 3
 

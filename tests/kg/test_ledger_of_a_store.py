@@ -14,6 +14,7 @@ from kg import ledger
 from kg.errors import LedgerError
 from kg.leaf import commitment
 from kg.model import Cause, Close, Input, Link, Put, Unlink
+from kg.stores import sqlite_verify
 from kg.stores.sqlite import SqliteStore
 from kg.values import canonical
 from tests.parts import FreeSchema, ManualClock
@@ -222,6 +223,37 @@ def test_values_gone_without_a_record_of_it_are_found(copy: sqlite3.Connection) 
             (salts[:16], canonical(kept | note), since),
         )
     differs(copy)
+
+
+INDEXES = ("version", "change", "relation", "cause")
+
+
+@pytest.mark.parametrize("table", INDEXES)
+def test_a_row_that_its_index_does_not_lead_to_is_found(whole: Path, tmp_path: Path, table: str) -> None:
+    path = tmp_path / "graph.db"
+    shutil.copy(whole, path)
+    connection = sqlite3.connect(path)
+    (size,) = connection.execute("PRAGMA page_size").fetchone()
+    roots = connection.execute(
+        "SELECT rootpage FROM sqlite_master WHERE type = 'index' AND tbl_name = ? AND rootpage > 0", (table,)
+    )
+    pages = [root for (root,) in roots]
+    connection.close()
+    assert pages
+    for page in pages:
+        raw = bytearray(whole.read_bytes())
+        # The number of cells of the index's root: one less, and its last entry is gone.
+        place = (page - 1) * size + 3
+        raw[place : place + 2] = (int.from_bytes(raw[place : place + 2]) - 1).to_bytes(2)
+        path.write_bytes(raw)
+        store = SqliteStore(path, PERSONAL, ManualClock(), durable=False)
+        with pytest.raises(LedgerError):
+            store.verify()
+        store.close()
+
+
+def test_the_tables_whose_indexes_are_looked_at_are_all_of_them() -> None:
+    assert set(sqlite_verify._TABLES) == set(TABLES)
 
 
 def test_the_tree_of_the_store_is_the_tree_of_its_leaves(whole: Path) -> None:

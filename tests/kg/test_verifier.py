@@ -203,6 +203,28 @@ def test_hostile_files_are_refused_in_one_line(
     assert len((ran.stdout + ran.stderr).splitlines()) == 1
 
 
+@pytest.mark.parametrize("what", ["a pipe", "a device", "a folder", "nothing", "a page"])
+@pytest.mark.parametrize("where", ["file", "key", "checkpoint"])
+def test_what_is_no_file_is_refused_and_never_waited_for(
+    made: tuple[dict[str, Any], str, str], tmp_path: Path, what: str, where: str
+) -> None:
+    bundle, key, note = made
+    for name, text in (("file", canonical(bundle)), ("key", key), ("checkpoint", note)):
+        (tmp_path / name).write_text(text)
+    (tmp_path / where).unlink()
+    if what == "a pipe":
+        os.mkfifo(tmp_path / where)
+    elif what == "a device":
+        (tmp_path / where).symlink_to("/dev/zero")
+    elif what == "a folder":
+        (tmp_path / where).mkdir()
+    elif what == "a page":
+        (tmp_path / where).write_bytes(b"\xff\xfe<html>")
+    ran = alone("file", "--key", "key", "--checkpoint", "checkpoint", cwd=tmp_path)
+    assert (ran.returncode, ran.stdout, ran.stderr.count("\n")) == (2, "", 1)
+    assert ran.stderr.startswith("cannot read: ")
+
+
 def test_a_cause_that_made_nothing_that_is_shown_is_refused(made: tuple[dict[str, Any], str, str]) -> None:
     bundle, key, _ = made
     salt, words = "00" * 16, canonical({"agent": "Service::forger", "reason": "as we always said"})
