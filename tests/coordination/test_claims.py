@@ -91,6 +91,7 @@ def test_it_waits_for_what_it_would_change_in_passing_too_and_no_longer_than_the
     assert p.one()["state"] == "applied"
 
 
+@pytest.mark.usefixtures("on_both")
 def test_a_claim_between_decision_and_commit_holds() -> None:
     """I7: the commit that begins an effect expects the claim as it was looked at."""
     p = plant()

@@ -113,6 +113,7 @@ def test_what_was_answered_to_the_first_counts_for_nothing() -> None:
         p.answer(new.id, "carla")
 
 
+@pytest.mark.usefixtures("on_both")
 def test_an_edit_takes_nothing_away_from_what_people_were_asked_and_the_editors_right_counts() -> None:
     p, first = waiting()
     new = by(p, "anna", at(900), first.id)
@@ -130,6 +131,24 @@ def test_an_edit_takes_nothing_away_from_what_people_were_asked_and_the_editors_
     q.run()
     denied = q.store.get([new.id])[new.id]
     assert denied["state"] == "denied", "nobody gets by editing what neither may do alone"
+
+
+@pytest.mark.usefixtures("on_both")
+def test_an_approver_who_turns_out_to_be_the_editor_does_not_count() -> None:
+    """I5: also for what only the first version asked; the edit itself needs nobody, so nothing else counts the answers."""
+    p, first = waiting()
+    new = by(p, "anna", at(900), first.id)
+    p.run()
+    p.answer(new.id, "carla")
+    for name in ("anna", "carla"):
+        entity = load_principal(p.store, f'User::"{name}"').entity
+        p.put(Put(str(entity), "User", {"person": "the same"}))
+    p.run()
+    assert p.store.get([new.id])[new.id]["state"] == "waiting_approval"
+    ensure_principal(p.store, p.clock, "User", "dora", AUTHOR, roles=["managers"])
+    p.answer(new.id, "dora")
+    p.run()
+    assert p.store.get([new.id])[new.id]["state"] == "applied"
 
 
 def test_an_edit_of_an_edit_still_asks_what_the_first_asked() -> None:

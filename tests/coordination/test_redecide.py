@@ -156,6 +156,7 @@ def test_a_workflow_stopped_while_its_call_waits_for_the_gate_sends_nothing() ->
         assert here.run(run).state == "faulted"
 
 
+@pytest.mark.usefixtures("on_both")
 def test_a_role_taken_between_the_decision_and_its_commit_denies(monkeypatch: pytest.MonkeyPatch) -> None:
     """The roles were read, the rules said yes, and only then the role went: the commit that begins expects who was asked about."""
     p = plant()

@@ -204,6 +204,46 @@ def test_rules_that_change_between_decision_and_commit_are_asked_again(monkeypat
     assert not p.store.find("PurchaseOrder").items
 
 
+HELD = (
+    '@id("locked") forbid(principal, action == Action::"apply", resource is Product) '
+    'when { resource has note && resource.note == "locked" };',
+    '@id("held") forbid(principal, action == Action::"apply", resource is Customer) when { resource has held && resource.held };',
+)
+
+
+@pytest.mark.usefixtures("on_both")
+@pytest.mark.parametrize(
+    "late",
+    [
+        Put("p", "Product", {"note": "locked"}),
+        Put("c", "Customer", {"held": True}),
+        Put("n", "Customer", {"held": True}),
+    ],
+    ids=["the target", "what is changed in passing", "what was to be new"],
+)
+def test_facts_that_change_between_decision_and_commit_are_decided_on_again(
+    monkeypatch: pytest.MonkeyPatch, late: Put
+) -> None:
+    """I4: the commit expects whatever the rules looked at, so what it became in between is obeyed."""
+    writes = (Put("c", "Customer", {"note": "x"}), Put("n", "Customer", {"note": "x"}))
+    p = plant(rules=[*_rules(), *HELD], acts={"buyer": proposing(Draft("tell", "p", writes))})
+    p.put(Put("c", "Customer", {"name": "c"}))
+    fall(p)
+    judge, changed = gates.Gate.judge, []
+
+    def judged(self: gates.Gate, *rest: object) -> object:
+        verdict = judge(self, *rest)  # type: ignore[arg-type]
+        if not changed:
+            assert verdict.outcome == "allow"
+            changed.append(p.put(late))
+        return verdict
+
+    monkeypatch.setattr(gates.Gate, "judge", judged)
+    p.run()
+    assert p.one()["state"] == "denied"
+    assert "note" not in p.store.get(["c"])["c"].properties
+
+
 @pytest.mark.usefixtures("on_both")
 def test_after_a_stop_nothing_begins_and_nothing_is_lost() -> None:
     """I11: the proposal waits, whatever happens, until the control is set to run."""

@@ -119,6 +119,7 @@ def test_i5_one_voice_is_not_counted_twice(people: GraphStore, clock: ManualCloc
     assert approve(people, clock, rules, "d1", who(people, "carl"), "approve").met
 
 
+@EVERY_STORE
 def test_i5_the_proposer_does_not_count_as_delegate_nor_through_one(
     people: GraphStore, clock: ManualClock, rules: RuleBook
 ) -> None:

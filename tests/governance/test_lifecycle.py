@@ -12,7 +12,7 @@ from governance.peoplefile import read_people
 from governance.principals import Principal, load_principal
 from governance.rules import BOOK, find_rule, load_rules
 from kg.store import GraphStore
-from tests.governance.conftest import PEOPLE
+from tests.governance.conftest import EVERY_STORE, PEOPLE
 from tests.governance.world import agent, apply, ontology
 from tests.parts import ManualClock
 
@@ -40,6 +40,7 @@ def in_force(life: Lifecycle, text: str, name: str) -> None:
     life.activate(name, who(life, "ben"), "read it")
 
 
+@EVERY_STORE
 def test_a_rule_counts_only_after_somebody_else_reviewed_it(life: Lifecycle) -> None:
     life.draft(PERMIT, who(life, "anna"), "needed")
     with pytest.raises(RuleError, match="draft and can only become"):

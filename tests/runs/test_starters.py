@@ -1,5 +1,6 @@
 """Whoever starts a run stands behind what it does: the right is the intersection, and nobody of that chain approves (I5)."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -9,7 +10,8 @@ from coordination.proposals import Proposal
 from coordination.runs.engine import Workflows
 from governance.approvals import approve
 from governance.errors import SelfApprovalError
-from governance.people import ensure_principal
+from governance.people import ensure_principal, import_people
+from governance.peoplefile import read_people
 from governance.principals import load_principal
 from governance.rules import load_rules
 from kg.model import Cause, Entity, Put
@@ -80,6 +82,7 @@ def test_no_identity_of_the_starter_approves(here: Works, text: str, who: str) -
     assert asked(here)["onBehalfOf"] == ANNA
 
 
+@pytest.mark.usefixtures("on_both")
 @pytest.mark.parametrize("text", [CALL, ASK])
 def test_an_approver_who_turns_out_to_be_the_starter_does_not_count(here: Works, text: str) -> None:
     change(here, OTHER, person="somebody else")
@@ -92,6 +95,7 @@ def test_an_approver_who_turns_out_to_be_the_starter_does_not_count(here: Works,
     here.output(run)
 
 
+@pytest.mark.usefixtures("on_both")
 def test_whoever_is_acted_for_does_not_approve_either(here: Works) -> None:
     begin(here, CALL, CARA, on_behalf_of=ANNA)
     for who in (ANNA, OTHER, CARA):
@@ -112,6 +116,41 @@ def test_a_starter_who_was_disabled_in_the_meantime_has_nothing_done(here: Works
     say(here, CARA)
     assert "is disabled" in here.run(run).error["detail"]
     assert not here.store.find("Effect").items
+
+
+def taken(here: Works, run: str) -> None:
+    """Anna loses her roles."""
+    del run
+    import_people(here.store, here.clock, read_people("users:\n  - {name: anna}\n", "people.yaml"), AUTHOR)
+
+
+def cancelled(here: Works, run: str) -> None:
+    here.engine.cancel(run, ANNA, "enough")
+
+
+@pytest.mark.usefixtures("on_both")
+@pytest.mark.parametrize(
+    ("happens", "state", "said"), [(taken, "denied", "no rule permits it"), (cancelled, "expired", "was cancelled")]
+)
+def test_what_happens_between_the_decision_and_its_commit_is_obeyed(
+    here: Works, monkeypatch: pytest.MonkeyPatch, happens: Callable[[Works, str], None], state: str, said: str
+) -> None:
+    """I4, I11: the commit that begins expects the starter and the run as they were when it was decided."""
+    run, commit, late = begin(here, CALL), here.store.commit, []
+
+    def committed(writes: Any, *more: Any, **named: Any) -> Any:
+        if not late and any(isinstance(write, Put) and write.cls == "Effect" for write in writes):
+            late.append(True)
+            happens(here, run)
+        return commit(writes, *more, **named)
+
+    answer(here, CARA)
+    monkeypatch.setattr(here.store, "commit", committed)
+    here.drain()
+    assert late
+    (proposal,) = here.store.find("Proposal").items
+    assert (proposal["state"], here.store.find("Effect").items) == (state, ())
+    assert said in str(proposal["reason"])
 
 
 def test_a_schedule_acts_for_whoever_activated_it(here: Works) -> None:
