@@ -4,8 +4,9 @@ Invariant: a draft leaves only if its operation is a declared capability and its
 so nothing can be cited that was not known. Writes nothing and decides nothing.
 """
 
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import islice
@@ -55,6 +56,8 @@ class LocalActing:
     model: Model | None = None
     leaving: Callable[[Entity], dict[str, Json]] | None = None
     meter: Meter | None = None
+    #: What was told already: an agent and a class of which it was woken and could see nothing.
+    blind: set[tuple[str, str]] = field(default_factory=set, compare=False)
 
     def agents(self) -> Mapping[str, AgentCard]:
         """Every agent that can act here: one that needs a model is left out while none is configured."""
@@ -76,6 +79,7 @@ class LocalActing:
         context = self._context(agent, f"{agent}\x1f{change.position}\x1f{entity.id}", at, view, within)
         seen = view.see([entity])[0]
         if seen is None:
+            self._tell_blind(agent, entity.cls)
             return (), record(context)
         context.note(seen)
         drafts = _drafts(item.agent, change, seen, context)
@@ -88,6 +92,16 @@ class LocalActing:
             raise AnswerError(f"no agent is called {agent!r} here; load its module, or ask another")
         context = self._context(agent, f"{agent}\x1f{assignment.key}", at, self.views(agent), assignment.within)
         return answer(item.agent, assignment, context), record(context)
+
+    def _tell_blind(self, agent: str, cls: str) -> None:
+        """Say once that an agent is woken in vain: nothing else shows that a rule is missing."""
+        if (agent, cls) not in self.blind:
+            self.blind.add((agent, cls))
+            logging.getLogger(__name__).warning(
+                "agent %s was woken on a %s that it may not see, and did nothing; if it should, a rule permits it to read: "
+                'permit (principal == Agent::"%s", action == Action::"read", resource is %s)',
+                agent, cls, agent, cls,
+            )  # fmt: skip
 
     def _context(self, agent: str, work: str, at: int, view: View, within: Within) -> Context:
         last = self.store.changes(at - 1, 1)

@@ -61,6 +61,11 @@ class HidingView(OpenView):
         return [None if entity.id == "o2" else entity for entity in entities]
 
 
+class BlindView(OpenView):
+    def see(self, entities: Sequence[Entity]) -> list[Entity | None]:
+        return [None for _ in entities]
+
+
 @pytest.fixture
 def store() -> DictStore:
     store = DictStore(FreeSchema(), ManualClock())
@@ -106,6 +111,16 @@ def test_the_agent_reads_through_its_view(store: DictStore) -> None:
     drafts, read, _ = act(store, acting(store, view=HidingView()))
     assert len(drafts) == 1
     assert Input("o2", 1) not in read
+
+
+def test_an_agent_that_may_not_see_what_wakes_it_says_so_once(
+    store: DictStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    on = acting(store, view=BlindView())
+    assert [act(store, on)[0] for _ in range(3)] == [(), (), ()]
+    [told] = [record.getMessage() for record in caplog.records]
+    assert told.startswith("agent orders was woken on a Customer that it may not see")
+    assert told.endswith('permit (principal == Agent::"orders", action == Action::"read", resource is Customer)')
 
 
 def test_evidence_that_was_not_read_is_refused(store: DictStore) -> None:
