@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kg import ledger
+from verifier import noesis_verify
 
 #: The inputs and roots that Certificate Transparency implementations test RFC 6962 with.
 INPUTS = [bytes.fromhex(text) for text in
@@ -101,3 +102,81 @@ def test_proofs_out_of_range_are_refused() -> None:
         ledger.consistency_proof(0, 3, fetcher([b""] * 3))
     assert not ledger.extends(0, b"", 3, b"", [])
     assert not ledger.extends(3, b"", 2, b"", [])
+
+
+#: Nothing, one, and around each power of two, where the shape of the tree changes.
+SIZES = sorted({size for n in range(6) for size in (2**n - 1, 2**n, 2**n + 1)})
+LEAVES = [ledger.leaf_hash(bytes([n])) for n in range(max(SIZES) + 2)]
+
+
+def cut(count: int) -> int:
+    return max(2**n for n in range(count.bit_length()) if 2**n < count)
+
+
+def path_by_definition(index: int, leaves: list[bytes]) -> list[bytes]:
+    """PATH of RFC 6962 section 2.1.1, word for word."""
+    if len(leaves) == 1:
+        return []
+    k = cut(len(leaves))
+    if index < k:
+        return [*path_by_definition(index, leaves[:k]), by_definition(leaves[k:])]
+    return [*path_by_definition(index - k, leaves[k:]), by_definition(leaves[:k])]
+
+
+def proof_by_definition(first: int, leaves: list[bytes], whole: bool = True) -> list[bytes]:
+    """SUBPROOF of RFC 6962 section 2.1.2, word for word; PROOF is the one over whole trees."""
+    if first == len(leaves):
+        return [] if whole else [by_definition(leaves)]
+    k = cut(len(leaves))
+    if first <= k:
+        return [*proof_by_definition(first, leaves[:k], whole), by_definition(leaves[k:])]
+    return [*proof_by_definition(first - k, leaves[k:], False), by_definition(leaves[:k])]
+
+
+def leads(leaf: bytes, index: int, size: int, path: list[bytes], root: bytes) -> bool:
+    """What the single-file verifier says of a path."""
+    ends = noesis_verify.climb(index, size - 1, leaf, path) if 0 <= index < size else None
+    return ends is not None and ends[1] == root
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_every_inclusion_proof_is_the_definition_and_shows_that_place_alone(size: int) -> None:
+    leaves, root = LEAVES[:size], by_definition(LEAVES[:size])
+    for index in range(size):
+        path = ledger.inclusion_proof(index, size, fetcher(leaves))
+        assert path == path_by_definition(index, leaves)
+        for place in range(-1, size + 2):
+            shown = place == index
+            assert ledger.includes(leaves[index], place, size, path, root) == shown
+            assert leads(leaves[index], place, size, path, root) == shown
+        for wrong in ([*path, root], path[1:] if path else [root], path[::-1] if path != path[::-1] else [root]):
+            assert not ledger.includes(leaves[index], index, size, wrong, root)
+            assert not leads(leaves[index], index, size, wrong, root)
+    for index in (-1, size, size + 1):
+        with pytest.raises(ValueError, match="is not in a tree"):
+            ledger.inclusion_proof(index, size, fetcher(leaves))
+
+
+@pytest.mark.parametrize("second", SIZES)
+def test_every_consistency_proof_is_the_definition_and_no_other_tree_is_older(second: int) -> None:
+    leaves, newer = LEAVES[:second], by_definition(LEAVES[:second])
+    forked = by_definition([LEAVES[-1], *LEAVES[1:second]])
+    checks = (ledger.extends, noesis_verify.extends)
+    for first in range(second + 2):
+        older = by_definition(LEAVES[:first])
+        if not 0 < first <= second:
+            with pytest.raises(ValueError, match="no consistency proof"):
+                ledger.consistency_proof(first, second, fetcher(leaves))
+            for proof in ([], [older], [newer], [older, newer]):
+                assert not any(check(first, older, second, newer, proof) for check in checks)
+            continue
+        proof = ledger.consistency_proof(first, second, fetcher(leaves))
+        assert proof == proof_by_definition(first, leaves)
+        for check in checks:
+            assert check(first, older, second, newer, proof)
+            assert not check(first, forked, second, newer, proof)
+            assert not check(first, older, second, forked, proof)
+            assert not check(first, older, second, newer, [*proof, newer])
+            assert not check(first, older, second, newer, proof[:-1] if proof else [older])
+            for other in range(second + 2):
+                assert check(first, by_definition(LEAVES[:other]), second, newer, proof) == (other == first)
