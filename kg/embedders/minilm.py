@@ -17,8 +17,8 @@ from kg.errors import ModelMismatchError, SearchIndexError
 WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 WEIGHTS = "model.safetensors"
 DIMENSION = 384
-#: Texts that the model takes at once.
-BATCH = 64
+#: Texts that the model takes at once: on some processors the last digits of a vector depend on those beside it.
+BATCH = 1
 _CHUNK = 1 << 20
 
 

@@ -183,6 +183,8 @@ dot = lambda a, b: sum(x * y for x, y in zip(a, b))
 assert len(late) == 384 and abs(dot(late, late) - 1) < 1e-4
 assert dot(late, delayed) > dot(late, secret) + 0.3, (dot(late, delayed), dot(late, secret))
 assert made.embed(["late delivery"])[0] == late
+several = [f"order {n} is late " + "since the steel is not there " * (n % 5) for n in range(40)]
+assert made.embed(several) == [made.embed([text])[0] for text in several]
 print("meaning")
 """
 
