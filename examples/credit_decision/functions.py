@@ -3,12 +3,15 @@
 import re
 from typing import Any
 
-_NUMBER = re.compile(r"(income|debts|years)\D{0,20}?([0-9][0-9.]*)", re.IGNORECASE)
+#: A name and the whole number that belongs to it: nothing ends between them, and nothing of the number is left over.
+_NUMBER = re.compile(
+    r"\b(income|debts|years)\b[^\d,;.\n]{0,20}?(\d{1,3}(?:\.\d{3})+|\d{1,3}(?:,\d{3})+|\d+)(?![.,]?\d)", re.IGNORECASE
+)
 
 
 def extract(text: str) -> dict[str, Any]:
     """The numbers of a form; what is not there stays out, so that validation finds it missing."""
-    return {name.lower(): int(number.replace(".", "")) for name, number in _NUMBER.findall(text)}
+    return {name.lower(): int(re.sub("[.,]", "", number)) for name, number in _NUMBER.findall(text)}
 
 
 def score(facts: dict[str, int], rating: int, requested: float) -> dict[str, Any]:

@@ -60,15 +60,15 @@ def detect(_: Entity, entries: Sequence[Entity], context: Context) -> Iterator[D
     """Entries far above the usual of their account, and entries that stand there twice."""
     usual: dict[str, list[Decimal]] = defaultdict(list)
     for entry in entries:
-        usual[str(entry["account"])].append(_amount(entry))
+        usual[str(entry["account"])].append(abs(_amount(entry)))
     twice = Counter(_same(entry) for entry in entries)
     seen: set[object] = set()
     for entry in sorted(entries, key=lambda entry: str(entry["entryNo"])):
         middle = median(usual[str(entry["account"])])
-        if _amount(entry) > OUTLIER * middle:
-            yield _finding(
-                entry, "outlier", f"is {_amount(entry) / middle:.0f} times the usual of its account", context
-            )
+        # Money given back is as large as money taken; where nothing is usual, nothing is so many times that.
+        if middle and abs(_amount(entry)) > OUTLIER * middle:
+            times = abs(_amount(entry)) / middle
+            yield _finding(entry, "outlier", f"is {times:.0f} times the usual of its account", context)
         if twice[_same(entry)] > 1 and _same(entry) in seen:
             yield _finding(entry, "duplicate", f"repeats an entry for {entry['counterparty']}", context)
         seen.add(_same(entry))

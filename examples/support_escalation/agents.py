@@ -1,5 +1,6 @@
 """The desk's three agents: what a ticket is about, what is known about it, and the answer where an article has one."""
 
+import re
 from collections.abc import Iterator
 from typing import cast
 
@@ -19,7 +20,9 @@ WORDS = {
 def classify(ticket: Entity, context: Context) -> Iterator[Draft]:
     """The topic with the most words in the text."""
     text = str(ticket["text"]).lower()
-    counts = {topic: sum(word in text for word in words) for topic, words in WORDS.items()}
+    counts = {
+        topic: sum(re.search(rf"\b{word}s?\b", text) is not None for word in words) for topic, words in WORDS.items()
+    }
     topic = max(counts, key=lambda name: counts[name]) if any(counts.values()) else "other"
     yield _said("ticket.classify", ticket, {"topic": topic}, f"{counts.get(topic, 0)} words of {topic}.", context)
 

@@ -1,12 +1,15 @@
 """Credit decision: two validated results or none, time-outs that ask again, and grants that rules hold back."""
 
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from examples.credit_decision.functions import extract, score
 from kg.model import Cause, Put
+from kg.values import Money
 from tests.examples.office import Office, filled, killed_often, spare
 
 HOUR = 3_600.0
@@ -123,3 +126,48 @@ def test_an_income_of_nothing_is_no_income(office: Office) -> None:
     office.platform.store.commit([Put(found.id, "Application", {"text": text})], cause)
     run = office.play({"application": "A-1"})
     assert "$.income: 0 is less than the minimum of 1" in str(office.engine.run(run).error)
+
+
+@pytest.mark.parametrize(
+    ("text", "facts"),
+    [
+        ("Income: 60.000 EUR, debts 2.000, years: 8", {"income": 60_000, "debts": 2_000, "years": 8}),
+        ("Income: 60,000 EUR; debts 12,000; years: 8", {"income": 60_000, "debts": 12_000, "years": 8}),
+        ("income 1,234,567 debts 0 years in the job 12", {"income": 1_234_567, "debts": 0, "years": 12}),
+        ("income 60000.50, debts 12,5, years 8", {"years": 8}),
+        ("Income 30.000, debts none, years: 3", {"income": 30_000, "years": 3}),
+        ("Income 30.000; debts: see letter. 5 children", {"income": 30_000}),
+    ],
+)
+def test_a_number_is_taken_whole_and_only_where_it_belongs_to_its_name(text: str, facts: dict[str, int]) -> None:
+    assert extract(text) == facts
+
+
+@pytest.mark.parametrize(
+    ("facts", "rating", "requested", "total"),
+    [
+        ({"income": 100, "debts": 0, "years": 40}, 1, 0, 850),
+        ({"income": 100, "debts": 0, "years": 0}, 1, 0, 800),
+        ({"income": 100, "debts": 50, "years": 0}, 2, 50, 520),
+        ({"income": 100, "debts": 9_000, "years": 0}, 9, 0, 300),
+        ({"income": 100, "debts": 9_000, "years": 10}, 1, 0, 525),
+    ],
+)
+def test_the_score_is_what_its_parts_make_within_its_bounds(
+    facts: dict[str, int], rating: int, requested: float, total: int
+) -> None:
+    assert score(facts, rating, requested)["score"] == total
+
+
+@pytest.mark.parametrize(
+    ("requested", "rating", "ends"), [("10000.00", 2, "granted"), ("10000.01", 2, "scored"), ("6000.00", 8, "scored")]
+)
+def test_above_ten_thousand_or_below_650_points_an_officer_grants(
+    office: Office, requested: str, rating: int, ends: str
+) -> None:
+    wanted = Put(application(office, "A-1").id, "Application", {"requested": Money(Decimal(requested), "EUR")})
+    office.platform.store.commit([wanted], Cause("wanted", "ingest", 'Service::"ingest"'))
+    run = office.play({"application": "A-1"})
+    reply(office, run, rating)
+    assert application(office, "A-1")["status"] == ends
+    assert len(office.open()) == (ends == "scored")

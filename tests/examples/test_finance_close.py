@@ -2,7 +2,9 @@
 
 import time
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
@@ -12,8 +14,10 @@ import yaml
 from agents.context import Context
 from api.bootstrap import build
 from coordination.workflow.document import parse
+from examples.finance_close.agents import detect
 from governance.principals import load_principal
 from governance.rules import retire
+from kg.model import Entity
 from kg.values import Money
 from tests.examples.office import Office, filled, killed_often, opened, spare
 
@@ -167,3 +171,36 @@ def test_four_looks_at_once_take_at_most_seven_tenths_of_one_after_another(made:
 def sum_of(office: Office, period: str) -> Any:
     amounts = [entry["amount"] for entry in office.all("LedgerEntry", period=period)]
     return sum(amount.amount for amount in amounts if isinstance(amount, Money))
+
+
+@pytest.mark.parametrize(
+    ("amounts", "outliers"),
+    [
+        (("10", "10", "10", "100"), []),
+        (("10", "10", "10", "100.01"), ["e-3"]),
+        (("-10", "-10", "-10", "-10"), []),
+        (("-10", "10", "-10", "-100.01"), ["e-3"]),
+        (("0", "0", "0", "50"), []),
+    ],
+)
+def test_an_outlier_is_more_than_ten_times_the_usual_whichever_way_the_money_went(
+    amounts: tuple[str, ...], outliers: list[str]
+) -> None:
+    entries = [
+        Entity(
+            f"e-{n}",
+            "LedgerEntry",
+            1,
+            {
+                "entryNo": f"e-{n}",
+                "account": "4400",
+                "period": "p",
+                "counterparty": str(n),
+                "amount": Money(Decimal(amount), "EUR"),
+            },
+            1,
+        )
+        for n, amount in enumerate(amounts)
+    ]
+    context: Any = SimpleNamespace(evidence=lambda *read: ())
+    assert [draft.target for draft in detect(entries[0], entries, context)] == outliers

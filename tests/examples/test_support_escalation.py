@@ -1,11 +1,13 @@
 """Support escalation: agents answer what rules let them answer, people the rest, in time or one level higher."""
 
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from kg.model import Cause, Link, Put
+from kg.values import Money
 from tests.examples.office import Office, filled, spare
 
 HOUR = 3_600.0
@@ -97,3 +99,31 @@ def test_a_premium_customer_is_urgent_in_an_outage_alone(office: Office) -> None
     office.platform.store.commit([more, Link("t-7", "raisedBy", customer.id)], cause)
     office.play({"ticket": "T-7"})
     assert ticket(office, "T-7") == ("resolved", "login")
+
+
+@pytest.mark.parametrize(
+    ("text", "topic"),
+    [
+        ("I cannot download anything", "other"),
+        ("Your site is down", "outage"),
+        ("Two outages, and my invoices are down", "outage"),
+        ("My invoices were charged after the outage", "billing"),
+        ("LOCKED out", "login"),
+        ("Hello", "other"),
+    ],
+)
+def test_a_topic_is_told_by_whole_words(office: Office, text: str, topic: str) -> None:
+    (found,) = office.all("Ticket", ticketNo="T-1")
+    cause = Cause("words", "ingest", 'Service::"ingest"')
+    office.platform.store.commit([Put(found.id, "Ticket", {"text": text})], cause)
+    office.play({"ticket": "T-1"})
+    assert ticket(office, "T-1")[1] == topic
+
+
+@pytest.mark.parametrize(("amount", "status"), [("100.00", "resolved"), ("100.01", "open")])
+def test_a_refund_waits_from_a_cent_above_the_limit(office: Office, amount: str, status: str) -> None:
+    (found,) = office.all("Ticket", ticketNo="T-3")
+    cause = Cause("refund", "ingest", 'Service::"ingest"')
+    office.platform.store.commit([Put(found.id, "Ticket", {"charged": Money(Decimal(amount), "EUR")})], cause)
+    office.play({"ticket": "T-3"})
+    assert ticket(office, "T-3")[0] == status
