@@ -102,3 +102,9 @@ def test_what_selector_and_decider_cost_counts_as_well() -> None:
     with team({**REPLIES, "chair": chair, "selector": says({"speaker": "bob"}, cost="100")}) as here:
         here.start(document(selector="selector"), {"task": "plan"})
         assert here.output()["cost"] == 222
+
+
+def test_a_decider_that_is_done_says_what_the_result_is() -> None:
+    with team({**REPLIES, "chair": says({"done": True})}) as here:
+        here.start(document(), {"task": "plan"})
+        assert "'output' is a required property" in here.error()["detail"]

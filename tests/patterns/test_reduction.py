@@ -96,3 +96,15 @@ def test_items_without_a_task_are_refused() -> None:
     with team(REPLIES) as here:
         here.start(document(), {"items": [1]})
         assert "'task' is a required property" in here.error()["detail"]
+
+
+def test_who_stands_in_for_the_mapper_hears_the_same_item() -> None:
+    def broken(assignment: Assignment) -> Answer:
+        raise AnswerError("asleep")
+
+    log: list[Assignment] = []
+    with team({"m": broken, "n": asked(log, says(1))}) as here:
+        mapper = Ask("m", retries=0, fallback=("n",))
+        here.start(map_reduce(MapReduce(About("w"), mapper)), {"task": "t", "items": [5], "context": "c"})
+        assert here.output()["results"] == [1]
+        assert [one.data for one in log] == [{"item": 5, "index": 0, "context": "c"}]

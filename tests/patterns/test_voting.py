@@ -130,3 +130,11 @@ def test_who_breaks_a_tie_is_told_that_nobody_won() -> None:
     with team({**ballots, "chair": asked(log, says({"choice": "ask"}))}) as here:
         here.start(document(2, tie_breaker=Ask("chair")), {"task": "credit"})
         assert [one.text for one in log] == ["No option won; choose one: credit"]
+
+
+def test_who_stands_in_for_the_tie_breaker_is_asked_the_same() -> None:
+    log: list[Assignment] = []
+    replies = {"voter-0": ballot("grant"), "voter-1": ballot("refuse"), "chair": says("hm")}
+    with team({**replies, "deputy": asked(log, says({"choice": "ask"}))}) as here:
+        here.start(document(2, tie_breaker=Ask("chair", fallback=("deputy",))), {"task": "credit"})
+        assert (here.output()["choice"], log[0].text) == ("ask", "No option won; choose one: credit")
