@@ -184,5 +184,5 @@ def test_an_evaluator_that_gives_no_verdict_lets_nothing_through() -> None:
 def test_without_a_task_nobody_is_asked(input: Any) -> None:
     with team(REPLIES) as here:
         here.start(document(), input)
-        assert "task" in here.error()["detail"]
+        assert "the workflow's input does not fit its schema" in here.error()["detail"]
         assert not here.found("AgentAnswer")
