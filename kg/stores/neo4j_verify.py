@@ -15,7 +15,7 @@ from kg.stores.check import Record, Row, broken, check
 from kg.stores.neo4j_queries import query
 from kg.stores.neo4j_server import Asking, fetch
 from kg.stores.neo4j_write import head_row
-from kg.stores.rows import VersionRow, properties
+from kg.stores.rows import HeadRow, VersionRow, properties
 
 #: Rows read at once.
 PAGE: Final = 2_000
@@ -33,19 +33,31 @@ _CONTRADICTIONS: Final = (
     ("a relation that ends where the log does not end it", "wrong_links"),
     ("an end of a relation that no relation has", "wrong_ends"),
     ("a relationship that is shown otherwise than recorded", "wrong_relationships"),
+    ("a change that leads to another cause or entity than recorded", "wrong_ways"),
 )
 
 
 def verify(tx: Asking, schema: Schema, progress: Progress | None = None) -> int:
     """The number of changes checked; raises LedgerError naming the first position that differs."""
     reader = _Reader(tx, schema)
-    record = Record(head_row(tx), reader.causes(), reader.changes(), reader.inputs, reader.nodes)
+    record = Record(_head(tx), reader.causes(), reader.changes(), reader.inputs, reader.nodes)
     position = check(record, progress)
     for what, name in _CONTRADICTIONS:
         ((found,),) = fetch(tx, query(name))
         if found is not None:
             raise broken(found, what)
     return position
+
+
+def _head(tx: Asking) -> HeadRow:
+    """The end of the log; raises LedgerError where there is none, or not one alone."""
+    try:
+        head = head_row(tx)
+    except (TypeError, ValueError):
+        raise broken(1, "the head of the log is missing, or holds what was never written") from None
+    if type(head.position) is not int or type(head.causes) is not int:
+        raise broken(1, "the head of the log holds what was never written")
+    return head
 
 
 class _Reader:
@@ -55,6 +67,7 @@ class _Reader:
         self._tx = tx
         self._labels = cache(partial(show.labels, schema))
         self._inputs: dict[int, list[tuple[str, int]]] = {}
+        self._position = 0
         self._subtrees: dict[int, list[Row]] = {}
 
     def causes(self) -> Iterator[Row]:
@@ -63,10 +76,12 @@ class _Reader:
         while page := fetch(self._tx, query("all_causes"), {"after": after, "first": PAGE}):
             for row in page:
                 after = row[0]
-                self._inputs = {
-                    after: list(zip(row[13], row[14], strict=False)) if len(row[13]) == len(row[14]) else []
-                }
-                yield (*row[:10], bytes(row[10]), row[11], bytes(row[12]), row[15])
+                try:
+                    self._inputs = {after: list(zip(row[13], row[14], strict=True))}
+                    whole = (*row[:10], bytes(row[10]), row[11], bytes(row[12]), row[15])
+                except (TypeError, ValueError):
+                    raise broken(self._position + 1, "a cause holds what was never written") from None
+                yield whole
 
     def inputs(self, number: int) -> list[tuple[str, int]]:
         """The inputs of the cause read last."""
@@ -77,8 +92,12 @@ class _Reader:
         after = 0
         while page := fetch(self._tx, query("all_changes"), {"after": after, "first": PAGE}):
             for change, labels, entity, classes in page:
-                after = change["position"]
-                yield self._row(change, set(labels), entity, set(classes or ()))
+                after = self._position = change["position"]
+                try:
+                    row = self._row(change, set(labels), entity, set(classes or ()))
+                except (TypeError, ValueError, KeyError, AttributeError):
+                    raise broken(after, "a row holds what was never written") from None
+                yield row
 
     def _row(self, node: Mapping[str, Any], labels: set[str], entity: Any, classes: set[str]) -> Row:
         position = node["position"]

@@ -36,3 +36,20 @@ MATCH (l:Link) WHERE l.subject IS NOT NULL AND l.relation IS NOT NULL AND l.targ
 WITH l, EXISTS { MATCH (:Entity {id: l.subject})-[r]->(:Entity {id: l.target}) WHERE r.since = l.position } AS shown
 WHERE shown <> (l.until IS NULL)
 RETURN min(l.position)
+
+// name: wrong_ways
+MATCH (c:Change) WHERE c.position > 0
+WITH c
+WHERE COUNT { (c)-[:CAUSED_BY]->() } <> 1 OR NOT EXISTS { (c)-[:CAUSED_BY]->(u:Cause) WHERE u.number = c.cause }
+   OR COUNT { (c)-[:VERSION_OF]->() } <> CASE WHEN c:Version THEN 1 ELSE 0 END
+   OR (c:Version AND NOT EXISTS { (c)-[:VERSION_OF]->(e:Entity) WHERE e.id = c.subject })
+   OR COUNT { (c)-[:SOURCE]->() } <> CASE WHEN c:Link THEN 1 ELSE 0 END
+   OR (c:Link AND NOT EXISTS { (c)-[:SOURCE]->(e:Entity) WHERE e.id = c.subject })
+   OR COUNT { (c)-[:TARGET]->() } <> CASE WHEN c:Link THEN 1 ELSE 0 END
+   OR (c:Link AND NOT EXISTS { (c)-[:TARGET]->(e:Entity) WHERE e.id = c.target })
+   OR COUNT { (c)-[:REVISION_OF]->() } <> CASE WHEN c.version > 1 THEN 1 ELSE 0 END
+   OR (c.version > 1 AND NOT EXISTS {
+        (c)-[:REVISION_OF]->(p:Version) WHERE p.subject = c.subject AND p.version = c.version - 1 })
+   OR COUNT { (c)-[:ENDS]->() } <> CASE c.kind WHEN 'unlinked' THEN 1 ELSE 0 END
+   OR (c.kind = 'unlinked' AND NOT EXISTS { (c)-[:ENDS]->(l:Link) WHERE l.until = c.position })
+RETURN min(c.position)
