@@ -15,7 +15,8 @@ from governance.view import GovernedView
 from kg.clock import SystemClock
 from kg.embedders.hashing import HashingEmbedder
 from kg.indexer import Indexer
-from kg.indexes.edge import LANGUAGE, EdgeIndex
+from kg.indexes.edge import EdgeIndex
+from kg.indexes.edge_bm25 import LANGUAGE
 from kg.model import Cause, Entity, Link, Put
 from kg.ontology import Ontology, load
 from kg.search import search

@@ -2,7 +2,8 @@
 
 Three ranked lists (dense vectors, BM25, relations of the best hits or of `near`) are each cut down to what the reader may
 see, then fused by rank. Invariant I10: every hit is read from the store now and passes the View before it gets a rank, so
-neither hits, nor ranks, nor scores tell of what is hidden. A hit counts in the text lists only if all the text it was found
+neither hits, nor ranks, nor scores tell of what is hidden; what was found by words is ordered anew among itself, since an
+index knows how rare a word is by all that it holds. A hit counts in the text lists only if all the text it was found
 by is open: an entity with a masked searchable property is in none of them (it may still be a neighbour), and a version that
 is no longer current counts only where its text is still the current one. Without an index the store's own text search
 answers, and the result says so. Writes nothing.
@@ -15,6 +16,7 @@ from kg.errors import InputError, ModelMismatchError, SearchIndexError
 from kg.index import HITS_MAX, Embedder, Scored, SemanticIndex
 from kg.indexer import Standing, lag, standing
 from kg.model import Entity
+from kg.relevance import ordered
 from kg.rrf import fuse
 from kg.store import GraphStore
 from kg.texts import TextSource, indexed, is_indexed, text_names
@@ -154,7 +156,7 @@ class _Question:
             shown = [id for id in ids if self._all_open(id)]
             if len(shown) >= self._first or len(ids) < size:
                 break
-        return shown
+        return self._by_words(shown)
 
     def _open(self, raw: Mapping[str, Sequence[Scored]]) -> dict[str, list[str]]:
         """The lists without hits that the reader may not see or that were found by a text that is not theirs to read."""
@@ -167,7 +169,12 @@ class _Question:
             # INVARIANT I10: a text that was replaced may have been replaced because it was not to be found.
             if key not in before or self._texts.text_of(before[key]) != self._texts.text_of(self._stored[key[0]]):
                 shown.discard(key[0])
-        return {name: [hit.id for hit in hits if hit.id in shown] for name, hits in raw.items()}
+        lists = {name: [hit.id for hit in hits if hit.id in shown] for name, hits in raw.items()}
+        return {name: self._by_words(ids) if name == SPARSE else ids for name, ids in lists.items()}
+
+    def _by_words(self, ids: Sequence[str]) -> list[str]:
+        """What was found by words, in an order that nothing but these very texts decides."""
+        return ordered(self._words, {id: self._texts.text_of(self._stored[id]) for id in ids})
 
     def _meet(self, ids: Sequence[str]) -> None:
         """Read entities from the store and keep those that the View shows."""

@@ -89,6 +89,27 @@ def test_hidden_entities_are_never_found_and_leave_no_trace_in_the_ranking(small
     assert small.search("bolts", classes).hits == ()
 
 
+@pytest.mark.parametrize("engine", [False, True])
+def test_how_rare_a_word_is_among_what_is_hidden_moves_nothing(tmp_path: Path, engine: bool) -> None:
+    told = []
+    for many in ("steel", "zinc"):
+        folder = tmp_path / many
+        folder.mkdir()
+        index = EdgeIndex(folder / "index", HashingEmbedder(64)) if engine else None
+        made = world(folder, index)
+        made.write(*[Put(f"h{n}", "Thing", {"title": f"{many} h{n}", "secret": True}) for n in range(9)])
+        made.thing("one", "steel rods")
+        made.thing("two", "zinc nails")
+        made.thing("three", "steel zinc rails")
+        made.indexer.run()
+        stored = search(made.store, None, None, HIDING, made.ontology, "steel zinc")
+        found = [made.search("steel zinc", HIDING), stored]
+        told.append([[(hit.entity.id, hit.score, hit.why) for hit in one.hits] for one in found])
+        made.index.close()
+    assert told[0] == told[1]
+    assert [hit[0] for hit in told[0][1]] == ["three", "one", "two"]
+
+
 def test_hidden_entities_do_not_crowd_out_visible_ones(tmp_path: Path) -> None:
     made = world(tmp_path)
     made.write(*[Put(f"h{n:03}", "Thing", {"title": "zinc bolts", "secret": True}) for n in range(150)])
