@@ -19,6 +19,7 @@ from governance.principals import Principal
 from governance.rules import BOOK, BOOK_CLASS, CLASS, load_rules, rule_id
 from kg.clock import SystemClock
 from kg.model import Entity, Put
+from kg.store import Head
 from kg.stores.sqlite import SqliteStore
 from kg.view import View
 from tests.api import parts
@@ -53,8 +54,8 @@ class _Everything:
         return list(names)
 
 
-def _everything(principal: Principal) -> View:
-    del principal
+def _everything(principal: Principal, end: Head | None = None) -> View:
+    del principal, end
     return _Everything()
 
 
