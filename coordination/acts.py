@@ -1,17 +1,18 @@
 """Acts: lets the woken agent think, and makes what it hands in proposals, in one commit with the work that settles them.
 
-Invariant I3: proposals get their ids from the work and are expected not to exist, so acting again adds nothing. What the agent
-read is on record with the cause. Decides nothing and applies nothing.
+Invariant I3: proposals get their ids from the work and are expected not to exist, so acting again adds nothing; and an agent that
+did not know what it proposed on the same target a moment ago acts again. What the agent read is on record with the cause. Decides
+nothing and applies nothing.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from coordination import proposals, refusals, works
+from coordination import latest, proposals, refusals, works
 from coordination.acting import Acting, AgentCard, ContextRecord
 from coordination.codec import derive
-from coordination.errors import DraftError, GiveUp, HeldError
+from coordination.errors import DraftError, GiveUp, HeldError, RetryLater
 from coordination.exclusive import cause, fallback
 from coordination.labels import labels_of
 from coordination.proposals import Draft, Origin
@@ -19,7 +20,7 @@ from coordination.routing import Router
 from coordination.works import Work, micros
 from kg import tracing
 from kg.clock import Clock
-from kg.errors import InputError
+from kg.errors import ConflictError, InputError
 from kg.model import ABSENT, Cause, Change, Entity, Input, Kind, Put, State
 from kg.ontology import Ontology
 from kg.store import GraphStore
@@ -27,6 +28,9 @@ from kg.store import GraphStore
 DRAFTS_MAX: Final = 100
 #: What the cause of an act names as used: the evidence, or, where an agent names none, the entity it acted on.
 INPUTS_MAX: Final = 1_000
+
+#: Why an act is done again.
+OVERTAKEN: Final = "another act of this agent proposed on the same target meanwhile; it acts again on what is known now"
 
 #: Why an agent may not act now, None where it may.
 Held = Callable[[str, str | None], str | None]
@@ -105,15 +109,34 @@ class Acts:
             ]
         except InputError as error:
             raise GiveUp(str(error)) from error
-        now = micros(self.clock.now())
-        settles = [works.settle(put.id, agent=card.name) for put in puts]
-        # INVARIANT I3: ids follow from the work and must be new, so an act done twice proposes once.
-        self.store.commit(
+        return self._commit(
+            work,
+            card,
+            {draft.target: put for draft, put in zip(drafts, puts, strict=True)},
             puts,
             _cause(work, card, entity, drafts, record),
-            {put.id: ABSENT for put in puts},
-            [work.done().write(), *(settle.first(now) for settle in settles)],
+            record.position,
         )
+
+    def _commit(
+        self, work: Work, card: AgentCard, last: Mapping[str, Put], puts: Sequence[Put], cause: Cause, at: int
+    ) -> Sequence[str]:
+        """Commit the proposals; raises RetryLater where the agent proposed on a target (`last`: its last one each) since `at`."""
+        known = latest.read(self.store, card.name, list(last))
+        if latest.unknown(self.store, known, at):
+            raise RetryLater(OVERTAKEN, counted=False)
+        now = micros(self.clock.now())
+        settles = [works.settle(put.id, agent=card.name) for put in puts]
+        rows = [work.done().write(), *(settle.first(now) for settle in settles)]
+        try:
+            # INVARIANT I3: ids follow from the work and must be new, so an act done twice proposes once.
+            self.store.commit(
+                puts, cause, {put.id: ABSENT for put in puts}, [*rows, *latest.writes(known, card.name, last, now)]
+            )
+        except ConflictError as error:
+            if latest.moved(self.store, known, card.name, list(last)):
+                raise RetryLater(OVERTAKEN, counted=False) from error
+            raise
         return [settle.id for settle in settles]
 
     def _withhold(

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from coordination import beats, effects, lanes, learning, leases, refusals, works
+from coordination import beats, effects, lanes, latest, learning, leases, refusals, works
 from coordination.acting import Acting
 from coordination.acts import Acts
 from coordination.bounds import Bounds
@@ -131,6 +131,7 @@ class Runtime:
         """Send again what is open and due, and end reservations whose holder is gone; how many messages that were."""
         budgets.sweep(self.store, self.clock)
         refusals.sweep(self.store, self.clock)
+        latest.sweep(self.store, self.clock)
         sent = self.reconciler.step()
         if self.reconciler.leading:
             self.sweeping.step()
