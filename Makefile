@@ -20,10 +20,10 @@ env: ## .env with random passwords for docker compose; one that is there stays
 	@bash scripts/env.sh
 
 demo: setup ## the main job, end to end, on a made-up distributor; exit code 0 only if the whole story held
-	@$(PY) -m api.cli.main demo
+	@$(PY) -m api.cli demo
 
 demo-servers: setup ## the same story with the graph in Neo4j and the messages in RabbitMQ, real servers that it starts
-	@$(PY) -m tests.services run neo4j rabbitmq -- $(PY) -m api.cli.main demo --servers --folder .noesis/demo-servers
+	@$(PY) -m tests.services run neo4j rabbitmq -- $(PY) -m api.cli demo --servers --folder .noesis/demo-servers
 
 test: setup ## every test (PROCESSES=2: two files at a time, each with servers of its own)
 	@$(PY) -m pytest $(if $(PROCESSES),-n $(PROCESSES) --dist loadfile --no-loadscope-reorder,)
@@ -44,7 +44,7 @@ docs: setup ## every command, example and link of README and docs
 check: lint types layers test ## what CI runs
 
 serve: setup ## API and an embedded worker on 127.0.0.1
-	@$(PY) -m api.cli.main serve
+	@$(PY) -m api.cli serve
 
 bench: setup ## every benchmark beside its floor (ONLY=name for one)
 	@$(PY) -m benchmarks $(if $(ONLY),--only $(ONLY),)

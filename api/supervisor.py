@@ -141,7 +141,7 @@ def _how(code: int) -> str:
 
 def command(*arguments: str) -> list[str]:
     """The command line of a child: this interpreter, this program."""
-    return [sys.executable, "-m", "api.cli.main", *arguments]
+    return [sys.executable, "-m", "api.cli", *arguments]
 
 
 def follow_parent() -> None:

@@ -51,7 +51,7 @@ class Processes:
     def start(self, *arguments: str, until: str) -> tuple[Process, str]:
         """Start `noesis ARGUMENTS` and wait until it says something; the process and the line."""
         log = self.project / f"{arguments[0]}-{len(self.running) + 1}.log"
-        command = [sys.executable, "-m", "api.cli.main", "--project", str(self.project), *arguments]
+        command = [sys.executable, "-m", "api.cli", "--project", str(self.project), *arguments]
         environment = {name: value for name, value in os.environ.items() if not name.startswith("NOESIS_")}
         environment |= {f"NOESIS_{name.upper()}": value for name, value in self.settings.items()}
         with log.open("wb") as out:

@@ -105,7 +105,7 @@ def noesis(project: Path, capsys: pytest.CaptureFixture[str]) -> Noesis:
 def test_a_reader_that_leaves_early_is_no_failure(project: Path, arguments: list[str]) -> None:
     reading, writing = os.pipe()
     os.close(reading)
-    command = [sys.executable, "-m", "api.cli.main", "--project", str(project), *arguments]
+    command = [sys.executable, "-m", "api.cli", "--project", str(project), *arguments]
     try:
         ended = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
     finally:
@@ -117,7 +117,7 @@ def test_streams_that_are_closed_or_know_few_letters_show_no_traceback(noesis: N
     noesis("init")
     (project / "items.csv").write_text("sku,title,stock\nA1,Pump,zwölf 🙂\n", encoding="utf-8")
     noesis("ingest")
-    call = [sys.executable, "-m", "api.cli.main", "--project", str(project)]
+    call = [sys.executable, "-m", "api.cli", "--project", str(project)]
     narrow = {**os.environ, "PYTHONIOENCODING": "ascii"}
     list_rejects = [*call, "rejects", "list"]
     shown = subprocess.run([*list_rejects, "--json"], env=narrow, capture_output=True, timeout=60, check=True)
@@ -160,7 +160,7 @@ def test_from_init_to_verify(noesis: Noesis, project: Path) -> None:
 def work(project: Path, *, until: Callable[[], bool]) -> int:
     """Run `noesis work` as a process until something holds, then end it with SIGTERM; its exit code."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "api.cli.main", "--project", str(project), "work"], stderr=subprocess.PIPE
+        [sys.executable, "-m", "api.cli", "--project", str(project), "work"], stderr=subprocess.PIPE
     )
     try:
         for _ in range(600):

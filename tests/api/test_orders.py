@@ -67,7 +67,7 @@ def states(noesis: Noesis) -> dict[str, str]:
 
 def test_nobody_waits_for_what_waits_for_somebody_else(noesis: Noesis, tmp_path: Path) -> None:
     """An hour would be waited out otherwise: the child is given a fraction of it."""
-    command = [sys.executable, "-m", "api.cli.main", "--project", str(tmp_path), "workflow", "run", "hear.yaml"]
+    command = [sys.executable, "-m", "api.cli", "--project", str(tmp_path), "workflow", "run", "hear.yaml"]
     ended = subprocess.run(
         [*command, "--id", "r1", "--wait", "3600", "--json"],
         cwd=tmp_path,

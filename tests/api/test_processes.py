@@ -53,7 +53,7 @@ class Site:
         assert self.noesis("ingest") == 0
 
     def start(self, *arguments: str, **variables: str) -> "subprocess.Popen[str]":
-        command = [sys.executable, "-m", "api.cli.main", "--project", str(self.folder), *arguments]
+        command = [sys.executable, "-m", "api.cli", "--project", str(self.folder), *arguments]
         environment = {**os.environ, **variables}
         process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
         self.started.append(process)

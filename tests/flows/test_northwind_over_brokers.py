@@ -52,7 +52,7 @@ def shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     own = {"NOESIS_BROKER_URL": url, "NOESIS_HOME": str(home)}
     environment = {**{k: v for k, v in os.environ.items() if not k.startswith("NOESIS_")}, **own}
     work = ["--project", str(PROJECT), "work", "--processes", "2", "--threads", "2"]
-    command = [sys.executable, "-m", "api.cli.main", *work]
+    command = [sys.executable, "-m", "api.cli", *work]
     with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as workers:
         try:
             desk.ingest()

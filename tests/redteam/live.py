@@ -188,7 +188,7 @@ def attacked(folder: Path) -> Iterator[Live]:
         log = folder / "serve.log"
         environment = {name: value for name, value in os.environ.items() if not name.startswith("NOESIS_")}
         environment |= {"NOESIS_WEBHOOK_SECRET": HOOK_SECRET, "NOESIS_LOG_LEVEL": "debug"}
-        line = [sys.executable, "-m", "api.cli.main", "--project", str(folder), "serve", "--port", "0"]
+        line = [sys.executable, "-m", "api.cli", "--project", str(folder), "serve", "--port", "0"]
         with log.open("w") as out:
             process = subprocess.Popen(line, stdout=out, stderr=out, env=environment)
         live = Live(0, log, login, folder / ".noesis", keys)
