@@ -27,6 +27,7 @@ from kg.stores.archive.file import whole
 from kg.stores.archive.load import load
 from kg.stores.neo4j import Neo4jStore
 from kg.stores.sqlite import SqliteStore
+from kg.stores.sqlite_migrate import APPLICATION_ID
 
 #: What belongs to processes and to the index of this place.
 _STAYS = frozenset({beats.KIND, leases.KIND})
@@ -79,12 +80,11 @@ def restore(context: typer.Context, file: File, json: Json = False) -> None:
     if settings.store_url is not None:
         raise SettingsError("a server restores its own backups (neo4j-admin); use `noesis import` for an export")
     target = settings.home_path / DATABASE
-    if not file.is_file():
-        raise ArchiveError(f"{file} cannot be read (no such file); name a copy that `noesis backup` made")
-    settings.home_path.mkdir(mode=0o700, parents=True, exist_ok=True)
     for left in (target, *(target.with_name(target.name + end) for end in ("-wal", "-shm"))):
         if left.exists():
             raise SettingsError(f"{left} is there already; move it away, or restore into another --home")
+    _expect_backup(file)
+    settings.home_path.mkdir(mode=0o700, parents=True, exist_ok=True)
     with whole(target) as part, terminal.progress("verifying") as progress:
         shutil.copyfile(file, part)
         try:
@@ -99,6 +99,22 @@ def restore(context: typer.Context, file: File, json: Json = False) -> None:
         terminal.document({"changes": changes, "root": root})
     else:
         terminal.line(f"The graph is back: {changes:,} changes verified, root {root}.")
+
+
+def _expect_backup(file: Path) -> None:
+    """Raise ArchiveError where the file is no copy of a database of Noesis, whole or damaged."""
+    if file.exists() and not file.is_file():
+        raise ArchiveError(f"{file} is no file; name a copy that `noesis backup` made")
+    try:
+        with file.open("rb") as raw:
+            head = raw.read(100)
+    except OSError as error:
+        raise ArchiveError(f"{file} cannot be read ({error.strerror}); name a copy that `noesis backup` made") from None
+    if head[:16] != b"SQLite format 3\0" or int.from_bytes(head[68:72]) != APPLICATION_ID:
+        raise ArchiveError(
+            f"{file} is no backup of Noesis; name a copy that `noesis backup FILE` made (what `noesis export` made goes "
+            "back with `noesis import`)"
+        )
 
 
 def _store_to_copy(session: Session, operation: str, file: Path) -> SqliteStore | Neo4jStore:

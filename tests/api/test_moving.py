@@ -71,6 +71,11 @@ def test_who_may_not_configure_exports_nothing(noesis: Noesis, filled: Path) -> 
 
 def test_bad_files_and_full_homes_are_one_sentence(noesis: Noesis, filled: Path) -> None:
     (filled / "bad").write_bytes(b"\x1f\x8b garbage")
+    (filled / "text").write_text("no archive")
+    (filled / "broken").write_bytes(next(filled.rglob("graph.db")).read_bytes()[:4096] + b"x" * 4096)
+    with closing(sqlite3.connect(filled / "other.db")) as other:
+        other.execute("CREATE TABLE a (b)")
+    os.mkfifo(filled / "pipe")
     for arguments, says in (
         (("export", "noesis.toml"), "name another"),
         (("export", "nowhere/x"), "cannot be written"),
@@ -79,7 +84,16 @@ def test_bad_files_and_full_homes_are_one_sentence(noesis: Noesis, filled: Path)
         (("--home", "new", "import", "bad"), "damaged"),
         (("--home", "new", "import", "nowhere"), "cannot be read"),
         (("restore", "bad"), "is there already"),
-        (("--home", "other", "restore", "bad"), "damaged"),
+        (("--home", "new", "import", "text"), "no archive of Noesis"),
+        (("--home", "new", "import", "pipe"), "pipe is no file"),
+        (("--home", "new", "import", "/dev/null"), "null is no file"),
+        (("--home", "new", "import", "rules"), "rules is no file"),
+        (("--home", "other", "restore", "bad"), "no backup of Noesis; name a copy that `noesis backup FILE` made"),
+        (("--home", "other", "restore", "text"), "no backup of Noesis"),
+        (("--home", "other", "restore", "other.db"), "no backup of Noesis"),
+        (("--home", "other", "restore", "broken"), "damaged"),
+        (("--home", "other", "restore", "pipe"), "pipe is no file"),
+        (("--home", "other", "restore", "rules"), "rules is no file"),
         (("--home", "other", "restore", "nowhere"), "cannot be read"),
     ):
         said = noesis(*arguments, code=1)

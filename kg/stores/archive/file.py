@@ -21,6 +21,8 @@ LINE_MAX: Final = 128 * 1024 * 1024
 #: Fast, and still a fifth of the plain size.
 LEVEL: Final = 4
 MODE: Final = 0o600
+#: What a compressed file begins with.
+_GZIP: Final = b"\x1f\x8b"
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _DAMAGED: Final = "the archive is damaged or cut off at line {line}; make it again with `noesis export`"
 
@@ -142,9 +144,14 @@ def damaged(line: int) -> ArchiveError:
 
 @contextmanager
 def opened(path: Path) -> Iterator[IO[bytes]]:
-    """The archive, open for reading; ArchiveError where it cannot be."""
+    """The archive, open for reading; ArchiveError where it cannot be, or is something else."""
     try:
+        if path.exists() and not path.is_file():
+            # A pipe gives its bytes once, and an archive is read twice: to check it, then to save it.
+            raise ArchiveError(f"{path} is no file; name one that `noesis export` made")
         with path.open("rb") as raw:
+            if raw.read(len(_GZIP)) != _GZIP:
+                raise ArchiveError(f"{path} is no archive of Noesis; name a file that `noesis export` made")
             yield raw
     except OSError as error:
         raise ArchiveError(f"{path} cannot be read ({error.strerror}); check its name and permissions") from None
