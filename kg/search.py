@@ -9,7 +9,7 @@ is no longer current counts only where its text is still the current one. Withou
 answers, and the result says so. Writes nothing.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from kg.errors import InputError, ModelMismatchError, SearchIndexError
@@ -18,7 +18,7 @@ from kg.indexer import Standing, lag, standing
 from kg.model import Entity
 from kg.relevance import ordered
 from kg.rrf import fuse
-from kg.store import GraphStore
+from kg.store import PAGE_MAX, GraphStore
 from kg.texts import TextSource, indexed, is_indexed, text_names
 from kg.view import View
 
@@ -26,10 +26,13 @@ from kg.view import View
 QUERY_MAX = 2_000
 #: Hits of one answer.
 FIRST_MAX = 500
-#: Hits asked of a list for each one wanted, and at least; then once more with the larger factor where too few are visible.
-OVER_FETCH = (5, 50)
+#: Visible hits that a list holds for each one wanted, and at least.
+LIST_FACTOR = 5
 LIST_MIN = 50
-#: Best hits whose neighbours are looked at, and relations read of each.
+#: How much more than a list holds is asked for at first, so that a few hidden ones cost no second question; then that much again.
+SPARE = 1.25
+MORE_FACTOR = 5
+#: Best hits whose neighbours are looked at, and visible relations of each.
 SEEDS = 5
 NEIGHBOURS_MAX = 50
 DENSE, SPARSE, GRAPH, TEXT = "dense", "bm25", "graph", "text"
@@ -127,19 +130,15 @@ class _Question:
     def indexed(
         self, index: SemanticIndex, vector: list[float] | None, classes: Sequence[str] | None
     ) -> tuple[Hit, ...]:
-        """Hits by the index; asks once more where hidden entities took the place of visible ones."""
-        lists: dict[str, list[str]] = {}
-        for factor in OVER_FETCH:
-            size = min(max(LIST_MIN, self._first * factor), HITS_MAX)
-            raw: dict[str, list[Scored]] = {}
-            if vector is not None:
-                raw[DENSE] = index.search_dense(vector, classes, size)
-            if self._words:
-                raw[SPARSE] = index.search_sparse(self._words, classes, size)
-            lists = self._open(raw)
-            enough = len({id for ids in lists.values() for id in ids}) >= self._first
-            if enough or all(len(found) < size for found in raw.values()):
-                break
+        """Hits by the index."""
+        asks: dict[str, Callable[[int], Sequence[Scored]]] = {}
+        if vector is not None:
+            asks[DENSE] = lambda size: index.search_dense(vector, classes, size)
+        if self._words:
+            asks[SPARSE] = lambda size: index.search_sparse(self._words, classes, size)
+        lists = self._candidates(asks)
+        if SPARSE in lists:
+            lists[SPARSE] = self._by_words(lists[SPARSE])
         beside = sorted(cls for cls in self._classes if not is_indexed(self._texts, cls))
         return self._ranked(self._with_graph({**lists, TEXT: self._by_store(beside)} if beside else lists))
 
@@ -148,15 +147,30 @@ class _Question:
         return self._ranked(self._with_graph({TEXT: self._by_store(sorted(self._classes))}))
 
     def _by_store(self, classes: Sequence[str]) -> list[str]:
-        shown: list[str] = []
-        for factor in OVER_FETCH if self._words else ():
-            size = min(max(LIST_MIN, self._first * factor), HITS_MAX)
+        if not self._words:
+            return []
+
+        def found(size: int) -> list[Scored]:
             ids = [id for id, _ in self._store.search_text(self._words, classes, size)]
             self._meet(ids)
-            shown = [id for id in ids if self._all_open(id)]
-            if len(shown) >= self._first or len(ids) < size:
-                break
-        return self._by_words(shown)
+            return [Scored(id, self._stored[id].version, 0.0) for id in ids if id in self._stored]
+
+        return self._by_words(self._candidates({TEXT: found})[TEXT])
+
+    def _candidates(self, asks: Mapping[str, Callable[[int], Sequence[Scored]]]) -> dict[str, list[str]]:
+        """The first so many hits of each list that the reader may see, best first."""
+        wanted = min(max(LIST_MIN, self._first * LIST_FACTOR), HITS_MAX)
+        size = min(int(wanted * SPARE), HITS_MAX)
+        lists: dict[str, list[str]] = {}
+        waiting = list(asks)
+        while waiting:
+            raw = {name: asks[name](size) for name in waiting}
+            shown = self._open(raw)
+            lists |= {name: ids[:wanted] for name, ids in shown.items()}
+            # INVARIANT I10: as many visible ones whatever is hidden, else a hidden text would push a visible one out of a list.
+            short = [name for name in waiting if len(shown[name]) < wanted and len(raw[name]) == size]
+            waiting, size = short if size < HITS_MAX else [], min(size * MORE_FACTOR, HITS_MAX)
+        return lists
 
     def _open(self, raw: Mapping[str, Sequence[Scored]]) -> dict[str, list[str]]:
         """The lists without hits that the reader may not see or that were found by a text that is not theirs to read."""
@@ -169,8 +183,7 @@ class _Question:
             # INVARIANT I10: a text that was replaced may have been replaced because it was not to be found.
             if key not in before or self._texts.text_of(before[key]) != self._texts.text_of(self._stored[key[0]]):
                 shown.discard(key[0])
-        lists = {name: [hit.id for hit in hits if hit.id in shown] for name, hits in raw.items()}
-        return {name: self._by_words(ids) if name == SPARSE else ids for name, ids in lists.items()}
+        return {name: [hit.id for hit in hits if hit.id in shown] for name, hits in raw.items()}
 
     def _by_words(self, ids: Sequence[str]) -> list[str]:
         """What was found by words, in an order that nothing but these very texts decides."""
@@ -198,16 +211,26 @@ class _Question:
         seeds = [id for id in seeds if id in self._seen]
         if not seeds:
             return lists
-        ends: list[tuple[str, str]] = []
-        for seed, relations in self._store.relations(seeds, None, NEIGHBOURS_MAX).items():
-            ends += [(seed, r.target if r.source == seed else r.source) for r in relations]
-        self._meet([far for _, far in ends])
+        ends = self._neighbours(seeds)
         weight = {seed: 1.0 / rank for rank, seed in enumerate(seeds, 1)}
         scores: dict[str, float] = {}
         for seed, far in dict.fromkeys(ends):
             if far in self._seen and self._seen[far].cls in self._classes and far not in self._near:
                 scores[far] = scores.get(far, 0.0) + weight[seed]
         return {**lists, GRAPH: [far for _, far in sorted((-score, far) for far, score in scores.items())]}
+
+    def _neighbours(self, seeds: Sequence[str]) -> list[tuple[str, str]]:
+        """Each seed with the far end of each of its first NEIGHBOURS_MAX visible relations among the first PAGE_MAX."""
+        near: dict[str, list[str]] = {}
+        waiting = list(seeds)
+        for size in (NEIGHBOURS_MAX, PAGE_MAX):
+            found = self._store.relations(waiting, None, size) if waiting else {}
+            far = {seed: [r.target if r.source == seed else r.source for r in found[seed]] for seed in found}
+            self._meet([id for ids in far.values() for id in ids])
+            # INVARIANT I10: a hidden neighbour takes no visible one's place.
+            near |= {seed: [id for id in ids if id in self._seen][:NEIGHBOURS_MAX] for seed, ids in far.items()}
+            waiting = [seed for seed, ids in far.items() if len(ids) == size and len(near[seed]) < NEIGHBOURS_MAX]
+        return [(seed, id) for seed in seeds for id in near.get(seed, ())]
 
     def _ranked(self, lists: Mapping[str, Sequence[str]]) -> tuple[Hit, ...]:
         return tuple(Hit(self._seen[f.id], f.score, f.lists) for f in fuse(lists)[: self._first])

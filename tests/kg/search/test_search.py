@@ -120,6 +120,32 @@ def test_hidden_entities_do_not_crowd_out_visible_ones(tmp_path: Path) -> None:
     assert [hit.entity.id for hit in stored.hits] == ["seen"]
 
 
+@pytest.mark.parametrize("engine", [False, True])
+@pytest.mark.parametrize("hidden", [60, 300])
+def test_no_hidden_text_and_no_hidden_neighbour_takes_a_visible_ones_place(
+    tmp_path: Path, engine: bool, hidden: int
+) -> None:
+    """A list holds as many visible hits as it would without the hidden ones, so they move no score of a visible one."""
+    told = []
+    for many in (0, hidden):
+        folder = tmp_path / str(many)
+        folder.mkdir()
+        index = EdgeIndex(folder / "index", HashingEmbedder(64)) if engine else None
+        made = world(folder, index)
+        made.thing("a-hub", "crate")
+        for n in range(20):
+            made.thing(f"seen{n:02}", f"zinc bolts and much else besides {'so ' * n}", about="a-hub")
+        made.write(*[Put(f"h{n:03}", "Thing", {"title": "zinc bolts", "secret": True}) for n in range(many)])
+        made.write(*[Link(f"h{n:03}", "about", "a-hub") for n in range(many)])
+        made.indexer.run()
+        stored = search(made.store, None, None, HIDING, made.ontology, "zinc bolts", first=5)
+        found = [made.search("zinc bolts", HIDING, first=5), made.search("", HIDING, near=["a-hub"]), stored]
+        told.append([[(hit.entity.id, hit.score, hit.why) for hit in one.hits] for one in found])
+        made.index.close()
+    assert told[0] == told[1]
+    assert [len(one) for one in told[0]] == [5, 10, 5]
+
+
 def test_an_entity_is_not_found_by_text_that_is_masked_for_the_reader(small: World) -> None:
     small.thing("m1", "visible word", note="confidential takeover plan")
     small.indexer.run()
