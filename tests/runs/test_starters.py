@@ -24,6 +24,8 @@ SIGNED = (
 )
 BEN, CARA, OTHER = 'User::"ben"', 'User::"cara"', 'User::"anna.private"'
 CALL = "do: [{n: {call: effect, with: {operation: notice.send, effector: telling, payload: {n: 1}}}}]"
+#: On something that outlives the run, and that the end of the run does not change.
+ON_IT = CALL.replace("payload", "target: p-1, payload")
 ASK = "do: [{a: {call: approve, with: {approvers: {managers: 1}, summary: may we}}}]"
 
 
@@ -129,14 +131,21 @@ def cancelled(here: Works, run: str) -> None:
 
 
 @pytest.mark.usefixtures("on_both")
+@pytest.mark.parametrize("text", [CALL, ON_IT], ids=["on its own step", "on a product"])
 @pytest.mark.parametrize(
     ("happens", "state", "said"), [(taken, "denied", "no rule permits it"), (cancelled, "expired", "was cancelled")]
 )
 def test_what_happens_between_the_decision_and_its_commit_is_obeyed(
-    here: Works, monkeypatch: pytest.MonkeyPatch, happens: Callable[[Works, str], None], state: str, said: str
+    here: Works,
+    monkeypatch: pytest.MonkeyPatch,
+    text: str,
+    happens: Callable[[Works, str], None],
+    state: str,
+    said: str,
 ) -> None:
     """I4, I11: the commit that begins expects the starter and the run as they were when it was decided."""
-    run, commit, late = begin(here, CALL), here.store.commit, []
+    here.store.commit([Put("p-1", "Product", {"name": "Bolt"})], Cause(here.clock.id(), "ingest", AUTHOR.uid))
+    run, commit, late = begin(here, text), here.store.commit, []
 
     def committed(writes: Any, *more: Any, **named: Any) -> Any:
         if not late and any(isinstance(write, Put) and write.cls == "Effect" for write in writes):
