@@ -3,7 +3,7 @@
 Invariants: one process at a time does it (`leases`), and notes when it will look at a row again in a commit that expects both
 lease and row as they were read (I7), so of two at once one sends. A message for work that somebody holds or has done is answered
 by the work's own row. It looks at a bounded number of rows, the longest due first; what was sent stands back, so work that nobody
-takes keeps nothing else from being sent. Does not handle work.
+takes, also after whoever held it, keeps nothing else from being sent. Does not handle work.
 """
 
 from collections.abc import Callable
@@ -85,8 +85,13 @@ class Reconciler:
             return 0
         alive = living(self.store, self.clock, self.holder)
         rows = [(works.of(row), row) for row in self._soonest()]
-        due = [work for work, row in rows if self._due(work, row, now) or orphaned(work, alive)]
-        noted = [work.awaited(now, self._wait(work, now)) for work in due if work.state == works.READY]
+        orphans = {work.id for work, _ in rows if orphaned(work, alive) and not work.open_at(now)}
+        due = [work for work, row in rows if work.id in orphans or self._due(work, row, now)]
+        # To note a claim fences its holder, so one that lives and is only late may still end what it does.
+        left = [
+            work for work in due if work.id not in orphans and (work.state == works.READY or work.holder not in alive)
+        ]
+        noted = [work.awaited(now, self._wait(work, now)) for work in left]
         if noted or not leases.fresh(row, self.holder, now):
             # INVARIANT I7: lease and rows in one commit, each at the revision that was read; a claim meanwhile wins.
             self.store.commit([], None, state=[lease, *noted])

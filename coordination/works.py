@@ -166,7 +166,7 @@ class Work:
         return replace(self, state=DROPPED, reason=reason)
 
     def awaited(self, now: int, wait: int) -> StateWrite:
-        """The row of ready work as it is, looked at again in `wait` microseconds; it may be claimed meanwhile."""
+        """The row of open work as it is, looked at again in `wait` microseconds; it may be claimed meanwhile."""
         return StateWrite(KIND, self.id, self.form(), expect=self.revision, due=now + wait)
 
     def write(self) -> StateWrite:

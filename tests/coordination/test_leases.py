@@ -1,11 +1,12 @@
 """Leases: one holder at a time writes, whatever the clocks say; what was given back is free at once."""
 
+from collections import Counter
 from dataclasses import replace
 from itertools import pairwise
 
 import pytest
 
-from coordination import leases, works
+from coordination import beats, leases, works
 from coordination.bounds import Bounds
 from coordination.feed import CURSOR
 from coordination.reconciler import LEASE, Reconciler
@@ -162,6 +163,43 @@ def test_work_that_nobody_takes_keeps_nothing_else_from_being_sent() -> None:
         two.clock.advance(1)
         two.one.step()
     assert "later" in two.sent
+
+
+def claimed(two: Two, id: str, holder: str) -> None:
+    """Let a process hold work for a second."""
+    row = works.read(two.store, id)
+    assert row is not None
+    two.store.commit([], None, state=[row.claim(works.micros(two.clock.now()), 1.0, holder).write()])
+
+
+def test_claims_of_the_dead_that_nobody_takes_over_keep_nothing_else_from_being_sent() -> None:
+    two = Two(count=20)
+    two.one.bounds = replace(BOUNDS, reconcile_batch=5)
+    for n in range(20):
+        claimed(two, f"w{n}", "dead")
+    two.clock.advance(2)
+    two.store.commit([], None, state=works.new(two.store, two.clock, [Work("later", "t", "s")]))
+    for _ in range(12):
+        two.clock.advance(1)
+        two.one.step()
+    assert "later" in two.sent
+    assert {f"w{n}" for n in range(20)} < set(two.sent)
+    gaps = Counter(two.sent)
+    assert max(gaps.values()) <= 3, "what was sent stands back"
+    taken = works.read(two.store, "w0")
+    assert taken is not None
+    assert taken.open_at(works.micros(two.clock.now())), "and may be taken over all the while"
+
+
+def test_a_claim_that_ran_out_is_not_taken_from_a_holder_that_lives_by_sending_it_again() -> None:
+    two = Two(count=1)
+    claimed(two, "w0", "late")
+    held = works.read(two.store, "w0")
+    assert held is not None
+    two.clock.advance(6)
+    two.store.commit([], None, state=[beats.beat(two.clock, "late", 60.0)])
+    assert two.one.step() == 1
+    two.store.commit([], None, state=[held.done().write()])
 
 
 def test_a_broker_that_is_away_costs_one_try_a_step_and_no_message() -> None:
