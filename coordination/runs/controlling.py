@@ -90,6 +90,7 @@ class Controlling:
                 # The task that waited is begun anew, under a new number.
                 frame = strand.frames.pop()
                 strand.data, strand.wait = frame["raw"], None
+            self._renumber(strand)
             made.writes.append(Put(id, runs.RUN, {"state": runs.RUNNING}, unset=frozenset({"error", "ended"})))
             made.rows += packing.write(strand)
             if mailbox.box(self.store, id) is None:
@@ -133,6 +134,18 @@ class Controlling:
             except ConflictError:
                 continue
         raise StateError(f"run {id} changed each time it was looked at; give the order again")
+
+    def _renumber(self, strand: Strand) -> None:
+        """Give the tasks around the one that is tried again new numbers, where they are on record as ended."""
+        frames = [frame for frame in strand.frames if frame["k"] == "task"]
+        ids = {runs.step_id(strand.run, strand.id, frame["n"]): frame for frame in frames}
+        found = self.store.get(list(ids))
+        for id, frame in ids.items():
+            if id in found:
+                # INVARIANT I3: a step ends once, so this end of the task is another step.
+                frame["n"] = strand.count
+                frame.pop("known", None)
+                strand.count += 1
 
     def _move(self, run: Run, state: str, reason: str) -> Put:
         more: dict[str, Value] = {"reason": reason} if reason else {}

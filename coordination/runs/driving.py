@@ -17,7 +17,7 @@ from coordination.runs.calls import Answer, Begun, Call, Calls, Kind
 from coordination.runs.definitions import Definitions, acts_as
 from coordination.runs.finishing import finish, one_by_one
 from coordination.runs.hiding import hidden
-from coordination.runs.parking import park, tidy, timer_of, unfinished, unfit, wanted_workflow
+from coordination.runs.parking import park, startable, tidy, timer_of, unfinished, unfit
 from coordination.runs.recorded import Record
 from coordination.runs.runs import Run
 from coordination.runs.starting import work_of
@@ -219,7 +219,7 @@ class Driving:
         record = Record(self.store, turn.run)
         machine = Machine(
             turn.setting, strand, self._now(), past=lambda number: record.has(strand.id, number),
-            startable=lambda wanted: wanted_workflow(self.definitions, turn, wanted),
+            startable=lambda wanted: startable(self.store, self.definitions, turn, wanted),
         )  # fmt: skip
         waited = strand.wait
         # Also where its very first step faulted and a person takes it up again: no step of it was committed.
@@ -247,7 +247,7 @@ class Driving:
             if (
                 wait is not None
                 and wait["kind"] == "run"
-                and (problem := unfit(self.definitions, turn, wait)) is not None
+                and (problem := unfit(self.store, self.definitions, turn, wait)) is not None
             ):
                 machine.passed(problem, self.pace.tasks_a_commit)
                 continue

@@ -13,6 +13,7 @@ from coordination.errors import StateError
 from coordination.runs import answers, delivering, mailbox, rows, runs, starting
 from coordination.runs.calls import Begun, Call, Calls
 from coordination.runs.definitions import Definitions
+from coordination.runs.families import Family
 from coordination.runs.starting import Order, work_of
 from coordination.workflow import machine_fork
 from coordination.workflow.faults import Fault, fault
@@ -59,6 +60,10 @@ def park(store: GraphStore, definitions: Definitions, turn: "Turn", machine: Mac
     given_out(made, machine)
     for wanted in machine.detached:
         _start_child(store, definitions, turn, made, wanted, wanted["n"])
+    if turn.family is not None:
+        # INVARIANT I3: counted in the commit that starts them, so whatever is lost with it is not counted either.
+        made.rows += turn.family.rows()
+        turn.family = None
     wait = strand.wait
     if wait is None or "t" in wait or strand.ended:
         return made
@@ -126,10 +131,20 @@ def wanted_workflow(definitions: Definitions, turn: "Turn", wanted: Mapping[str,
         raise fault("configuration", str(error)) from error
 
 
-def unfit(definitions: Definitions, turn: "Turn", wait: Mapping[str, Any]) -> Mapping[str, Any] | None:
+def startable(store: GraphStore, definitions: Definitions, turn: "Turn", wanted: Mapping[str, Any]) -> None:
+    """Count a run that the next commit starts; Fault where it cannot be started, or its root run started too many."""
+    wanted_workflow(definitions, turn, wanted)
+    if turn.family is None:
+        turn.family = Family.of(store, turn.run, turn.strand.key, turn.setting.limits.runs_started_max)
+    turn.family.start()
+
+
+def unfit(
+    store: GraphStore, definitions: Definitions, turn: "Turn", wait: Mapping[str, Any]
+) -> Mapping[str, Any] | None:
     """What a strand that wants to run a workflow is answered where that cannot be started; None where it can."""
     try:
-        wanted_workflow(definitions, turn, wait["workflow"])
+        startable(store, definitions, turn, wait["workflow"])
     except Fault as error:
         return {"problem": {"instance": turn.strand.frames[-1]["p"], **error.problem}}
     return None

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
-from coordination.runs import delivering, mailbox, rows, runs
+from coordination.runs import delivering, families, mailbox, rows, runs
 from coordination.works import micros
 from kg import payloads
 from kg.model import Op, StateWrite, Where
@@ -29,16 +29,17 @@ def prune(store: GraphStore, before: datetime) -> int:
             page = store.find(runs.RUN, where, after=after, first=PAGE_MAX)
             for run in page.items:
                 # INVARIANT I3: as ended as it was read; a faulted run that a person takes up again meanwhile keeps its place.
-                gone += _dropped(store, _left(store, run.id), {run.id: run.version})
+                gone += _dropped(store, _left(store, run.id, before), {run.id: run.version})
             after = page.next
             if after is None:
                 break
     return gone + _dropped(store, _marks(store, micros(before)), {})
 
 
-def _left(store: GraphStore, run: str) -> list[StateWrite]:
+def _left(store: GraphStore, run: str, before: datetime) -> list[StateWrite]:
     strands = store.scan(rows.KIND, prefix=f"{run}/", first=PAGE_MAX)
     gone = [*payloads.forgotten(store, run), *(StateWrite(rows.KIND, row.key, None) for row in strands)]
+    gone += families.forgotten(store, run, before)
     return gone if mailbox.box(store, run) is None else [*gone, *mailbox.emptied(store, run)]
 
 

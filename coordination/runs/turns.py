@@ -10,6 +10,7 @@ from typing import Any
 from coordination.runs import rows, runs
 from coordination.runs.calls import Answer, Call
 from coordination.runs.definitions import acts_as
+from coordination.runs.families import Family
 from coordination.runs.runs import Run
 from coordination.workflow.scope import Setting
 from coordination.workflow.strand import Strand
@@ -57,6 +58,8 @@ class Turn:
     before: Mapping[str, Any]
     commits: int = 0
     controls: Mapping[str, int] = field(default_factory=dict)
+    #: The count of the runs that the next commit starts, where it starts any.
+    family: Family | None = None
 
     @property
     def work(self) -> Work:

@@ -35,6 +35,8 @@ class Limits:
     items_max: int = 100_000
     #: Workflows that start each other.
     runs_deep_max: int = 16
+    #: Runs that one run starts, itself and through those that it starts.
+    runs_started_max: int = 10_000
     #: Characters of JSON of the data that flows, and of the context.
     data_max: int = 4_000_000
     #: Characters of JSON that the branches of one fork give together, before its output is shaped.

@@ -196,6 +196,8 @@ class Lives:
             steps = self.store.find("Step", [Where("run", Op.EQ, run)], first=1_000).items
             ended = [str(step["task"]) for step in steps if step["state"] in ("completed", "faulted")]
             assert {task: ended.count(task) for task in ended} == TIMES, "I3: a step was lost or done twice"
+            shares = self.store.scan("family", prefix=f"{run}/", first=100)
+            assert [row.value["started"] for row in shares] == [1], "I3: a run that was started once is counted once"
         assert len(self.keyed.told) == len(set(self.keyed.told)) == len(RUNS), (
             "I3: the effect happened twice, or not at all"
         )

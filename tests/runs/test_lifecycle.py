@@ -85,6 +85,36 @@ def test_faulted_retried_and_taken_up_again(here: Works) -> None:
     assert counted(legal(here.store, run))["workflow.resumed"] == 1
 
 
+@pytest.mark.parametrize(
+    "around", ["do: %s", "for: {in: '[1]'}, do: %s", "try: %s, catch: {errors: {with: {status: 418}}}"]
+)
+def test_what_stands_inside_other_tasks_is_tried_again_as_often_as_it_faults(store: Any, around: str) -> None:
+    left = [2]
+
+    def heals() -> int:
+        left[0] -= 1
+        return 1 // (left[0] < 0)
+
+    # `inner` ends with its wait in the commit that faults, `outer` in it too.
+    inside = around % "[{inner: {do: [{w: {wait: {seconds: 1}}}]}}, {f: {call: heals}}]"
+    with works(Workflows(functions={"heals": heals}), store=store) as here:
+        run = here.start(f"do: [{{outer: {{{inside}}}}}]")
+        for _ in range(2):
+            here.later(2)
+            assert here.run(run).state == "faulted"
+            here.engine.retry(run, ANNA)
+            here.drain()
+        here.later(2)
+        assert here.output(run) == 1
+        times = counted(legal(here.store, run))
+        assert (times["workflow.faulted"], times["workflow.resumed"], times["task.cancelled"]) == (2, 2, 0)
+        ends = [(step["task"], step["state"]) for step in here.steps(run) if step["task"] in ("outer", "f")]
+        assert sorted(ends) == [
+            *[(name, end) for name in ("f", "outer") for end in ("completed", "faulted", "faulted")]
+        ]
+        assert here.rows() == {}
+
+
 def test_listening_is_a_correlation(here: Works) -> None:
     run = here.start("do: [{h: {listen: {to: {one: {with: {type: go}}}}}}]")
     assert counted(legal(here.store, run))["workflow.correlation-started"] == 1
