@@ -91,7 +91,8 @@ class Acting(Protocol):
 
         `entity` is the unmasked version at `at` (the closing one where it was closed); the implementation passes it
         through the agent's View before the agent sees it. (agent, change.position, entity.id) identifies the act: ids
-        made in it derive from these. Raises RetryLater, GiveUp, or anything else, which counts as RetryLater.
+        made in it derive from these. Raises RetryLater, GiveUp, or anything else, which counts as RetryLater; in a run
+        all but RetryLater is the runtime error of the step.
         """
 
     def ask(self, agent: str, assignment: Assignment, at: int) -> tuple[Answer, ContextRecord]:

@@ -9,10 +9,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from coordination.acting import Acting
+from coordination.acting import Acting, ContextRecord
 from coordination.codec import derive
 from coordination.editing import latest
-from coordination.errors import RetryLater
+from coordination.errors import HeldError, RetryLater
+from coordination.proposals import Draft
 from coordination.runs.calls import Answer, Begun, Call
 from coordination.runs.calls_asking import Asking
 from coordination.runs.calls_outward import Outward, proposed
@@ -29,7 +30,7 @@ from governance.errors import PrincipalError
 from governance.principals import load_principal
 from governance.quorum import satisfied
 from governance.verdict import Request, Requirement, Resource, Verdict
-from kg.errors import InputError, NoesisError
+from kg.errors import ConflictError, InputError, NoesisError, StoreError
 from kg.model import ABSENT, Entity, Op, Put, StateWrite, Where
 from kg.reader import Reader
 from kg.values import Json, encode_properties
@@ -79,8 +80,7 @@ class AgentCall:
         entity = store.get([id]).get(id)
         if entity is None:
             raise fault("runtime", f"there is no entity {id} for {name} to act on", status=404)
-        change = store.changes(entity.since - 1, 1)[0]
-        drafts, context = self.acting.act(name, change, entity, store.head().position, call.within)
+        drafts, context = self._act(call, name, entity)
         if not drafts:
             return {"output": {"proposals": []}}
         begun = proposed(
@@ -88,6 +88,17 @@ class AgentCall:
         )
         named = [replace(write, set={**write.set, "agent": name}) for write in begun.writes if isinstance(write, Put)]
         return replace(begun, writes=named)
+
+    def _act(self, call: Call, name: str, entity: Entity) -> tuple[tuple[Draft, ...], ContextRecord]:
+        """What the agent hands in; what its own code raises is the specification's runtime error, as where it answers."""
+        store = self.outward.store
+        change = store.changes(entity.since - 1, 1)[0]
+        try:
+            return self.acting.act(name, change, entity, store.head().position, call.within)
+        except (HeldError, RetryLater, StoreError, ConflictError):
+            raise
+        except Exception as error:
+            raise fault("runtime", f"agent {name} raised {type(error).__name__}: {error}", title="No Answer") from error
 
     def look(self, call: Call, handle: Mapping[str, Any]) -> Answer | None:
         """The answer; or what became of the proposals, once all of them ended."""

@@ -124,6 +124,9 @@ class RoutedCall:
 
 
 def _words(error: Exception) -> str:
+    if isinstance(error, Fault) and isinstance(error.__cause__, Exception):
+        # What the agent's own code raised, without our words around it.
+        error = error.__cause__
     said = str(error.problem.get("detail", error)) if isinstance(error, Fault) else str(error)
     return f"{type(error).__name__}: {said}"[:WHY_MAX]
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from coordination.acting import AgentCard, Answer
 from coordination.bounds import Bounds
-from coordination.errors import GiveUp, HeldError
+from coordination.errors import GiveUp, HeldError, RetryLater
 from coordination.learning import reset
 from coordination.proposals import Draft
 from coordination.routing import Posterior, Router, Task, Weights, posterior, routing_id, score, skill_id
@@ -104,6 +104,10 @@ def half(change: Change, entity: Entity, store: GraphStore, at: int) -> Sequence
 
 def broken(change: Change, entity: Entity, store: GraphStore, at: int) -> Sequence[Draft]:
     raise ValueError("no idea")
+
+
+def unwilling(change: Change, entity: Entity, store: GraphStore, at: int) -> Sequence[Draft]:
+    raise GiveUp("not for me")
 
 
 def test_what_was_tried_at_a_step_is_left_out_however_good_it_is() -> None:
@@ -331,7 +335,8 @@ def test_a_time_out_goes_to_another_agent_on_the_next_try() -> None:
         run = start(here, RETRIED)
         assert here.run(run).state == "waiting"
         here.later(61)
-        here.later(10)
+        for _ in range(4):
+            here.later(10)
         # What alpha proposed still waits on the same target: beta's newer one weighs the same, so a person chooses; or it went on.
         chosen = [(e["agent"], e["state"]) for e in routings(here)]
         assert chosen[0] == ("alpha", "timeout")
@@ -428,3 +433,40 @@ def test_the_installations_weights_count() -> None:
     for weights, chosen in ((Weights(cost=5.0), "cheap"), (Weights(latency=5.0), "fast")):
         with works(Workflows(routing=weights), cards=declared, acts={name: noting() for name in declared}) as here:
             assert here.output(start(here, ROUTED))["agent"] == chosen
+
+
+CAUGHT = """
+do:
+  - ask:
+      try:
+        - act: {call: agent, with: {agent: alpha, entity: c}}
+      catch:
+        errors: {with: {type: https://open-workflow-specification.org/spec/1.0.0/errors/runtime}}
+        as: problem
+        do: [{tell: {set: {said: '${ $problem.detail }', title: '${ $problem.title }'}}}]
+"""
+
+
+def test_what_a_named_agent_raises_as_it_acts_is_an_error_that_the_workflow_may_catch() -> None:
+    with works(cards=cards("alpha"), acts={"alpha": broken}) as here:
+        said = {"said": "agent alpha raised ValueError: no idea", "title": "No Answer"}
+        assert here.output(start(here, CAUGHT)) == said
+    with works(cards=cards("alpha"), acts={"alpha": unwilling}) as here:
+        assert here.output(start(here, CAUGHT))["said"] == "agent alpha raised GiveUp: not for me"
+
+
+def test_an_agent_that_asks_to_be_tried_again_is_tried_again_and_nothing_is_caught() -> None:
+    tries: list[int] = []
+
+    def at_last(change: Change, entity: Entity, store: GraphStore, at: int) -> Sequence[Draft]:
+        tries.append(at)
+        if len(tries) < 3:
+            raise RetryLater("the model is busy")
+        return ()
+
+    with works(cards=cards("alpha"), acts={"alpha": at_last}) as here:
+        run = start(here, CAUGHT)
+        for _ in range(4):
+            here.later(10)
+        assert here.output(run) == {"proposals": []}
+        assert len(tries) == 3
