@@ -1,8 +1,7 @@
 """Diagnosis: which layer is to blame for a run, proposal or piece of work that failed or did poorly, with the facts that say so.
 
-Invariants: one pass over facts and work rows, nothing is guessed beyond them: without a sign the layer is "none". The layers: model
-(an agent's thinking, by model or code), tool (what effects and functions call), routing (who was asked), context (what was known),
-policy (rules, people, budgets, controls, conflicts), platform (workers, store, broker, limits, what is not configured).
+Invariant: one pass over facts and work rows, nothing is guessed beyond them: without a sign the layer is "none". `LAYERS` says what
+each of them means.
 """
 
 import json
@@ -24,6 +23,16 @@ from kg.store import PAGE_MAX, GraphStore
 from kg.values import Ref
 
 NONE: Final = "none"
+#: Each layer in words: "model" is said of agents that ask no language model, too.
+LAYERS: Final[Mapping[str, str]] = {
+    "model": "what an agent made of it, by a language model or by its own code",
+    "tool": "what effects and functions call",
+    "routing": "who was asked",
+    "context": "what was known",
+    "policy": "rules, people, budgets, controls, conflicts",
+    "platform": "workers, store, broker, limits, what is not configured",
+    NONE: "no sign of a fault",
+}
 #: Characters of what a sign says.
 SAYS_MAX: Final = 500
 #: Runs started by runs that are looked into.

@@ -29,9 +29,21 @@ class Form(StrEnum):
 
 def _read_json(text: str) -> Any:
     try:
-        return plain.loads(text)
+        return plain.loads(text, object_pairs_hook=_single)
     except (ValueError, RecursionError) as error:
         raise InputError(f"is not JSON ({str(error)[:80]}); give a PROV-JSON document") from None
+
+
+def _single(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object; InputError where a member stands there twice, since which of the two counts is anybody's guess."""
+    found: dict[str, Any] = {}
+    for name, value in members:
+        if name in found:
+            raise InputError(
+                f"the member {name[:80]!r} stands twice in one object; leave one, or put what both hold into a list"
+            )
+        found[name] = value
+    return found
 
 
 READERS: Mapping[Form, Callable[[str], Any]] = {

@@ -12,7 +12,7 @@ from api.cli.ordering import runs
 from api.cli.session import session_of
 from api.cli.terminal import Json, Terminal
 from coordination.agent_kpis import agent_kpis
-from coordination.diagnosis import diagnose
+from coordination.diagnosis import LAYERS, diagnose
 from coordination.kpis import Report, workflow_kpis, workflows
 from coordination.runs.definitions import Definitions
 from kg.errors import InputError
@@ -72,10 +72,10 @@ def explain(
         for it in found.signs
     ]
     if json:
-        told = {"id": found.subject, "state": found.state, "layer": found.layer, "because": found.because}
-        terminal.document({**told, "evidence": signs})
+        told = {"id": found.subject, "state": found.state, "layer": found.layer, "means": LAYERS[found.layer]}
+        terminal.document({**told, "because": found.because, "evidence": signs})
         return
-    terminal.line(f"{found.subject} is {found.state}; to blame: {found.layer}", style="bold")
+    terminal.line(f"{found.subject} is {found.state}; to blame: {found.layer} ({LAYERS[found.layer]})", style="bold")
     terminal.line(found.because)
     rows = [tuple(sign.values()) for sign in signs]
     terminal.table("Evidence", ("source", "layer", "id", "version", "says"), rows, "There is no other sign.")

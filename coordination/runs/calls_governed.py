@@ -95,7 +95,7 @@ class AgentCall:
         change = store.changes(entity.since - 1, 1)[0]
         try:
             return self.acting.act(name, change, entity, store.head().position, call.within)
-        except (HeldError, RetryLater, StoreError, ConflictError):
+        except (HeldError, RetryLater, StoreError, ConflictError, PrincipalError):
             raise
         except Exception as error:
             raise fault("runtime", f"agent {name} raised {type(error).__name__}: {error}", title="No Answer") from error

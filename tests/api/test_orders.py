@@ -140,3 +140,34 @@ def test_pruning_keeps_the_facts(noesis: Noesis) -> None:
     assert noesis("runs", "show", "b1", "--json")["state"] == "faulted"
     assert "runs_kept_days" in noesis("runs", "prune", code=1)
     noesis("verify")
+
+
+CLUMSY = """
+class Clumsy:
+    name, version, department, priority, wakes, capabilities = "clumsy", "1", "stock", 0, (), ()
+
+    def act(self, change, entity, context):
+        raise ValueError("no idea")
+
+
+AGENTS = (Clumsy(),)
+"""
+
+
+def test_what_is_said_to_blame_is_true_of_an_agent_that_has_no_language_model(noesis: Noesis, tmp_path: Path) -> None:
+    with (tmp_path / "noesis.toml").open("a") as settings:
+        settings.write('agents = "agents.py"\n')
+    (tmp_path / "agents.py").write_text(CLUMSY)
+    (tmp_path / "act.yaml").write_text(HEAD % "act" + "do: [{a: {call: agent, with: {agent: clumsy, entity: item-1}}}]")
+    with (tmp_path / "rules" / "may.cedar").open("a") as rules:
+        rules.write('@id("agents-read") permit(principal is Agent, action == Action::"read", resource);\n')
+    noesis("init")
+    noesis("workflow", "run", "make.yaml", "--id", "m1", "--wait", "20")
+    noesis("workflow", "run", "act.yaml", "--id", "a1", "--wait", "20", code=1)
+    assert "to blame: model (what an agent made of it, by a language model or by its own code)" in noesis(
+        "runs", "explain", "a1"
+    )
+    told = noesis("runs", "explain", "a1", "--json")
+    assert (told["layer"], told["means"].endswith("by its own code")) == ("model", True)
+    assert "agent clumsy raised ValueError: no idea" in told["because"]
+    assert "to blame: none (no sign of a fault)" in noesis("runs", "explain", "m1")

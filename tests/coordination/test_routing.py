@@ -19,6 +19,7 @@ from coordination.routing import Posterior, Router, Task, Weights, posterior, ro
 from coordination.runs.engine import Workflows
 from coordination.wakes import Wake
 from governance.controls import resume, stop
+from governance.errors import PrincipalError
 from kg.errors import StoreBusyError
 from kg.model import Change, Entity, Put
 from kg.store import GraphStore
@@ -470,3 +471,15 @@ def test_an_agent_that_asks_to_be_tried_again_is_tried_again_and_nothing_is_caug
             here.later(10)
         assert here.output(run) == {"proposals": []}
         assert len(tries) == 3
+
+
+def test_an_agent_that_the_platform_does_not_know_as_a_principal_raised_nothing_itself() -> None:
+    def unknown(change: Change, entity: Entity, store: GraphStore, at: int) -> Sequence[Draft]:
+        raise PrincipalError("no Agent is called 'alpha'; add it to people.yaml")
+
+    with works(cards=cards("alpha"), acts={"alpha": unknown}) as here:
+        run = start(here, CAUGHT)
+        for _ in range(9):
+            here.later(60)
+        assert here.run(run).state == "faulted"
+        assert "raised" not in here.run(run).text("error")

@@ -210,3 +210,19 @@ def test_the_command_takes_every_form(tmp_path: Path, capsys: pytest.CaptureFixt
     told = capsys.readouterr().err
     assert "a.ttl" in told
     assert "Traceback" not in told
+
+
+def test_json_with_a_member_that_stands_twice_is_refused_by_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    used = '"prov:activity": "ex:a", "prov:entity": "ex:e"'
+    for name, text in {
+        "entity": '{"entity": {"ex:e": {}}, "entity": {"ex:f": {}}}',
+        "ex:u": f'{{"used": {{"ex:u": {{{used}}}, "ex:u": {{{used}}}}}}}',
+        "prov:entity": f'{{"used": {{"ex:u": {{{used}, "prov:entity": "ex:f"}}}}}}',
+    }.items():
+        (tmp_path / "twice.json").write_text(text)
+        assert run(["prov", "validate", str(tmp_path / "twice.json")]) == 1
+        said = capsys.readouterr().err
+        assert f"the member '{name}' stands twice" in said
+        assert said.count("\n") == 1
