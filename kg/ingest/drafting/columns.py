@@ -35,6 +35,8 @@ _NUMBERS: Final = {
 #: Ways to write a day beside ISO 8601. Two that read the same text as different days are both left alone.
 _FORMATS: Final = ("%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%Y/%m/%d", "%d-%m-%Y", "%m-%d-%Y")
 _DATE_TEXT_MAX: Final = 40
+#: What looks like a day, whatever way it is meant; years of two digits pass for too much else.
+_DAY: Final = re.compile(r"(?:(\d{4})([./-])\d{1,2}\2\d{1,2}|\d{1,2}([./-])\d{1,2}\3\d{4})(?:[ T].*)?\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,8 @@ class Column:
     format: str | None = None
     values: frozenset[int] = frozenset()
     samples: tuple[str, ...] = ()
+    #: Why it stays text although it looks like something else, empty where it does not.
+    doubt: str = ""
 
 
 @dataclass(slots=True)
@@ -69,6 +73,9 @@ class _Seen:
     odd: bool = False
     places: int = 0
     midnight: bool = True
+    days: int = 0
+    #: Ways in which days are written, each by the same example.
+    ways: set[str] = field(default_factory=set)
 
     def add(self, value: Any) -> None:
         """Take one value into account."""
@@ -116,6 +123,9 @@ class _Seen:
             found.add("decimal")
         elif len(text) <= _DATE_TEXT_MAX:
             found |= self._moments(text)
+            if (day := _DAY.match(text)) is not None:
+                self.days += 1
+                self.ways.add(f"31{day[3]}01{day[3]}2026" if day[1] is None else f"2026{day[2]}01{day[2]}31")
         return found | self._numbers(text)
 
     def _numbers(self, text: str) -> set[str]:
@@ -149,7 +159,19 @@ class _Seen:
         whole = self.count == rows
         unique = whole and not self.odd and len(self.values) == rows > 0
         values = frozenset(self.values) if type in {"string", "integer"} else frozenset()
-        return Column(name, type, whole, unique, places, style, values, tuple(self.samples))
+        doubt = self._undated() if type == "string" and self.days * 2 > self.count else ""
+        return Column(name, type, whole, unique, places, style, values, tuple(self.samples), doubt)
+
+    def _undated(self) -> str:
+        """Why a column of days stays text, and what to do; none of its values, which may be about a person."""
+        if len(self.ways) > 1:
+            ways = ", ".join(sorted(self.ways))
+            return f"its days are written in several ways ({ways}): write them in one in the source, or make them one with jq"
+        if self.days < self.count:
+            return f"{self.count - self.days:,} of its {self.count:,} values seen are no days: correct them, or make days with jq"
+        if self.left:
+            return "its days do not tell whether day or month comes first: say it by `format` in the mapping"
+        return "no one way of writing days reads all of its values: correct those that are none, or make days with jq"
 
     def _type(self) -> tuple[str, str | None]:
         if self.odd:

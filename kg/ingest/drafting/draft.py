@@ -239,7 +239,8 @@ def _classes(looked: Sequence[Looked], taken: set[str], personal: Callable[[str]
             for c in one.columns.values()
             if not c.type
         }
-        said = (*one.faults, *doubted[one.table.name])
+        dated = [f"{c.name} stays text: {c.doubt}" for c in one.columns.values() if c.type and c.doubt]
+        said = (*one.faults, *dated, *doubted[one.table.name])
         made.append(
             Class(cls, one.table.name, keys[one.table.name], tuple(properties[one.table.name]), tuple(relations), one.rows,
                   one.whole, one.encoding, without, said)

@@ -97,6 +97,38 @@ def test_a_type_is_one_that_every_value_has(values: list[Any], type: str) -> Non
     assert column.type == type
 
 
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        (["2026-01-31", "31.01.2026"], "in several ways (2026-01-31, 31.01.2026)"),
+        (["2026-01-31 10:00", "31/01/2026", "1/2/2026"], "in several ways (2026-01-31, 31/01/2026)"),
+        (["01/02/2026", "03/04/2026"], "whether day or month comes first"),
+        (["13/04/2026", "04/13/2026"], "no one way of writing days reads all"),
+        (["2026-01-31", "2026-02-01", "soon", ""], "1 of its 3 values seen are no days"),
+        (["2026-01-31", "soon"], ""),
+        (["31.01.2026", "1.2.2026"], ""),
+        (["1.2.3", "10.0.12"], ""),
+        (["2026-01-31", None], ""),
+    ],
+)
+def test_days_that_stay_text_are_said(values: list[Any], said: str) -> None:
+    [column] = columns_of({"x": value} for value in values)
+    assert said in column.doubt
+    assert bool(said) == bool(column.doubt)
+
+
+def test_a_column_of_days_that_stays_text_is_in_the_report_without_its_values(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("id,born\n1,1976-03-19\n2,19.03.1976\n")
+    made = drafted(tmp_path)
+    [a] = made.classes
+    assert a.doubts == (
+        "born stays text: its days are written in several ways (2026-01-31, 31.01.2026): write them in one in the source, "
+        "or make them one with jq",
+    )
+    assert "# born stays text" in files.mapping(made, "draft")
+    assert taken_in(made, tmp_path, tmp_path).created == 2
+
+
 def test_more_places_than_a_decimal_has_are_rounded_and_said_so() -> None:
     [column] = columns_of([{"x": "1.123456"}, {"x": "2.5"}])
     assert (column.type, column.round) == ("decimal", 4)
