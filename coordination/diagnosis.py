@@ -101,7 +101,7 @@ def _of_run(store: GraphStore, run: Entity, depth: int, now: datetime | None) ->
     problem = _problem(run)
     steps = [step for step in every(store, runs.STEP, own) if step["state"] == "faulted"]
     blamed = problem is not None or run["state"] not in runs.ENDS
-    last = max(steps, key=lambda step: step.since, default=None) if problem is not None else None
+    last = _root(steps, problem) if problem is not None else None
     key = _key(last) if last is not None else ""
     for entity in every(store, PROPOSAL, own):
         proposal = Proposal(entity)
@@ -119,9 +119,66 @@ def _of_run(store: GraphStore, run: Entity, depth: int, now: datetime | None) ->
         yield _of_problem("run", run.id, problem, run.version)
     if run["state"] == runs.CANCELLED:
         yield Sign("run", "policy", run.id, f"cancelled: {run.get('reason', '')}".rstrip(": ")[:SAYS_MAX], run.version)
+    if run["state"] == runs.SUSPENDED:
+        yield Sign("run", "policy", run.id, f"paused: {run.get('reason', '')}".rstrip(": ")[:SAYS_MAX], run.version)
+    if run["state"] == runs.COMPLETED:
+        yield from _idle(store, own)
     if run["state"] not in runs.ENDS:
         yield from _waiting(store, f"run:{run.id}/")
         yield from _left(store, f"run:{run.id}/", now) if now is not None else ()
+
+
+def _root(steps: Sequence[Entity], problem: Mapping[str, Any]) -> Entity | None:
+    """The step whose fault ended the run: where that began, not what stood around it.
+
+    What a `catch` only raised anew, in words of the workflow, began inside its `try`.
+    """
+    found = max(steps, key=lambda step: step.since, default=None)
+    for _ in range(DEPTH_MAX):
+        origin, before = str(problem.get("instance", "")), found.since if found is not None else 0
+        began = [step for step in steps if step["reference"] == origin and step.since <= before]
+        found = max(began, key=lambda step: step.since, default=found)
+        if found is None or found["kind"] != "raise" or reasons.named(_problem(found) or {}):
+            break
+        around, within, _rest = origin.rpartition("/catch/")
+        inside = _last_inside(steps, f"{around}/try/", found) if within else None
+        if inside is None:
+            break
+        found, problem = inside, _problem(inside) or {}
+    return found
+
+
+def _last_inside(steps: Sequence[Entity], place: str, before: Entity) -> Entity | None:
+    """The last step that faulted inside a place before another of its strand, or of a strand that forked from that."""
+    strand = f"{before.get('strand', '0')}."
+    inside = [
+        step
+        for step in steps
+        if str(step["reference"]).startswith(place)
+        and f"{step.get('strand', '0')}.".startswith(strand)
+        and step.since < before.since
+    ]
+    return max(inside, key=lambda step: step.since, default=None)
+
+
+def _idle(store: GraphStore, own: Sequence[Where]) -> Iterator[Sign]:
+    """Where a run came to its end and did nothing: tasks that nobody took, loops that had nothing to go through."""
+    steps = [step for step in every(store, runs.STEP, list(own)) if step["state"] != "skipped"]
+    for step in steps:
+        if step["kind"] == "call" and step["state"] == "completed" and (left := _unassigned(step)):
+            yield Sign("step", "routing", step.id, f"nobody took {', '.join(left)}"[:SAYS_MAX], step.version)
+    entered = {str(step["reference"]) for step in steps}
+    for step in steps:
+        inside = f"{step['reference']}/"
+        if step["kind"] == "for" and not any(reference.startswith(inside) for reference in entered):
+            yield Sign("step", "context", step.id, f"{step['task']} had nothing to go through", step.version)
+
+
+def _unassigned(step: Entity) -> list[str]:
+    """The tasks that an allocation gave to nobody."""
+    output: Any = json.loads(str(step.get("output") or "null"))
+    found = output.get("unassigned") if isinstance(output, dict) and "awards" in output else None
+    return [str(task) for task in found] if isinstance(found, list) else []
 
 
 def _children(store: GraphStore, run: Entity, depth: int, now: datetime | None) -> Iterator[Sign]:

@@ -99,6 +99,12 @@ def of_effect(text: str, otherwise: str) -> str:
     return "platform" if _UNHEARD.search(text) else otherwise
 
 
+def named(problem: Mapping[str, Any]) -> bool:
+    """Whether an error's title is one by which a pattern says who failed."""
+    title = str(problem.get("title", ""))
+    return title in _TITLES or title in _ELSE
+
+
 def of_problem(problem: Mapping[str, Any]) -> str:
     """The layer of a workflow's error: by its title where that says who failed, else by its words, else by its kind."""
     title, kind = str(problem.get("title", "")), str(problem.get("type", "")).rpartition("/")[2]

@@ -136,7 +136,7 @@ def _promised(here: Works) -> str:
 
 
 @contextmanager
-def _served(here: Works, answer: Any) -> Iterator[Server]:
+def served(here: Works, answer: Any) -> Iterator[Server]:
     with serving() as server:
         server.answer = answer
         for effector in here.runtime.effectors:
@@ -150,7 +150,7 @@ def http(seconds: float = 2.0) -> list[Http]:
 
 
 def _get(here: Works, answer: Any, scheme: str = "http", more: str = "") -> str:
-    with _served(here, answer) as server:
+    with served(here, answer) as server:
         url = server.url.replace("http:", f"{scheme}:")
         return rest(here, here.start(f"do: [{{get: {{call: http, with: {{method: get, endpoint: '{url}'}}}}}}{more}]"))
 
