@@ -14,7 +14,7 @@ from api.graphql.records import read_properties
 from api.graphql.scalars import PARSERS
 from api.platform import Noesis
 from coordination.editing import Edit, Edited, edit, waiting
-from coordination.errors import StateError
+from coordination.errors import UnknownSubjectError
 from coordination.proposals import Proposal
 from governance.principals import Principal
 from kg.errors import ValueDomainError
@@ -34,7 +34,7 @@ def edit_proposal(platform: Noesis, view: View, principal: Principal, decision: 
     reader = Reader(platform.store, view)
     if decision not in reader.get([decision]):
         # As where there is none: its state is nothing for whoever may not see it.
-        raise StateError(f"there is no decision {decision[:80]!r}; take ids from `noesis inbox`")
+        raise UnknownSubjectError(f"there is no decision {decision[:80]!r}; take ids from `noesis inbox`")
     _, proposal = waiting(platform.store, decision)
     seen = reader.get([proposal.id]).get(proposal.id)
     if seen is None or seen.masked & {"writes", "payload"}:

@@ -15,7 +15,7 @@ from typing import Final
 
 from coordination import proposals, works
 from coordination.codec import derive
-from coordination.errors import StateError
+from coordination.errors import StateError, UnknownSubjectError
 from coordination.labels import labels_of
 from coordination.proposals import GRAPH, PROPOSAL, Draft, Origin, Proposal
 from coordination.works import micros
@@ -63,7 +63,7 @@ def waiting(store: GraphStore, decision_id: str) -> tuple[Entity, Proposal]:
     """The decision and the proposal that waits for its answer; StateError where there is none to edit."""
     decision = store.get([decision_id]).get(decision_id)
     if decision is None or decision.cls != "Decision":
-        raise StateError(f"there is no decision {decision_id[:80]!r}; take ids from `noesis inbox`")
+        raise UnknownSubjectError(f"there is no decision {decision_id[:80]!r}; take ids from `noesis inbox`")
     edges = store.expand([decision.id], "decidedBy", Direction.IN, first=1)[decision.id]
     if not edges:
         raise StateError(f"decision {decision.id} is about no proposal; only what an agent proposed is edited")

@@ -10,6 +10,7 @@
     │   └── WorkflowError       a workflow document cannot be used, with line and column
     ├── AnswerError             an agent that was asked gave no usable answer
     ├── StateError              a proposal or effect cannot move from where it is to where it was sent
+    │   └── UnknownSubjectError     (also UnknownIdError) there is none
     ├── ClaimedError            another holder claimed the entity
     │   └── DeadlockError       holders wait for each other, and this one gives way
     ├── HeldError               a control holds the agent; the work waits for it
@@ -23,7 +24,7 @@ RetryLater and GiveUp are the whole vocabulary of retrying; every other exceptio
 
 from datetime import datetime
 
-from kg.errors import InputError, NoesisError
+from kg.errors import InputError, NoesisError, UnknownIdError
 
 
 class LaneError(InputError):
@@ -56,6 +57,10 @@ class AnswerError(NoesisError):
 
 class StateError(NoesisError):
     """The state table does not allow this move; read the entity again."""
+
+
+class UnknownSubjectError(StateError, UnknownIdError):
+    """There is no such decision; take ids from `noesis inbox`."""
 
 
 class ClaimedError(NoesisError):

@@ -22,6 +22,7 @@ from governance.errors import (
     NotWaitingError,
     PrincipalError,
     SelfApprovalError,
+    UnknownDecisionError,
 )
 from governance.principals import Principal, load_principal
 from governance.quorum import missing
@@ -103,7 +104,7 @@ def approve(
 def _waiting(store: GraphStore, clock: Clock, decision_id: str) -> Entity:
     decision = store.get([decision_id]).get(decision_id)
     if decision is None or decision.cls != "Decision":
-        raise NotWaitingError(f"there is no decision {decision_id[:80]!r}; look in the inbox")
+        raise UnknownDecisionError(f"there is no decision {decision_id[:80]!r}; look in the inbox")
     if decision["outcome"] != "needs_approval":
         raise NotWaitingError
     if _over(decision, clock.now()):

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from governance.configuring import permit
-from governance.errors import BreakGlassError, PrincipalError, SelfApprovalError
+from governance.errors import BreakGlassError, PrincipalError, SelfApprovalError, UnknownBreakGlassError
 from governance.kept import kept
 from governance.principals import Principal, load_principal
 from governance.rulebook import RuleBook
@@ -191,7 +191,7 @@ def _id(holder: str, number: int) -> str:
 def _found(store: GraphStore, id: str) -> Entity:
     glass = store.get([id]).get(id)
     if glass is None or glass.cls != CLASS:
-        raise BreakGlassError(f"there is no break-glass {id[:80]!r}; list them to see which there are")
+        raise UnknownBreakGlassError(f"there is no break-glass {id[:80]!r}; list them to see which there are")
     return glass
 
 

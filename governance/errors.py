@@ -16,7 +16,9 @@
         │   ├── AlreadyAnsweredError  the same person said otherwise before
         │   ├── LinkError             a link of a notice that is forged, used, over or out of date
         │   └── NotWaitingError       the decision asks for no approval
+        │       └── UnknownDecisionError  (also UnknownIdError) there is none
         ├── BreakGlassError       break-glass that cannot be opened, closed or reviewed so
+        │   └── UnknownBreakGlassError  (also UnknownIdError) there is none
         ├── ControlError          a control that does not exist or cannot change so
         ├── ErasureError          a person who cannot be forgotten so
         ├── DossierError          (also InputError) nothing to report on
@@ -25,7 +27,7 @@
 The class docstring is the default message and says the remedy. No message repeats a property value of an entity.
 """
 
-from kg.errors import InputError, NoesisError
+from kg.errors import InputError, NoesisError, UnknownIdError
 
 
 class GovernanceError(NoesisError):
@@ -88,8 +90,16 @@ class NotWaitingError(ApprovalError):
     """This decision asks for no approval; look for the open one in the inbox."""
 
 
+class UnknownDecisionError(NotWaitingError, UnknownIdError):
+    """There is no such decision; look in the inbox."""
+
+
 class BreakGlassError(GovernanceError):
     """Break-glass cannot be used so; see `noesis breakglass --help`."""
+
+
+class UnknownBreakGlassError(BreakGlassError, UnknownIdError):
+    """There is no such break-glass; list them to see which there are."""
 
 
 class ControlError(GovernanceError):

@@ -10,6 +10,7 @@
     │   ├── ArchiveError          a file that carries a whole graph
     │   └── ScanLimitError        too little of what was looked at may be seen
     ├── ConflictError             somebody else wrote first; read again and retry
+    ├── UnknownIdError            nothing has the id that was given
     ├── CauseReusedError          one cause id, two different contents
     ├── StoreError                the store cannot serve
     │   ├── StoreBusyError        locked for longer than the bound
@@ -38,6 +39,10 @@ class NoesisError(Exception):
 
 class InputError(NoesisError):
     """The input is not usable; correct it and try again."""
+
+
+class UnknownIdError(NoesisError):
+    """Nothing has this id; check it."""
 
 
 class ValueDomainError(InputError):

@@ -29,7 +29,7 @@ from governance.errors import (
     SelfApprovalError,
 )
 from kg.clock import Clock
-from kg.errors import CauseReusedError, ConflictError, InputError, NoesisError
+from kg.errors import CauseReusedError, ConflictError, InputError, NoesisError, UnknownIdError
 
 #: Frames of a traceback in the log.
 STACK_MAX = 30
@@ -52,6 +52,7 @@ class ErrorCode(enum.Enum):
 
 #: The first class that fits decides.
 _CODES: Sequence[tuple[type[Exception], ErrorCode]] = (
+    (UnknownIdError, ErrorCode.NOT_FOUND),
     (KeyRejectedError, ErrorCode.UNAUTHENTICATED),
     (DeniedError, ErrorCode.FORBIDDEN),
     (SelfApprovalError, ErrorCode.FORBIDDEN),

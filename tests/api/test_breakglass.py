@@ -82,6 +82,8 @@ def test_what_goes_wrong_is_a_user_error(platform: Noesis, olga: Client, clock: 
     assert olga.data(close, id=id)["closeBreakGlass"]["errors"] == []
     clock.advance(1)
     assert olga.data("{ customers { nodes { name } } }")["customers"]["nodes"] == []
+    assert olga.data(close, id=id)["closeBreakGlass"]["errors"] == [{"code": "CONFLICT"}]
+    assert olga.data(close, id="nothing")["closeBreakGlass"]["errors"] == [{"code": "NOT_FOUND"}]
 
 
 def test_a_service_and_a_header_do_not_get_it(platform: Noesis, olga: Client) -> None:

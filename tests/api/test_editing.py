@@ -115,7 +115,9 @@ def test_what_may_not_be_seen_is_not_edited(platform: Noesis, waits: str) -> Non
     assert (found["errors"][0]["code"], "may not see" in found["errors"][0]["message"]) == ("FORBIDDEN", True)
     shop = Client(platform, key(platform, 'Service::"shop"'))
     found = shop.data(EDIT, edit={"values": {}})["editProposal"]["errors"][0]
-    assert (found["code"], "there is no decision" in found["message"]) == ("CONFLICT", True), "as where there is none"
+    assert (found["code"], "there is no decision" in found["message"]) == ("NOT_FOUND", True)
+    nothing = shop.data(EDIT.replace("decision1", "nothing"), edit={"values": {}})["editProposal"]["errors"][0]
+    assert nothing["code"] == "NOT_FOUND", "as where there is none"
 
 
 def test_the_text_of_an_edit_is_bounded() -> None:

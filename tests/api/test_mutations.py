@@ -3,6 +3,8 @@
 from decimal import Decimal
 from typing import Any
 
+import pytest
+
 from api.platform import Noesis
 from governance.decisions import record
 from governance.people import ensure_principal
@@ -71,10 +73,11 @@ def test_who_may_not_approve_is_told_so_and_it_is_on_record(platform: Noesis) ->
     assert denied["decisions"]["nodes"] == [{"action": "approve", "principal": 'User::"anna"'}]
 
 
-def test_unknown_decisions_are_a_user_error(client: Client) -> None:
-    found = client.data(ANSWER % "approve", id="nope")["approve"]
-    assert found["errors"][0]["code"] == "CONFLICT"
-    assert client.data(ANSWER % "approve", id="customer0000")["approve"]["errors"]
+@pytest.mark.parametrize("answer", ["approve", "reject"])
+def test_unknown_decisions_are_not_found(client: Client, answer: str) -> None:
+    for id in ("nope", "customer0000"):
+        [error] = client.data(ANSWER % answer, id=id)[answer]["errors"]
+        assert error["code"] == "NOT_FOUND", id
 
 
 def test_stop_and_resume_are_acknowledged(client: Client, platform: Noesis) -> None:
