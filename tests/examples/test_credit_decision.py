@@ -171,3 +171,87 @@ def test_above_ten_thousand_or_below_650_points_an_officer_grants(
     reply(office, run, rating)
     assert application(office, "A-1")["status"] == ends
     assert len(office.open()) == (ends == "scored")
+
+
+def test_the_report_says_how_the_score_came_about() -> None:
+    made = score({"income": 60_000, "debts": 3_000, "years": 8}, 2, 6_000)
+    assert made == {"score": 812, "report": "Score 812 (800, burden -38, years +80, bureau -30)."}
+
+
+def test_what_is_granted_says_how_much_and_why(office: Office) -> None:
+    run = office.play({"application": "A-2"})
+    reply(office, run, 1)
+    (question,) = office.open()
+    assert list(question["required"]) == ["credit-officer=credit-officer:1"]
+    office.answer("olive")
+    found = application(office, "A-2")
+    (proposal,) = office.all("Proposal", operation="credit.grant")
+    assert (proposal["amount"], proposal["rationale"]) == (found["requested"], found["report"])
+    assert office.output(run) == {"status": "granted", "score": found["score"]}
+
+
+def test_what_is_declined_says_why(office: Office) -> None:
+    run = office.play({"application": "A-3"})
+    reply(office, run, 2)
+    found = application(office, "A-3")
+    (proposal,) = office.all("Proposal", operation="credit.decline")
+    assert (found["status"], proposal["rationale"]) == ("declined", found["report"])
+    assert office.output(run) == {"status": "declined", "score": found["score"]}
+    assert office.all("Proposal", operation="credit.grant") == []
+
+
+@pytest.mark.parametrize(
+    ("debts", "points", "status"),
+    [(1_400, 450, "scored"), (1_404, 449, "declined"), (600, 650, "granted"), (604, 649, "scored")],
+)
+def test_450_points_are_not_declined_and_650_need_no_officer(
+    office: Office, debts: int, points: int, status: str
+) -> None:
+    found = application(office, "A-1")
+    text = f"Income 1.000; debts {debts}; years 0"
+    wanted = Put(found.id, "Application", {"text": text, "requested": Money(Decimal("0.00"), "EUR")})
+    office.platform.store.commit([wanted], Cause("wanted", "ingest", 'Service::"ingest"'))
+    reply(office, office.play({"application": "A-1"}), 1)
+    found = application(office, "A-1")
+    assert (found["score"], found["status"]) == (points, status)
+
+
+@pytest.mark.parametrize(("years", "fits"), [(60, True), (61, False)])
+def test_nobody_is_in_a_job_for_more_than_sixty_years(office: Office, years: int, fits: bool) -> None:
+    found = application(office, "A-1")
+    wanted = Put(found.id, "Application", {"text": f"Income 60.000; debts 0; years {years}"})
+    office.platform.store.commit([wanted], Cause("wanted", "ingest", 'Service::"ingest"'))
+    assert office.state(office.play({"application": "A-1"})) == ("waiting" if fits else "faulted")
+
+
+@pytest.mark.parametrize(("rating", "counts"), [(0, False), (1, True), (9, True), (10, False)])
+def test_a_rating_is_from_one_to_nine(office: Office, rating: int, counts: bool) -> None:
+    run = office.play({"application": "A-1"})
+    reply(office, run, rating)
+    assert (application(office, "A-1")["status"] != "received") == counts
+
+
+def test_the_bureau_has_an_hour_and_is_asked_again_after_five_minutes_then_ten(office: Office) -> None:
+    run = office.play({"application": "A-1"})
+    for asked, pause in ((1, 5), (2, 10)):
+        office.later(0.99 * HOUR)
+        office.later(0.02 * HOUR)
+        assert len(office.all("BureauRequest")) == asked
+        office.later((pause - 2) * 60)
+        assert len(office.all("BureauRequest")) == asked
+        office.later(3 * 60)
+        assert len(office.all("BureauRequest")) == asked + 1
+    assert office.open() == []
+    office.later(1.01 * HOUR)
+    (question,) = office.open()
+    assert [str(one).partition("=")[2] for one in question["required"]] == ["credit-officer:1"]
+    assert str(question["reason"]) == (
+        "Application A-1: the bureau gives no usable answer; go on as if it were the worst?"
+    )
+    for request in office.all("BureauRequest"):
+        (edge,) = office.platform.store.expand([request.id], "asks")[request.id]
+        assert (request["applicationNo"], edge.entity.id) == ("A-1", application(office, "A-1").id)
+    office.later(47 * HOUR)
+    assert office.state(run) == "waiting"
+    office.later(2 * HOUR)
+    assert office.state(run) == "faulted"

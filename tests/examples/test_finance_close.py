@@ -1,5 +1,6 @@
 """The month-end close: four looks at once, exceptions answered, two signatures, and nothing posted without them."""
 
+import re
 import time
 from collections.abc import Iterator
 from decimal import Decimal
@@ -13,11 +14,12 @@ import yaml
 
 from agents.context import Context
 from api.bootstrap import build
+from coordination.proposals import Proposal
 from coordination.workflow.document import parse
 from examples.finance_close.agents import detect
 from governance.principals import load_principal
 from governance.rules import retire
-from kg.model import Entity
+from kg.model import Entity, Put
 from kg.values import Money
 from tests.examples.office import Office, filled, killed_often, opened, spare
 
@@ -204,3 +206,90 @@ def test_an_outlier_is_more_than_ten_times_the_usual_whichever_way_the_money_wen
     ]
     context: Any = SimpleNamespace(evidence=lambda *read: ())
     assert [draft.target for draft in detect(entries[0], entries, context)] == outliers
+
+
+def proposals(office: Office, operation: str) -> list[Proposal]:
+    return [Proposal(found) for found in office.all("Proposal", operation=operation)]
+
+
+def test_each_look_says_what_it_rests_on(office: Office) -> None:
+    office.play(FEBRUARY)
+    entries = office.all("LedgerEntry", period="2026-02")
+    (collected,), (summed,) = proposals(office, "period.collect"), proposals(office, "period.summarise")
+    for whole in (collected, summed):
+        assert {item.id for item in whole.evidence} == {entry.id for entry in entries}
+    subledgers = {entry["subledger"] for entry in entries}
+    assert collected.text("rationale") == f"{len(entries)} entries of {len(subledgers)} subledgers."
+    (period,) = office.all("Period", period="2026-02")
+    assert period["entries"] == len(entries)
+    sums = {str(entry["account"]): Decimal(0) for entry in entries}
+    for entry in entries:
+        money: Any = entry["amount"]
+        sums[str(entry["account"])] += money.amount
+    text = "; ".join(f"{account} {amount:,.2f} EUR" for account, amount in sorted(sums.items()))
+    assert (summed.text("rationale"), period["summary"]) == (text, f"2026-02: {text}")
+    for finding in proposals(office, "finding.raise"):
+        assert [item.id for item in finding.evidence] == [finding.text("target")]
+
+
+def test_a_finding_says_what_is_wrong_with_which_entry(office: Office) -> None:
+    office.play(FEBRUARY)
+    said = {str(finding["kind"]): str(finding["says"]) for finding in office.all("Finding")}
+    entry = {str(entry["entryNo"]): entry for entry in office.all("LedgerEntry", period="2026-02")}
+    assert said["duplicate"] == f"2026-02-061 repeats an entry for {entry['2026-02-061']['counterparty']}"
+    assert said["same-person"] == f"2026-02-023 was entered and released by {entry['2026-02-023']['enteredBy']}"
+    assert said["no-voucher"] == "2026-02-015 has no voucher"
+    assert re.fullmatch(r"2026-02-006 is \d+ times the usual of its account", said["outlier"])
+    for finding in office.all("Finding"):
+        (edge,) = office.platform.store.expand([finding.id], "holdsAgainst")[finding.id]
+        assert str(finding["says"]).startswith(f"{edge.entity['entryNo']} ")
+        assert (finding["period"], finding["state"]) == ("2026-02", "open")
+    assert {f"{p.text('rationale')}" for p in proposals(office, "finding.raise")} == {f"{s}." for s in said.values()}
+    (question,) = office.open()
+    assert [str(one).partition("=")[2] for one in question["required"]] == ["accountant:1"]
+    assert str(question["reason"]) == "Close 2026-02: " + "; ".join(sorted(said.values()))
+
+
+def test_what_is_posted_says_what_it_closes(office: Office) -> None:
+    run = office.play(FEBRUARY)
+    office.answer("anna")
+    (question,) = office.open()
+    assert list(question["required"]) == ["two-signatures=controller:1,finance-director:1"]
+    office.answer("carl")
+    office.answer("dora")
+    (posting,), (period,) = office.all("Posting"), office.all("Period", period="2026-02")
+    assert (posting["period"], posting["exceptions"]) == ("2026-02", 4)
+    (edge,) = office.platform.store.expand([posting.id], "closes")[posting.id]
+    assert edge.entity.id == period.id
+    (proposal,) = proposals(office, "journal.post")
+    assert (proposal.entity["amount"], proposal.text("rationale")) == (period["turnover"], period["summary"])
+    assert office.output(run) == {"posted": "2026-02", "exceptions": 4, "proposal": proposal.id}
+
+
+def test_an_accountant_has_five_days(office: Office) -> None:
+    run = office.play(FEBRUARY)
+    office.later(4.9 * 86_400)
+    assert len(office.open()) == 1
+    office.later(0.2 * 86_400)
+    assert (office.state(run), office.engine.run(run).error["status"]) == ("faulted", 408)
+
+
+@pytest.mark.parametrize(
+    ("change", "kinds"),
+    [
+        ({}, ["duplicate"]),
+        ({"counterparty": "other"}, []),
+        ({"account": "other"}, []),
+        ({"amount": Money(Decimal("10.01"), "EUR")}, []),
+    ],
+)
+def test_an_entry_is_the_same_by_account_partner_and_amount(change: dict[str, Any], kinds: list[str]) -> None:
+    same = {"account": "4400", "period": "p", "counterparty": "c", "amount": Money(Decimal(10), "EUR")}
+    entries = [
+        Entity("e-1", "LedgerEntry", 1, {**same, "entryNo": "e-1"}, 1),
+        Entity("e-2", "LedgerEntry", 1, {**same, "entryNo": "e-2", **change}, 1),
+    ]
+    context: Any = SimpleNamespace(evidence=lambda *read: ())
+    found = list(detect(entries[0], entries, context))
+    assert [str(draft.writes[0].set["kind"]) for draft in found if isinstance(draft.writes[0], Put)] == kinds
+    assert [draft.target for draft in found] == ["e-2"] * len(kinds)

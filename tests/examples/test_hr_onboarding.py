@@ -2,11 +2,13 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from coordination.proposals import Proposal
 from governance.approvals import approve
 from governance.principals import load_principal
 from tests.examples.office import Office, filled, killed_often, spare
@@ -100,3 +102,93 @@ def test_killed_after_any_commit_nobody_is_reminded_or_welcomed_twice(made: tupl
         assert [e["operation"] for e in office.all("Effect", status="done")].count("hire.welcome") == 1
 
     killed_often(made, tmp_path, drive, check)
+
+
+@pytest.mark.parametrize(
+    ("number", "equipment", "desk"), [("H-2", "laptop and phone", "floor 1"), ("H-3", "laptop", "floor 2")]
+)
+def test_the_job_says_what_is_needed_and_each_line_what_it_rests_on(
+    office: Office, number: str, equipment: str, desk: str
+) -> None:
+    office.play({"hire": number})
+    (found,) = office.all("Hire", hireNo=number)
+    lines = {"equipment": equipment, "access": f"mail, {equipment}", "desk": desk}
+    assert {line: found[line] for line in lines} == lines
+    for line, value in lines.items():
+        (proposal,) = [Proposal(p) for p in office.all("Proposal", operation=f"board.{line}", state="applied")]
+        assert (proposal.text("agent"), proposal.text("rationale")) == (line, f"{line}: {value}")
+        assert [item.id for item in proposal.evidence] == [found.id]
+
+
+QUESTIONS = {
+    "it": ("ines", "Are equipment and access ready for H-1, who starts on 2026-03-16?"),
+    "facilities": ("faro", "Is the desk ready for H-1, who starts on 2026-03-16?"),
+    "payroll": ("pia", "Is the pay set up for H-1, who starts on 2026-03-16?"),
+}
+
+
+def required(decision: Any) -> list[str]:
+    """By which roles, and how many of each, a question is to be answered."""
+    return [one.partition("=")[2] for one in decision["required"]]
+
+
+def test_each_department_is_asked_its_own_question(office: Office) -> None:
+    office.play(HIRE)
+    asked = {required(decision)[0].partition(":")[0]: decision for decision in office.open()}
+    assert {name: required(decision) for name, decision in asked.items()} == {name: [f"{name}:1"] for name in QUESTIONS}
+    assert {name: str(decision["reason"]) for name, decision in asked.items()} == {
+        name: text for name, (_, text) in QUESTIONS.items()
+    }
+    for reminder in office.all("Reminder"):
+        (edge,) = office.platform.store.expand([reminder.id], "concerns")[reminder.id]
+        assert edge.entity.id == hire(office).id
+    confirm(office, "ines", "faro", "pia")
+    assert hire(office)["done"] == ("it", "facilities", "payroll")
+
+
+@pytest.mark.parametrize("silent", QUESTIONS)
+def test_whoever_is_silent_is_asked_every_two_days_then_hr_for_three(office: Office, silent: str) -> None:
+    run = office.play(HIRE)
+    confirm(office, *(user for name, (user, _) in QUESTIONS.items() if name != silent))
+    for asked in (1, 2, 3):
+        assert Counter(str(r["asked"]) for r in office.all("Reminder")) == dict.fromkeys(QUESTIONS, 1) | {silent: asked}
+        office.later(1.9 * DAY)
+        assert [required(decision) for decision in office.open()] == [[f"{silent}:1"]]
+        office.later(0.1 * DAY)
+    (question,) = office.open()
+    assert required(question) == ["hr:1"]
+    assert str(question["reason"]) == f"{silent} was asked three times about H-1; is it settled?"
+    office.later(2.9 * DAY)
+    assert office.state(run) in ("running", "waiting")
+    office.later(0.2 * DAY)
+    assert (office.state(run), office.engine.run(run).error["status"]) == ("faulted", 408)
+    assert hire(office)["status"] == "signed"
+
+
+def test_a_department_that_says_no_is_not_asked_again(office: Office) -> None:
+    run = office.play(HIRE)
+    who = load_principal(office.platform.store, 'User::"pia"')
+    (question,) = [decision for decision in office.open() if required(decision) == ["payroll:1"]]
+    approve(office.platform.store, office.clock, office.platform.rules(), question.id, who, "reject", "no bank account")
+    office.settle()
+    assert office.state(run) == "faulted"
+    assert "no bank account" in office.engine.run(run).error["detail"]
+    assert len(office.all("Reminder")) == 3
+
+
+def test_both_are_asked_from_midnight_of_the_day_before(office: Office) -> None:
+    office.play(HIRE)
+    confirm(office, "ines", "faro", "pia")
+    before = (datetime(2026, 3, 15, tzinfo=UTC) - office.clock.now()).total_seconds()
+    office.later(before - 1)
+    assert office.open() == []
+    office.later(2)
+    (question,) = office.open()
+    assert required(question) == ["hr:1,manager:1"]
+
+
+def test_who_is_late_for_the_first_day_is_welcomed_at_once(office: Office) -> None:
+    office.clock.advance(30 * DAY)
+    office.play(HIRE)
+    confirm(office, "ines", "faro", "pia")
+    assert [str(decision["operation"]) for decision in office.open()] == ["hire.welcome"]

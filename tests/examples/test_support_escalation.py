@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from coordination.proposals import Proposal
 from kg.model import Cause, Link, Put
 from kg.values import Money
 from tests.examples.office import Office, filled, spare
@@ -127,3 +128,68 @@ def test_a_refund_waits_from_a_cent_above_the_limit(office: Office, amount: str,
     office.platform.store.commit([Put(found.id, "Ticket", {"charged": Money(Decimal(amount), "EUR")})], cause)
     office.play({"ticket": "T-3"})
     assert ticket(office, "T-3")[0] == status
+
+
+def proposal(office: Office, operation: str) -> Proposal:
+    (found,) = office.all("Proposal", operation=operation)
+    return Proposal(found)
+
+
+def test_each_specialist_says_what_it_rests_on(office: Office) -> None:
+    office.play({"ticket": "T-1"})
+    (found,) = office.all("Ticket", ticketNo="T-1")
+    (customer,) = office.all("Customer", customerNo="C-1")
+    (other,) = office.all("Ticket", ticketNo="T-5")
+    (article,) = office.all("Article", topic="login")
+    rests = {
+        "ticket.classify": {found.id},
+        "ticket.inform": {found.id, customer.id, other.id},
+        "ticket.resolve": {found.id, article.id},
+    }
+    for operation, known in rests.items():
+        assert {item.id for item in proposal(office, operation).evidence} == known, operation
+    assert proposal(office, "ticket.classify").text("rationale") == "3 words of login."
+    assert proposal(office, "ticket.inform").text("rationale") == "standard customer with 2 open tickets"
+    assert proposal(office, "ticket.resolve").text("rationale") == article["solution"] == found["answer"]
+    assert found["urgent"] is False
+    assert "amount" not in proposal(office, "ticket.resolve").entity.properties
+
+
+def test_a_refund_carries_its_amount(office: Office) -> None:
+    office.play({"ticket": "T-2"})
+    assert proposal(office, "ticket.resolve").entity["amount"] == Money(Decimal("19.90"), "EUR")
+
+
+def test_who_is_asked_is_who_may_answer(office: Office) -> None:
+    run = office.play({"ticket": "T-5"})
+    (question,) = office.open()
+    assert [str(one).partition("=")[2] for one in question["required"]] == ["supervisor:1"]
+    assert str(question["reason"]) == "Ticket T-5 has no answer an agent may give; will you take it?"
+    office.answer("hella")
+    assert office.state(run) == "waiting", "the head of support is no supervisor"
+    office.later(4.1 * HOUR)
+    (question,) = office.open()
+    assert [str(one).partition("=")[2] for one in question["required"]] == ["head-of-support:1"]
+    assert str(question["reason"]) == "Ticket T-5: no supervisor answered within four hours"
+    office.answer("sami")
+    assert office.state(run) == "waiting", "a supervisor is not the head of support"
+    office.later(23.5 * HOUR)
+    assert office.state(run) == "waiting"
+    office.answer("hella")
+    assert office.output(run) == {
+        "ticket": "T-5", "status": "handed over", "topic": "other", "answer": 'taken by User::"hella"',
+    }  # fmt: skip
+
+
+def test_a_no_to_taking_it_is_no_silence(office: Office) -> None:
+    run = office.play({"ticket": "T-5"})
+    office.answer("sami", "reject", "we do not sell umbrellas")
+    assert office.state(run) == "faulted"
+    assert "we do not sell umbrellas" in office.engine.run(run).error["detail"]
+    assert ticket(office, "T-5") == ("open", "other")
+
+
+def test_a_large_refund_asks_the_supervisor_for_it(office: Office) -> None:
+    office.play({"ticket": "T-3"})
+    (question,) = office.open()
+    assert list(question["required"]) == ["large-refund=supervisor:1"]

@@ -84,3 +84,81 @@ def test_an_outage_is_credited_once(office: Office) -> None:
     office.play({"subscriber": "S-1"})
     assert office.output(office.play({"subscriber": "S-1"}))["credit"] == "nothing due"
     assert len(office.all("Proposal", operation="bill.credit")) == 1
+
+
+def booked(office: Office, number: str, day: date, minutes: int, id: str = "x-new") -> None:
+    """A transaction of a line."""
+    write = Put(id, "Transaction", {"transactionNo": id.upper(), "minutesAbroad": minutes, "day": day})
+    cause = Cause(f"booked-{id}", "ingest", 'Service::"ingest"')
+    office.platform.store.commit([write, Link(id, "bookedTo", subscriber(office, number).id)], cause)
+
+
+@pytest.mark.parametrize(("day", "seen"), [(9, False), (10, True), (13, True), (14, False)])
+def test_what_comes_on_the_day_of_the_swap_and_in_the_three_after_it_counts(
+    office: Office, day: int, seen: bool
+) -> None:
+    usual = subscriber(office, "S-4")["usualMinutes"]
+    booked(office, "S-4", date(2026, 2, day), usual * 10 + 1)
+    office.play({"subscriber": "S-4"})
+    assert len(office.open()) == seen
+
+
+def test_a_line_that_is_never_used_abroad_is_usual_with_a_minute(office: Office) -> None:
+    line = subscriber(office, "S-4")
+    cause = Cause("usual", "ingest", 'Service::"ingest"')
+    office.platform.store.commit([Put(line.id, "Subscriber", {"usualMinutes": 0})], cause)
+    booked(office, "S-4", date(2026, 2, 11), 10)
+    assert office.output(office.play({"subscriber": "S-4"}))["fraud"] == "nothing seen"
+    booked(office, "S-4", date(2026, 2, 11), 11, "x-more")
+    office.play({"subscriber": "S-4"})
+    assert len(office.open()) == 1
+
+
+def test_the_question_says_what_was_seen_and_rests_on_it_alone(office: Office) -> None:
+    line = subscriber(office, "S-3")
+    booked(office, "S-3", date(2026, 2, 12), 700)
+    booked(office, "S-3", date(2026, 2, 12), 1, "x-little")
+    office.play({"subscriber": "S-3"})
+    (proposal,) = [Proposal(p) for p in office.all("Proposal", operation="line.hold")]
+    (case,) = [c for c in office.all("SupportCase", about="sim-swap") if of(office, c, "raisedBy") == line.id]
+    odd = {t.id for t in office.all("Transaction") if of(office, t, "bookedTo") == line.id and t["minutesAbroad"] > 150}
+    assert len(odd) == 2
+    assert {item.id for item in proposal.evidence} == {line.id, case.id, *odd}
+    assert proposal.text("rationale") == (
+        f"SIM swapped in {case['caseNo']}, then 1100 minutes abroad; usual are {line['usualMinutes']} a week."
+    )
+    assert proposal.number("priority") == 20
+    (question,) = office.open()
+    assert list(question["required"]) == ["hold=fraud-desk:1"]
+
+
+def of(office: Office, entity: Any, relation: str) -> str:
+    (edge,) = office.platform.store.expand([entity.id], relation)[entity.id]
+    return edge.entity.id
+
+
+@pytest.mark.parametrize(
+    ("fee", "credit"), [("29.99", "3.00"), ("44.95", "4.50"), ("44.85", "4.48"), ("30.00", "3.00")]
+)
+def test_the_credit_is_the_share_of_the_month_to_a_cent(office: Office, fee: str, credit: str) -> None:
+    line = subscriber(office, "S-1")
+    cause = Cause("fee", "ingest", 'Service::"ingest"')
+    office.platform.store.commit([Put(line.id, "Subscriber", {"monthlyFee": Money(Decimal(fee), "EUR")})], cause)
+    office.play({"subscriber": "S-1"})
+    (proposal,) = [Proposal(p) for p in office.all("Proposal", operation="bill.credit")]
+    expected = Money(Decimal(credit), "EUR")
+    assert subscriber(office, "S-1")["credited"] == expected
+    assert proposal.entity["amount"] == expected
+    assert proposal.text("rationale") == "3 days without a network in north: O-1."
+    (region,) = office.all("Region", region="north")
+    (outage,) = office.all("Outage")
+    assert {item.id for item in proposal.evidence} == {line.id, region.id, outage.id}
+
+
+def test_outages_of_one_place_are_credited_together(office: Office) -> None:
+    (region,) = office.all("Region", region="north")
+    more = Put("o-2", "Outage", {"outageNo": "O-2", "days": 2})
+    cause = Cause("second", "ingest", 'Service::"ingest"')
+    office.platform.store.commit([more, Link("o-2", "struck", region.id)], cause)
+    office.play({"subscriber": "S-1"})
+    assert subscriber(office, "S-1")["credited"] == Money(Decimal("7.50"), "EUR")
