@@ -178,6 +178,34 @@ def test_a_budget_set_between_decision_and_commit_holds() -> None:
     assert states(p) == ["proposed"]
 
 
+@pytest.mark.usefixtures("on_both")
+@pytest.mark.parametrize("before", [0, 1], ids=["none used yet", "one used before"])
+def test_what_another_reserves_between_the_look_and_the_commit_is_counted(
+    monkeypatch: pytest.MonkeyPatch, before: int
+) -> None:
+    """I12: an effect reserves at the revision that was read, so what is left goes to one of two."""
+    p = plant()
+    limit(p, "agent:buyer", "calls", 1 + before)
+    commit, others = p.store.commit, []
+
+    def elsewhere(n: int) -> None:
+        budgets.reserve(p.store, p.clock, f"other-{n}", ["agent:buyer"], {"calls": Decimal(1)})
+
+    def late(writes: Sequence[object], *more: object, **named: object) -> object:
+        if not others and any(isinstance(write, Put) and write.cls == "Effect" for write in writes):
+            others.append(True)
+            elsewhere(before)
+        return commit(writes, *more, **named)
+
+    for n in range(before):
+        elsewhere(n)
+    monkeypatch.setattr(p.store, "commit", late)
+    falls(p, "a")
+    assert others
+    assert states(p) == ["proposed"]
+    assert used(p, "agent:buyer", "calls") == 1 + before
+
+
 def test_a_sandbox_spends_nothing() -> None:
     draft = Draft("notice.send", "t", effector="telling", payload={"to": "t"}, sandbox=True)
     p = plant([card("teller", Wake("Ticket"))], {"teller": lambda *_: [draft]}, effectors=[Telling()])

@@ -75,12 +75,6 @@ def test_a_proposal_on_what_another_holds_waits_and_then_goes_on() -> None:
 
 
 def test_it_waits_for_what_it_would_change_in_passing_too_and_no_longer_than_the_claim() -> None:
-    p = plant()
-    p.product("q", stock=50)
-
-    def both(change: Any, entity: Any, store: Any, at: int) -> list[Draft]:
-        return [Draft("stock.move", "p", (Put("p", "Product", {"onOrder": 1}), Put("q", "Product", {"onOrder": 2})))]
-
     p = plant(acts={"buyer": both})
     p.product("q", stock=50)
     claim(p.store, p.clock, "run-1", ["q"], 60, WHO)
@@ -91,26 +85,34 @@ def test_it_waits_for_what_it_would_change_in_passing_too_and_no_longer_than_the
     assert p.one()["state"] == "applied"
 
 
+def both(change: Any, entity: Any, store: Any, at: int) -> list[Draft]:
+    return [Draft("stock.move", "p", (Put("p", "Product", {"onOrder": 1}), Put("q", "Product", {"onOrder": 2})))]
+
+
 @pytest.mark.usefixtures("on_both")
-def test_a_claim_between_decision_and_commit_holds() -> None:
-    """I7: the commit that begins an effect expects the claim as it was looked at."""
-    p = plant()
+@pytest.mark.parametrize("claimed", ["p", "q"], ids=["the target", "what is changed in passing"])
+@pytest.mark.parametrize("before", [False, True], ids=["first claim", "claimed before"])
+def test_a_claim_between_decision_and_commit_holds(claimed: str, before: bool) -> None:
+    """I7: the commit that begins an effect expects the claims as they were looked at, also where there was none."""
+    p = plant(acts={"buyer": both})
+    if before:
+        release(p.store, p.clock, claim(p.store, p.clock, "run-0", [claimed], 60, WHO), WHO)
+    p.product("q", stock=50)
     p.product("p", stock=1)
     p.runtime.pump()
-    first = p.runtime.dispatch.tasks["settle"]
-    gate = first.gate  # type: ignore[attr-defined]
-    judged = type(gate).judge
-    claimed: list[Held] = []
+    gate = type(p.runtime.dispatch.tasks["settle"].gate)  # type: ignore[attr-defined]
+    judged = gate.judge
+    held: list[Held] = []
 
     def judge(self: Any, *args: Any) -> Any:
-        if not claimed:
-            claimed.append(claim(p.store, p.clock, "run-1", ["p"], 600, WHO))
+        if not held:
+            held.append(claim(p.store, p.clock, "run-1", [claimed], 600, WHO))
         return judged(self, *args)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(type(gate), "judge", judge)
+        patch.setattr(gate, "judge", judge)
         p.run()
-    assert claimed
+    assert held
     assert p.one()["state"] == "proposed"
     assert number(p.store.get(["p"])["p"], "onOrder") == 0
 

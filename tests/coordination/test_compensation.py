@@ -150,6 +150,30 @@ def test_two_compensations_of_one_effect_undo_it_once() -> None:
     assert statuses(p, ids) == ["compensated"]
 
 
+@pytest.mark.usefixtures("on_both")
+def test_an_effect_that_another_began_to_undo_before_the_commit_is_not_undone_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """I3: the commit that begins an undoing expects the effect that it undoes as it was looked at."""
+    telling = Telling()
+    p = telling_plant(telling)
+    (id,) = done(p, "a")
+    commit, begun = p.store.commit, []
+
+    def late(writes: Sequence[object], *more: object, **named: object) -> object:
+        made = [write for write in writes if isinstance(write, Put) and write.cls == "Effect"]
+        if not begun and any(write.id != id for write in made):
+            begun.append(p.put(Put(id, "Effect", {"status": "compensating"})))
+        return commit(writes, *more, **named)
+
+    monkeypatch.setattr(p.store, "commit", late)
+    start(p, [id])
+    p.later()
+    assert begun
+    assert len(telling.told) == 1
+    assert [effect.id for effect in p.store.find("Effect").items] == [id]
+
+
 def test_an_undo_in_doubt_waits_for_a_person_and_then_goes_on() -> None:
     telling = Telling(idempotent=False)
     p = telling_plant(telling)

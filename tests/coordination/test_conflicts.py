@@ -3,16 +3,20 @@
 import random
 from collections.abc import Sequence
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
 from coordination import merging, refusals
 from coordination.conflicts import Between, compatible, meet
 from coordination.errors import PolicyError
+from coordination.gate import Gate
 from coordination.merging import combined
 from coordination.policies import ANY, Policy, declare, load, of, policy_id
 from coordination.proposals import OPEN, Draft, Proposal
 from coordination.wakes import Wake
+from governance.people import import_people
+from governance.peoplefile import read_people
 from governance.rules import add
 from kg.model import Change, Close, Entity, Input, Link, Put, Unlink
 from kg.store import GraphStore
@@ -118,6 +122,30 @@ def test_a_merged_proposal_needs_what_every_agent_behind_it_needs() -> None:
     p.run()
     assert p.store.get([new.id])[new.id]["state"] == "denied"
     assert "note" not in p.store.get(["c"])["c"].properties
+
+
+@pytest.mark.usefixtures("on_both")
+@pytest.mark.parametrize("name", ["one", "two"])
+def test_a_role_taken_from_any_agent_behind_it_between_decision_and_commit_denies(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """I4: the commit that begins expects every agent of a merged proposal as it was decided on."""
+    judge, taken = Gate.judge, []
+
+    def judged(self: Gate, proposal: Proposal, *rest: Any) -> Any:
+        verdict = judge(self, proposal, *rest)
+        if not taken and proposal.texts("partners"):
+            assert verdict.outcome == "allow"
+            bare = read_people(f"agents:\n  - {{name: {name}}}\n", "people.yaml")
+            taken.append(import_people(self.store, self.clock, bare, AUTHOR))
+        return verdict
+
+    monkeypatch.setattr(Gate, "judge", judged)
+    p = meeting({"one": note("a"), "two": Draft("note.set", "c", (Put("c", "Customer", {"held": True}),))}, MERGE)
+    assert taken
+    (new,) = (e for e in p.proposals() if e.get("merges"))
+    assert new["state"] == "denied"
+    assert p.store.get(["c"])["c"].properties == {"name": "c"}
 
 
 def test_writes_that_contradict_each_other_do_not_merge() -> None:

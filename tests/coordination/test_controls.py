@@ -9,7 +9,7 @@ import pytest
 from coordination.proposals import Draft
 from coordination.runs.engine import Workflows
 from coordination.wakes import Wake
-from governance.controls import Acknowledgement, change
+from governance.controls import Acknowledgement, change, control_id
 from governance.throttles import room
 from kg.model import Change, Entity, Kind, Put
 from kg.store import GraphStore
@@ -155,6 +155,37 @@ def test_a_throttle_lets_exactly_so_many_begin_in_any_minute() -> None:
     assert max(b - a for a, b in pairwise(counts)) <= 3
     assert max(b - a for a, b in pairwise(by_a)) <= 1
     assert (counts[0], by_a[0], counts[-1]) == (3, 1, 8)
+
+
+@pytest.mark.usefixtures("on_both")
+@pytest.mark.parametrize("before", [0, 1], ids=["none yet", "one before"])
+def test_one_that_begins_elsewhere_between_the_look_and_the_commit_is_counted(
+    monkeypatch: pytest.MonkeyPatch, before: int
+) -> None:
+    """I12: the moments are written at the revision that was read, so the last place goes to one of two."""
+    p = plant()
+    set_ = control(p, "agent:buyer", "throttle", 1 + before)
+    throttles = [(control_id(set_.scope), set_.scope, 1 + before)]
+
+    def elsewhere() -> None:
+        commit([], None, state=room(p.store, p.clock.now(), throttles).rows)
+
+    commit, others = p.store.commit, []
+
+    def late(writes: Sequence[object], *more: object, **named: object) -> object:
+        if not others and any(isinstance(write, Put) and write.cls == "Effect" for write in writes):
+            others.append(elsewhere())
+        return commit(writes, *more, **named)
+
+    for _ in range(before):
+        elsewhere()
+    monkeypatch.setattr(p.store, "commit", late)
+    p.product("p", stock=1)
+    p.run()
+    assert others
+    assert (p.one()["state"], began(p)) == ("proposed", [])
+    p.later(61)
+    assert p.one()["state"] == "applied"
 
 
 def test_a_clock_that_goes_back_delays_by_a_minute_at_most() -> None:

@@ -8,10 +8,12 @@ import pytest
 
 from coordination.editing import EDITS_MAX, Edit, edit
 from coordination.errors import StateError
+from coordination.gate import Gate
 from coordination.proposals import Draft, Proposal
 from governance.approvals import approve
 from governance.errors import DeniedError, SelfApprovalError
-from governance.people import ensure_principal
+from governance.people import ensure_principal, import_people
+from governance.peoplefile import read_people
 from governance.principals import load_principal
 from governance.rules import add, load_rules, retire
 from kg.errors import ConflictError
@@ -306,6 +308,37 @@ def test_a_gone_editor_takes_the_edit_along() -> None:
     p.put(Put(str(person.entity), "User", {"disabled": True}))
     p.run()
     assert p.store.get([new.id])[new.id]["state"] == "denied"
+
+
+def took_roles(p: Plant, person: str) -> None:
+    """Somebody loses every role."""
+    import_people(p.store, p.clock, read_people(f"users:\n  - {{name: {person}}}\n", "people.yaml"), AUTHOR)
+
+
+@pytest.mark.usefixtures("on_both")
+def test_a_role_taken_from_the_editor_between_the_decision_and_its_commit_denies(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """I4: the commit that begins expects the editor as it was decided on."""
+    p, first = waiting()
+    new = by(p, "anna", CHEAPER, first.id)
+    p.run()
+    p.answer(new.id, "carla")
+    judge, late = Gate.judge, [True]
+
+    def judged(self: Gate, *rest: Any) -> Any:
+        verdict = judge(self, *rest)
+        if late:
+            late.clear()
+            assert verdict.outcome == "allow"
+            took_roles(p, "anna")
+        return verdict
+
+    monkeypatch.setattr(Gate, "judge", judged)
+    p.run()
+    assert not late
+    assert p.store.get([new.id])[new.id]["state"] == "denied"
+    assert not p.store.find("PurchaseOrder").items
 
 
 def test_an_edit_shows_in_the_ancestry() -> None:

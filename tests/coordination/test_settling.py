@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -204,6 +205,56 @@ def test_rules_that_change_between_decision_and_commit_are_asked_again(monkeypat
     assert not p.store.find("PurchaseOrder").items
 
 
+@pytest.mark.usefixtures("on_both")
+def test_no_denial_and_no_question_rests_on_rules_that_changed_before_its_commit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """I4: what ends a proposal or sends it to people is what the rules of its commit say, not those of the look before."""
+    judge = gates.Gate.judge
+    late: list[Any] = []
+
+    def judged(self: gates.Gate, *rest: object) -> object:
+        verdict = judge(self, *rest)  # type: ignore[arg-type]
+        if late:
+            assert verdict.outcome == late.pop()
+            late.pop()()
+        return verdict
+
+    monkeypatch.setattr(gates.Gate, "judge", judged)
+    p = plant(rules=[*_rules(), FREEZE])
+    fall(p)
+    late += [lambda: retire(p.store, p.clock, ontology(), "freeze", AUTHOR, "test"), "deny"]
+    p.run()
+    assert p.one()["state"] == "applied"
+    assert [d["outcome"] for d in p.decisions(p.one().id)] == ["allow"]
+    q = plant()
+    fall(q, stock=9)
+    late += [lambda: add(q.store, q.clock, ontology(), FREEZE, AUTHOR, "test"), "needs_approval"]
+    q.run()
+    assert q.one()["state"] == "denied"
+    assert [d["outcome"] for d in q.decisions(q.one().id)] == ["deny"]
+
+
+@pytest.mark.usefixtures("on_both")
+def test_a_proposal_that_another_ended_before_the_commit_begins_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """I3: the commit that begins expects the proposal as it was looked at."""
+    p = plant()
+    fall(p)
+    commit, ended = p.store.commit, []
+
+    def late(writes: Sequence[object], *more: object, **named: object) -> object:
+        if not ended and any(isinstance(write, Put) and write.cls == "Effect" for write in writes):
+            ended.append(p.put(Put(p.one().id, "Proposal", {"state": "superseded"})))
+        return commit(writes, *more, **named)
+
+    monkeypatch.setattr(p.store, "commit", late)
+    p.run()
+    assert ended
+    assert p.one()["state"] == "superseded"
+    assert not p.store.find("Effect").items
+    assert not p.store.find("PurchaseOrder").items
+
+
 HELD = (
     '@id("locked") forbid(principal, action == Action::"apply", resource is Product) '
     'when { resource has note && resource.note == "locked" };',
@@ -242,6 +293,28 @@ def test_facts_that_change_between_decision_and_commit_are_decided_on_again(
     p.run()
     assert p.one()["state"] == "denied"
     assert "note" not in p.store.get(["c"])["c"].properties
+
+
+@pytest.mark.usefixtures("on_both")
+def test_what_a_proposal_rests_on_and_does_not_touch_is_held_to_the_commit(monkeypatch: pytest.MonkeyPatch) -> None:
+    draft = Draft("tell", "p", (Put("p", "Product", {"note": "x"}),), expects={"c": 1})
+    p = plant(acts={"buyer": proposing(draft)})
+    p.put(Put("c", "Customer", {"name": "c"}))
+    fall(p)
+    judge, changed = gates.Gate.judge, []
+
+    def judged(self: gates.Gate, *rest: object) -> object:
+        verdict = judge(self, *rest)  # type: ignore[arg-type]
+        if not changed:
+            assert verdict.outcome == "allow"
+            changed.append(p.put(Put("c", "Customer", {"note": "moved away"})))
+        return verdict
+
+    monkeypatch.setattr(gates.Gate, "judge", judged)
+    p.run()
+    assert p.one()["state"] == "expired"
+    assert "c is at version 2, the proposal rests on 1" in str(p.one()["reason"])
+    assert "note" not in p.store.get(["p"])["p"].properties
 
 
 @pytest.mark.usefixtures("on_both")
@@ -304,6 +377,26 @@ def test_the_higher_priority_wins_and_both_stay_on_record() -> None:
     assert "higher priority, 2 against 1" in str(loser["reason"])
     (edge,) = p.store.expand([loser.id], "conflictsWith")[loser.id]
     assert edge.entity["agent"] == "one"
+
+
+@pytest.mark.usefixtures("on_both")
+def test_a_rival_that_ended_by_itself_before_the_commit_keeps_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """I3: the commit expects whom it beats as it was looked at; else what another had ended would be ended again."""
+    cards = [card(name, Wake("Customer", properties=("name",))) for name in ("one", "two")]
+    p = plant(cards, {"one": proposing(note("hold", priority=2)), "two": proposing(note("offer", priority=1))})
+    commit, ended = p.store.commit, []
+
+    def late(writes: Sequence[object], *more: object, **named: object) -> object:
+        if not ended and any(isinstance(write, Put) and write.cls == "Effect" for write in writes):
+            (two,) = (e for e in p.proposals() if e["agent"] == "two")
+            ended.append(p.put(Put(two.id, "Proposal", {"state": "expired"})))
+        return commit(writes, *more, **named)
+
+    monkeypatch.setattr(p.store, "commit", late)
+    p.put(Put("c", "Customer", {"name": "c"}))
+    p.run()
+    assert ended
+    assert states(p) == {"one": "applied", "two": "expired"}
 
 
 def test_then_the_higher_confidence() -> None:

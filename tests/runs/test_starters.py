@@ -34,7 +34,7 @@ def here() -> Any:
     cards, acts = {"buyer": card("buyer")}, {"buyer": reorder}
     rules = (*RULES, STARTERS_MAY, SIGNED)
     with works(Workflows(), effectors=[Telling()], cards=cards, acts=acts, rules=rules) as made:
-        for name in ("cara", "anna.private"):
+        for name in ("cara", "dan", "anna.private"):
             ensure_principal(made.store, made.clock, "User", name, AUTHOR, roles=["managers"])
         for uid in (ANNA, OTHER):
             change(made, uid, person="anna")
@@ -131,21 +131,19 @@ def cancelled(here: Works, run: str) -> None:
 
 
 @pytest.mark.usefixtures("on_both")
+@pytest.mark.parametrize("behalf", ["", ANNA], ids=["anna", "another for anna"])
 @pytest.mark.parametrize("text", [CALL, ON_IT], ids=["on its own step", "on a product"])
 @pytest.mark.parametrize(
     ("happens", "state", "said"), [(taken, "denied", "no rule permits it"), (cancelled, "expired", "was cancelled")]
 )
 def test_what_happens_between_the_decision_and_its_commit_is_obeyed(
-    here: Works,
-    monkeypatch: pytest.MonkeyPatch,
-    text: str,
-    happens: Callable[[Works, str], None],
-    state: str,
-    said: str,
-) -> None:
-    """I4, I11: the commit that begins expects the starter and the run as they were when it was decided."""
+    here: Works, monkeypatch: pytest.MonkeyPatch, text: str, behalf: str,
+    happens: Callable[[Works, str], None], state: str, said: str,
+) -> None:  # fmt: skip
+    """I4, I11: the commit that begins expects the run, its starter and whom that one acts for as they were decided on."""
     here.store.commit([Put("p-1", "Product", {"name": "Bolt"})], Cause(here.clock.id(), "ingest", AUTHOR.uid))
-    run, commit, late = begin(here, text), here.store.commit, []
+    run = begin(here, text, 'User::"dan"' if behalf else ANNA, on_behalf_of=behalf)
+    commit, late = here.store.commit, []
 
     def committed(writes: Any, *more: Any, **named: Any) -> Any:
         if not late and any(isinstance(write, Put) and write.cls == "Effect" for write in writes):
@@ -194,7 +192,6 @@ def test_an_agent_that_a_run_asks_acts_for_the_starter(here: Works) -> None:
 
 
 def test_a_run_goes_on_with_what_its_proposal_was_edited_into(here: Works) -> None:
-    ensure_principal(here.store, here.clock, "User", "dan", AUTHOR, roles=["managers"])
     run = begin(here, CALL)
     rules = load_rules(here.store, ontology())
     cara = load_principal(here.store, CARA)
