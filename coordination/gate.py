@@ -29,7 +29,7 @@ from governance.rules import BOOK, load_rules
 from governance.throttles import Room
 from governance.verdict import Approved, Request, Requirement, Resource, Verdict
 from kg.clock import Clock
-from kg.model import ABSENT, Close, Entity, Input, Link, Put, Write
+from kg.model import ABSENT, Close, Entity, Input, Link, Put, StateWrite, Write
 from kg.ontology import Ontology
 from kg.store import GraphStore
 from kg.values import Money, Value
@@ -46,10 +46,11 @@ RESERVED: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """What people said: approvals in force, and the reason where somebody rejected."""
+    """What people said: approvals in force, why where somebody rejected, and rows that fail where another answer came since."""
 
     approvals: tuple[Approved, ...] = ()
     rejected: str = ""
+    heard: tuple[StateWrite, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,14 +229,16 @@ class Gate:
         """What people answered to any decision on this proposal; who rejected what it is an edit of has rejected it too."""
         found: dict[str, Approved] = {}
         own = self._decisions(proposal)
-        for decision in (*own, *(one for first in earlier(self.store, proposal) for one in self._decisions(first))):
+        every = (*own, *(one for first in earlier(self.store, proposal) for one in self._decisions(first)))
+        heard = answering.hearing(self.store, [one.id for one in every if one["outcome"] == "needs_approval"])
+        for decision in every:
             for rejection in answering.answers(self.store, decision.id, "reject"):
                 comment = str(rejection.get("comment", ""))
                 return Answers(rejected=f"rejected by {rejection['principal']}" + (f": {comment}" if comment else ""))
         for decision in own:
             for approval in answering.given(self.store, self.clock, decision.id):
                 found[approval.id] = approval
-        return Answers(tuple(found.values()))
+        return Answers(tuple(found.values()), heard=heard)
 
     def unchanged(self, proposal: Proposal, verdict: Verdict) -> bool:
         """Whether the last decision asked for the same, so that another one would say nothing new."""

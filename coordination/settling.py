@@ -97,6 +97,9 @@ class Settling:
         if answers.rejected:
             return self._rejected(work, proposal, answers.rejected)
         basis = self.gate.basis(proposal)
+        # INVARIANT I4: people and delegations behind the approvals are held as they were read.
+        held = {id: version for approval in answers.approvals for id, version in approval.held}
+        basis = replace(basis, expects={**basis.expects, **held})
         if basis.gone:
             return self._end(work, proposal, "expired", basis.gone)
         if basis.held:
@@ -133,7 +136,8 @@ class Settling:
         room = self.gate.room(proposal, basis)
         if room.reason:
             raise RetryLater(room.reason, room.seconds, counted=False)
-        plan = replace(plan, rows=(*plan.rows, *room.rows))
+        # INVARIANT I4: nobody answered since the answers were read; who had said no would see it happen all the same.
+        plan = replace(plan, rows=(*plan.rows, *room.rows, *answers.heard))
         try:
             return self._begin(proposal, basis, verdict, meeting, plan)
         except InputError as error:

@@ -11,7 +11,7 @@ from coordination import works
 from coordination.bounds import Bounds
 from coordination.feed import CURSOR
 from coordination.works import DONE, FAILED, Work, micros
-from governance import links, tallies
+from governance import approvals, links, tallies
 from kg.clock import Clock
 from kg.model import State, StateWrite
 from kg.store import PAGE_MAX, GraphStore, Request
@@ -36,6 +36,7 @@ class Sweeping:
         if self.clock.monotonic() < self._next:
             return 0
         links.sweep(self.store, self.clock)
+        approvals.sweep(self.store, self.clock)
         tallies.close(self.store, self.clock)
         rows = self.store.scan(works.KIND, after=self._after, first=PAGE_MAX)
         self._after = rows[-1].key if len(rows) == PAGE_MAX else ""

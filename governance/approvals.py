@@ -30,13 +30,15 @@ from governance.rulebook import RuleBook
 from governance.verdict import Approved, Request, Verdict
 from kg.clock import Clock
 from kg.errors import ConflictError
-from kg.model import Cause, Direction, Entity, Input, Link, Put, StateWrite, Write
-from kg.store import GraphStore
+from kg.model import ABSENT, Cause, Direction, Entity, Input, Link, Put, StateWrite, Write
+from kg.store import PAGE_MAX, GraphStore
 from kg.values import Value
 
 CLASS: Final = "Approval"
 #: Answers read for one decision.
 APPROVALS_MAX: Final = 200
+#: Kind of the state rows that change with each answer to a decision, as long as it may be answered.
+HEARD: Final = "heard"
 COMMENT_MAX: Final = 10_000
 RETRIES_MAX: Final = 3
 #: Proposals that one decision may be about, and their states in which no answer changes anything any more.
@@ -92,7 +94,8 @@ def approve(
         try:
             writes = (*_writes(id, decision, asking, verdict, comment, given_), *allowed)
             held = {decision.id: decision.version, id: 0, **about, **wanted}
-            store.commit(writes, _cause(clock, decision, principal, verdict, comment), held, state)
+            rows = (*state, _heard(decision))
+            store.commit(writes, _cause(clock, decision, principal, verdict, comment), held, rows)
         except ConflictError as error:
             if error.found.keys() <= {id, *about} - wanted.keys():
                 continue
@@ -200,6 +203,26 @@ def answers(store: GraphStore, decision_id: str, answer: Answer) -> tuple[Entity
     return tuple(e.entity for e in edges if e.entity.cls == CLASS and e.entity.get("answer") == answer)
 
 
+def _heard(decision: Entity) -> StateWrite:
+    expires = decision.get("expires")
+    due = int(expires.timestamp() * 1_000_000) if isinstance(expires, datetime) else None
+    return StateWrite(HEARD, decision.id, True, due=due)
+
+
+def hearing(store: GraphStore, decisions: Sequence[str]) -> tuple[StateWrite, ...]:
+    """The rows with which a commit ends the hearing of these decisions: it fails where an answer came after this was read."""
+    there = store.state(HEARD, list(decisions)) if decisions else {}
+    return tuple(StateWrite(HEARD, id, None, expect=there[id].revision if id in there else ABSENT) for id in decisions)
+
+
+def sweep(store: GraphStore, clock: Clock) -> int:
+    """Drop the rows of decisions that nobody may answer any more; how many."""
+    rows = store.scan(HEARD, due=int(clock.now().timestamp() * 1_000_000), first=PAGE_MAX)
+    if rows:
+        store.commit([], None, state=[StateWrite(HEARD, row.key, None) for row in rows])
+    return len(rows)
+
+
 def given(store: GraphStore, clock: Clock, decision_id: str) -> tuple[Approved, ...]:
     """The approvals in force for a decision: not expired, by principals that still exist, with the roles they still have."""
     now = clock.now()
@@ -212,19 +235,27 @@ def given(store: GraphStore, clock: Clock, decision_id: str) -> tuple[Approved, 
             except PrincipalError:
                 continue
             lent = _lent(store, now, approval, principal, _proposers(decision))
-            found.append(Approved(principal, approval.id, lent, _escalated(store, decision, approval)))
+            roles = tuple((item.by.responsible(), item.roles) for item in lent)
+            held = _held(principal, lent)
+            found.append(Approved(principal, approval.id, roles, _escalated(store, decision, approval), held))
     return tuple(found)
 
 
 def _lent(
     store: GraphStore, now: datetime, approval: Entity, principal: Principal, proposers: frozenset[str]
-) -> tuple[tuple[str, frozenset[str]], ...]:
+) -> tuple[Lent, ...]:
     """The roles that an answer used of others, where those delegations are still in force."""
     used = approval.get("delegations", ())
     if not isinstance(used, tuple) or not used:
         return ()
-    still = delegations.lent(store, now, principal, proposers)
-    return tuple((item.by.responsible(), item.roles) for item in still if item.id in used)
+    return tuple(item for item in delegations.lent(store, now, principal, proposers) if item.id in used)
+
+
+def _held(principal: Principal, lent: Sequence[Lent]) -> tuple[tuple[str, int], ...]:
+    # INVARIANT I4: versions read before the roles, so that what is taken or ended meanwhile makes the commit fail.
+    links = [link for one in (principal, *(item.by for item in lent)) for link in one.chain()]
+    people = [(link.entity, link.version) for link in links if link.entity is not None]
+    return (*people, *((item.id, item.version) for item in lent))
 
 
 def _escalated(store: GraphStore, decision: Entity, approval: Entity) -> frozenset[str]:

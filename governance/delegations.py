@@ -28,11 +28,12 @@ REASON_MAX: Final = 2_000
 
 @dataclass(frozen=True, slots=True)
 class Lent:
-    """Roles lent to somebody: the delegation, who lent them, and which."""
+    """Roles lent to somebody: the delegation, who lent them, and which; `version` is the delegation's."""
 
     id: str
     by: Principal
     roles: frozenset[str]
+    version: int = 0
 
 
 def delegate(
@@ -105,7 +106,7 @@ def lent(store: GraphStore, now: datetime, principal: Principal, proposers: froz
         roles = frozenset(map(str, texts)) if isinstance(texts, tuple) else frozenset()
         # Own roles of the giver only, as they are now: what was lent to the giver is not lent on.
         if not giver.identities() & proposers and giver.roles & roles:
-            found.append(Lent(entity.id, giver, giver.roles & roles))
+            found.append(Lent(entity.id, giver, giver.roles & roles, entity.version))
     return tuple(found)
 
 

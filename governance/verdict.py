@@ -64,13 +64,15 @@ class Approved:
     """An approval in force, with the roles the approver has now.
 
     `lent` are roles that others let the approver use, by the one who answers for each of those; `escalated` names the
-    requirements for which it came after their escalation.
+    requirements for which it came after their escalation. `held` are the versions (entity id, version) that all this rests on:
+    of the approver, of who lent roles, and of the delegations.
     """
 
     by: Principal
     id: str = ""
     lent: tuple[tuple[str, frozenset[str]], ...] = ()
     escalated: frozenset[str] = frozenset()
+    held: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
