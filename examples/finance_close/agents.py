@@ -8,10 +8,12 @@ from typing import cast
 
 from agents.context import Context
 from agents.reasoners.called import Called
+from coordination.errors import GiveUp
 from coordination.proposals import Draft
 from kg.model import Entity, Link, Op, Put, Where
 from kg.values import Money
 
+#: Entries of a period that are looked at, and that one draft may name as evidence.
 ENTRIES_MAX = 1_000
 #: An entry this many times the median of its account is asked about.
 OUTLIER = 10
@@ -24,7 +26,13 @@ def looking(
 
     def look(period: Entity, context: Context) -> Iterator[Draft]:
         where = [Where("period", Op.EQ, period["period"])]
-        return think(period, context.find("LedgerEntry", where, first=ENTRIES_MAX), context)
+        entries = context.find("LedgerEntry", where, first=ENTRIES_MAX + 1)
+        if len(entries) > ENTRIES_MAX:
+            # What is said of a part would pass for the whole, and its sum would be posted.
+            raise GiveUp(
+                f"{period['period']} has more than {ENTRIES_MAX:,} entries, and a look takes no more; close it in parts"
+            )
+        return think(period, entries, context)
 
     return look
 

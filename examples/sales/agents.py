@@ -23,7 +23,10 @@ WORDS = {
 def enrich(asked: Assignment, context: Context) -> Answer:
     """The company behind a lead, as the CRM knows it."""
     lead = _lead(asked, context)
-    (company,) = (edge.entity for edge in context.expand(lead.id, "worksAt"))
+    companies = [edge.entity for edge in context.expand(lead.id, "worksAt")]
+    if not companies:
+        raise AnswerError("no company is known for this lead; enter it in the CRM and start again")
+    (company,) = companies
     profile = {"company": str(company["companyName"]), "industry": str(company["industry"])}
     return Answer(profile | {"employees": cast(int, company["employees"])}, context.evidence(lead, company))
 

@@ -19,7 +19,7 @@ from coordination.workflow.document import parse
 from examples.finance_close.agents import detect
 from governance.principals import load_principal
 from governance.rules import retire
-from kg.model import Entity, Put
+from kg.model import Cause, Entity, Put
 from kg.values import Money
 from tests.examples.office import Office, filled, killed_often, opened, spare
 
@@ -107,6 +107,44 @@ def test_no_agent_posts_behind_the_close(office: Office) -> None:
     office.settle()
     assert (office.state(run), office.engine.run(run).error["status"]) == ("faulted", 403)
     assert office.all("Posting") == []
+
+
+@pytest.mark.parametrize("count", [1_000, 1_001])
+def test_a_period_of_more_entries_than_a_look_takes_is_not_closed_in_part(office: Office, count: int) -> None:
+    (pattern, *rest) = office.all("LedgerEntry", period="2026-01")
+    more = [
+        Put(f"e-{n}", "LedgerEntry", {**pattern.properties, "entryNo": f"e-{n}", "counterparty": f"c-{n}"})
+        for n in range(count - 1 - len(rest))
+    ]
+    office.platform.store.commit(more, Cause("more", "test", 'Service::"test"'))
+    run = office.play({"period": "2026-01"})
+    if count == 1_000:
+        (period,) = office.all("Period", period="2026-01")
+        assert (period["entries"], [d["operation"] for d in office.open()]) == (1_000, ["journal.post"])
+        return
+    assert office.state(run) == "faulted"
+    assert "2026-01 has more than 1,000 entries" in office.engine.run(run).error["detail"]
+    assert office.open() == []
+
+
+def test_more_findings_than_a_page_holds_are_all_asked_about(office: Office) -> None:
+    pattern = office.all("LedgerEntry", period="2026-01")[0]
+    doubtful = {k: v for k, v in pattern.properties.items() if k != "voucher"} | {
+        "enteredBy": "mia",
+        "releasedBy": "mia",
+    }
+    more = [
+        Put(f"e-{n}", "LedgerEntry", {**doubtful, "entryNo": f"e-{n}", "counterparty": f"c-{n // 2}"})
+        for n in range(50)
+    ]
+    office.platform.store.commit(more, Cause("more", "test", 'Service::"test"'))
+    office.play({"period": "2026-01"})
+    found = office.all("Finding")
+    assert len(found) == 125, "two against each of fifty, and one against each repeated one"
+    (question,) = office.answer("anna")
+    # The words may be too many for one question; how many findings there are is not.
+    assert str(question["reason"]).startswith("Close 2026-01 with 125 findings: e-0 has no voucher; ")
+    assert {f["state"] for f in office.all("Finding")} == {"accepted"}
 
 
 def test_a_finding_that_is_refused_does_not_pass_for_none(office: Office) -> None:

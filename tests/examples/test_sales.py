@@ -16,7 +16,7 @@ from coordination.workflow.validation import load
 from examples.sales import agents
 from governance.budgeting import define
 from governance.principals import Principal, load_principal
-from kg.model import Cause, Put
+from kg.model import Cause, Put, Unlink
 from tests.agents.openai_server import openai_server
 from tests.coordination.effectors.parts import Mail, mailing
 from tests.examples.office import Office, filled, killed_often, rewritten, spare
@@ -102,6 +102,18 @@ def test_a_message_goes_out_and_the_answer_goes_back_to_the_crm(office: Office, 
     assert crm(office, "L-1") == ("interested", 0)
     (kept,) = office.all("Reply")
     assert kept["text"] == "Yes, please call me."
+
+
+def test_a_lead_without_a_company_ends_with_that_reason_and_without_a_message(office: Office, mail: Mail) -> None:
+    id = lead(office, "L-1").id
+    (company,) = (edge.entity.id for edge in office.platform.store.expand([id], "worksAt", first=2)[id])
+    office.platform.store.commit([Unlink(id, "worksAt", company)], Cause("left", "test", 'Service::"test"'))
+    why = "no company is known for this lead; enter it in the CRM and start again"
+    assert office.output(office.play({"lead": "L-1"})) == {"lead": "L-1", "status": "no company", "why": why}
+    assert crm(office, "L-1") == ("no company", 0)
+    assert (lead(office, "L-1")["status"], mail.taken) == ("no company", [])
+    (settled,) = (p for p in office.all("Proposal") if p["operation"] == "lead.settle")
+    assert settled["rationale"] == why
 
 
 def test_no_address_stands_in_a_proposal(office: Office) -> None:
