@@ -5,7 +5,7 @@ Invariant: what is answered is what was shown; a refusal of one stops none of th
 """
 
 from api.cli.session import Session
-from api.cli.terminal import Terminal, confirmed
+from api.cli.terminal import Terminal, brief, confirmed
 from api.errors import SettingsError
 from coordination.runs.parking import AWAITED
 from governance.approvals import approve
@@ -33,8 +33,11 @@ def approve_all(session: Session, operation: str, at_most: int, comment: str, ye
         proposed = [(p, d) for p in waiting if (d := _asking([edge.entity for edge in edges[p.id]])) is not None]
         asked = [d for _, d in proposed] + asking
         if not json:
-            rows = [(d.id, p.get("amount") or "", p["agent"], str(p.get("rationale") or "")[:120]) for p, d in proposed]
-            rows += [(d.id, "", asker(d), str(d.get("reason") or "")[:120]) for d in asking]
+            rows = [
+                (d.id, p.get("amount") or "", p["agent"], brief(str(p.get("rationale") or ""), 120))
+                for p, d in proposed
+            ]
+            rows += [(d.id, "", asker(d), brief(str(d.get("reason") or ""), 120)) for d in asking]
             terminal.table("", ["decision", "amount", "agent", "why"], rows, f"Nothing waits with {operation}.")
         if asked and not yes and not confirmed(f"Approve these {len(asked)}?"):
             raise SettingsError("nothing was approved; confirm, or give --yes")

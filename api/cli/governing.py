@@ -7,7 +7,7 @@ import typer
 
 from api.cli.bulk import approve_all, asker, questions
 from api.cli.session import Session, session_of
-from api.cli.terminal import First, Json, Terminal, entity_form, shown
+from api.cli.terminal import First, Json, Terminal, brief, entity_form, shown
 from api.editing import edit_proposal, parse_edit
 from coordination.breakers import open_trips
 from coordination.effects import effect_id, key_of
@@ -16,8 +16,11 @@ from governance import apikeys, breakglass
 from governance.approvals import Answer
 from governance.approvals import approve as answer
 from governance.configuring import permit
+from kg.errors import ScanLimitError
 from kg.model import Entity, Op, Order, Where
+from kg.reader import Reader
 
+FAILED = [Where("state", Op.EQ, "failed")]
 WAITING = ("waiting_approval", "conflicted", "in_doubt")
 Comment = Annotated[str, typer.Option("--comment", "-m", help="Why, for the record.")]
 Reason = Annotated[str, typer.Option("--reason", "-m", help="Why, for the record.")]
@@ -25,9 +28,19 @@ Reason = Annotated[str, typer.Option("--reason", "-m", help="Why, for the record
 keys = typer.Typer(no_args_is_help=True, help="API keys: made once, shown once, stored as a hash.")
 
 
-def inbox(context: typer.Context, first: First = 50, json: Json = False) -> None:
+def inbox(
+    context: typer.Context,
+    first: First = 50,
+    failed: Annotated[
+        bool, typer.Option("--failed", help="Instead: proposals that could not be carried out, newest first, and why.")
+    ] = False,
+    json: Json = False,
+) -> None:
     """List the proposals and the questions of workflows that wait for a person, with the decision to answer, and broken glass."""
     session = session_of(context)
+    if failed:
+        _failed(session, first, json)
+        return
     with session.platform() as platform:
         reader = session.reader(platform)
         found = reader.find("Proposal", [Where("state", Op.IN, WAITING)], None, None, first).items
@@ -37,6 +50,7 @@ def inbox(context: typer.Context, first: First = 50, json: Json = False) -> None
         glasses = list(reader.get([glass.id for glass in breakglass.unreviewed(platform.store)]).values())
         now = breakglass.moment(platform.store, platform.clock)
         trips = list(reader.get([trip.id for trip in open_trips(platform.store)]).values())
+        failures = _failures(reader, first)
     terminal = Terminal()
     if json:
         asked = [{**entity_form(d), "decision": entity_form(d)} for d in asking]
@@ -74,18 +88,42 @@ def inbox(context: typer.Context, first: First = 50, json: Json = False) -> None
                 "",
                 ", ".join(map(str, shown(d.get("required") or ()))),
                 asker(d),
-                str(d.get("reason") or "")[:160],
+                brief(str(d.get("reason") or ""), 160),
             )
             for d in asking
         ],
         "Nothing waits for a person.",
     )
+    if failures:
+        many = f"{failures} or more" if failures == first else failures
+        terminal.line(f"Proposals that could not be carried out: {many}; `noesis inbox --failed` says why.")
+
+
+def _failures(reader: Reader, most: int) -> int:
+    """How many failed proposals there are, counted so far; 0 where too many lie between that may not be seen."""
+    try:
+        return reader.count("Proposal", FAILED, most)
+    except ScanLimitError:
+        return 0
+
+
+def _failed(session: Session, first: int, json: bool) -> None:
+    with session.platform() as platform:
+        found = session.reader(platform).find("Proposal", FAILED, Order(None, descending=True), None, first).items
+    terminal = Terminal()
+    if json:
+        terminal.document([entity_form(proposal) for proposal in found])
+        return
+    rows = [(p.id, p["operation"], p["agent"], p.get("reason") or "") for p in found]
+    terminal.table("", ["proposal", "operation", "agent", "reason"], rows, "No proposal failed.")
+    if rows:
+        terminal.line("`noesis runs explain PROPOSAL` says what is to blame.")
 
 
 def _why(proposal: Entity) -> str:
     """The agent's reason; of an effect in doubt why it is, how it is called here and by which key the target may know it."""
     if proposal["state"] != "in_doubt":
-        return str(proposal.get("rationale") or "")[:160]
+        return brief(str(proposal.get("rationale") or ""), 160)
     known = Proposal(proposal)
     return f"{proposal.get('reason')}: effect {effect_id(known)} by {proposal['effector']}, key {key_of(known)}"
 
@@ -189,7 +227,14 @@ def decisions(
         terminal.document([entity_form(decision) for decision in found])
         return
     rows = [
-        (d.id, d["outcome"], d["action"], d.get("operation") or "", d["principal"], str(d.get("reason") or "")[:120])
+        (
+            d.id,
+            d["outcome"],
+            d["action"],
+            d.get("operation") or "",
+            d["principal"],
+            brief(str(d.get("reason") or ""), 120),
+        )
         for d in found
     ]
     terminal.table("", ["id", "outcome", "action", "operation", "principal", "reason"], rows, "No decisions yet.")

@@ -1,5 +1,6 @@
 """`noesis rules`: list, show, add, retire and test the Cedar rules that decide."""
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -7,7 +8,7 @@ import typer
 
 from api.cli import reviewing
 from api.cli.session import session_of
-from api.cli.terminal import Json, Terminal, entity_form
+from api.cli.terminal import Json, Terminal, brief, entity_form
 from governance.cases import read_cases, run_cases
 from governance.configuring import permit
 from governance.lifecycle import Lifecycle
@@ -19,6 +20,10 @@ from kg.errors import InputError
 rules = typer.Typer(no_args_is_help=True, help="Cedar rules: versioned facts of the graph, one statement each.")
 #: How files of cases that stand beside rules end.
 CASES = ".cases.yaml"
+#: What stands before the statement itself.
+ANNOTATIONS = re.compile(r'\A(?:\s*@\w+\s*(?:\(\s*"(?:[^"\\]|\\.)*"\s*\))?)+')
+#: Characters of a statement in a list.
+STATEMENT_MAX = 160
 Reason = Annotated[str, typer.Option("--reason", "-m", help="Why, for the record.")]
 for _name, _command in (
     ("add", reviewing.add),
@@ -48,13 +53,15 @@ def rules_list(
     if json:
         terminal.document([entity_form(rule) for rule in found])
         return
-    rows = [
-        (r["name"], r["status"], r.version, r.get("author") or "", " ".join(str(r["text"]).split())[-100:])
-        for r in found
-    ]
+    rows = [(r["name"], r["status"], r.version, r.get("author") or "", _statement(str(r["text"]))) for r in found]
     terminal.table(
         "", ["name", "status", "version", "author", "statement"], rows, "No rules; add some with `noesis rules add`."
     )
+
+
+def _statement(text: str) -> str:
+    """What a rule says, without its annotations, which its name and `rules show` tell."""
+    return brief(ANNOTATIONS.sub("", text), STATEMENT_MAX)
 
 
 @rules.command("show")

@@ -94,6 +94,15 @@ def confirmed(question: str) -> bool:
         return False
 
 
+def brief(text: str, most: int) -> str:
+    """A text on one line of at most so many characters: whole words, and an ellipsis where it goes on."""
+    line = " ".join(text.split())
+    if len(line) <= most:
+        return line
+    whole, space, _ = line[: most - 1].rpartition(" ")
+    return f"{whole} …" if space else f"{line[: most - 1]}…"
+
+
 def clean(text: str) -> str:
     """Text without control characters: what the graph or a source holds must not drive the terminal."""
     return "".join(ch if ch.isprintable() or ch == "\n" else "�" for ch in text)

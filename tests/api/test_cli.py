@@ -157,6 +157,39 @@ def test_from_init_to_verify(noesis: Noesis, project: Path) -> None:
     assert "type Item implements" in noesis("schema")
 
 
+CLUMSY = AGENTS.replace("""{"title": f"{entity['title']}!"}""", '{"stock": "many"}')
+
+
+def test_a_proposal_that_cannot_be_carried_out_is_found_with_its_reason(noesis: Noesis, project: Path) -> None:
+    (project / "agents.py").write_text(CLUMSY)
+    noesis("init")
+    noesis("ingest")
+    assert "could not be carried out" not in noesis("inbox")
+    assert "No proposal failed." in noesis("inbox", "--failed")
+    assert work(project, until=lambda: noesis("inbox", "--failed", "--json") != []) == 0
+    [failed] = noesis("inbox", "--failed", "--json")
+    assert "stock" in failed["properties"]["reason"]
+    told = noesis("inbox", "--failed")
+    assert failed["id"] in told
+    assert "it cannot be applied" in " ".join(told.split())
+    assert "Proposals that could not be carried out: 1; `noesis inbox --failed` says why." in noesis("inbox")
+
+
+def test_rules_are_listed_by_whole_words_of_what_they_say(noesis: Noesis, project: Path) -> None:
+    words = " || ".join(f'resource.title == "{word * 3}"' for word in ("alpha", "beta", "gamma", "delta", "omega"))
+    scope = "forbid (principal, action, resource is Item)\nwhen"
+    text = f'@id("wordy")\n@description("a (long) \\"story\\"")\n{scope} {{ resource has title && ({words}) }};'
+    (project / "rules" / "wordy.cedar").write_text(text)
+    noesis("init")
+    [rule] = [r for r in noesis("rules", "list", "--json") if r["properties"]["name"] == "wordy"]
+    assert rule["properties"]["text"].strip() == text, "whole"
+    listed = " ".join(noesis("rules", "list").split())
+    said = re.search(r"wordy active \S+ \S+ (forbid .*? …)", listed)
+    assert said is not None, listed
+    shown = said[1].removesuffix(" …")
+    assert " ".join(text.split()).partition("forbid")[2].startswith(f"{shown.removeprefix('forbid')} ")
+
+
 def work(project: Path, *, until: Callable[[], bool]) -> int:
     """Run `noesis work` as a process until something holds, then end it with SIGTERM; its exit code."""
     process = subprocess.Popen(
