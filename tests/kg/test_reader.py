@@ -122,6 +122,20 @@ def test_expand_shows_edges_with_both_ends_visible_and_fills_up(store: GraphStor
     assert [e.entity.id for e in back["c01"]] == ["hub"]
 
 
+def test_no_number_of_hidden_edges_hides_a_visible_one_unsaid(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = DictStore(FreeSchema(), ManualClock())
+    ids = [f"h{n:04}" for n in range(1_100)]
+    store.commit([Put("hub", "Node", {}), Put("z", "Node", {})], cause("a"))
+    store.commit([Put(id, "Node", {"secret": True}) for id in ids], cause("b"))
+    store.commit([Link("hub", "to", id) for id in (*ids, "z")], cause("c"))
+    reader = Reader(store, SECRET)
+    for first in (1, 2, 100):
+        assert [edge.entity.id for edge in reader.expand(["hub"], "to", first=first)["hub"]] == ["z"]
+    monkeypatch.setattr(reader_module, "SCAN_MAX", 1_000)
+    with pytest.raises(ScanLimitError, match="narrow the filter"):
+        reader.expand(["hub"], "to", first=1)
+
+
 def test_relations_need_both_ends(store: GraphStore) -> None:
     reader = Reader(store, SECRET)
     found = reader.relations(["hub", "c00"])
