@@ -127,8 +127,6 @@ def _write(platform: Noesis, principal: Principal, cls: Class, key: str, put: Pu
     row = store.state(KIND_KEY, [key]).get(key)
     id = str(row.value["id"]) if row is not None else clock.id()
     present = store.get([id]).get(id)
-    if present is not None and present.cls != cls.name:
-        raise BadRequestError(f"this key belongs to a {present.cls}; hand the record in as one")
     put = Put(id, put.cls, put.set, put.unset, put.origin)
     decision = clock.id()
     request, verdict = _decided(principal, present, put, platform.rules())
@@ -139,6 +137,12 @@ def _write(platform: Noesis, principal: Principal, cls: Class, key: str, put: Pu
     if not verdict.allowed:
         store.commit(writes, cause)
         raise DeniedError(f"{principal.uid} may not hand in this {cls.name}: {verdict.reason}", decision)
+    if present is not None and present.cls != cls.name:
+        # INVARIANT I10: only after a decision, which is on record, and of what class it is only to whoever sees it.
+        store.commit(writes, cause)
+        (seen,) = platform.view(principal).see([present])
+        owner = "another class" if seen is None else f"a {present.cls}"
+        raise BadRequestError(f"this key belongs to {owner}; hand the record in as one")
     hidden = present is not None and _hidden(platform, principal, present, put)
     if hidden:
         # INVARIANT I10: whether it was the same is told to nobody who may not read it, neither by the answer nor by the version
@@ -169,7 +173,7 @@ def _decided(principal: Principal, present: Entity | None, put: Put, rules: Rule
     context: dict[str, Value] = {
         "operation": OPERATION, "effect": "graph", "confidence": Decimal(1), "priority": 0
     }  # fmt: skip
-    before = {} if present is None else present.properties
+    before = present.properties if present is not None and present.cls == put.cls else {}
     after = {name: value for name, value in {**before, **put.set}.items() if name not in put.unset}
     resources: list[Entity | Resource] = [Resource(put.cls, put.id, after)]
     if present is not None:

@@ -10,6 +10,7 @@ from typing import Final
 
 from coordination.codec import derive
 from coordination.errors import StateError
+from coordination.gate import RESERVED
 from coordination.runs import mailbox, rows, runs
 from coordination.runs.definitions import Definitions
 from coordination.workflow.plan import Plan
@@ -93,12 +94,17 @@ def start(store: GraphStore, clock: Clock, definitions: Definitions, order: Orde
         raise StateError(
             f"the id {order.run[:40]!r} of a run must have 1 to {ID_MAX} printable characters and no slash"
         )
+    if order.run.startswith(RESERVED):
+        # A run that took the id of a switch would be read as one, and nobody could ever set it.
+        raise StateError(f"the id {order.run[:40]!r} is made by the platform from a name; choose another")
     if len(sound(order.input, "the input")) > PAYLOAD_MAX:
         raise StateError(f"the input is larger than {PAYLOAD_MAX:,} characters; keep it outside and name it")
     plan = definitions.plan(order.workflow)
     new = made(store, clock, plan, order)
     forked = [str(order.more[name]) for name in ("forkedFrom", "forkedAt") if name in order.more]
-    content = derive(order.workflow, text_of(order.input), order.by, order.sandbox, *forked)
+    # INVARIANT I5: for whom it acts is a part of it: one's own order does not find a run that acts for somebody else.
+    behalf = [f"for {order.on_behalf_of}"] if order.on_behalf_of else []
+    content = derive(order.workflow, text_of(order.input), order.by, order.sandbox, *forked, *behalf)
     # The moment of starting is no part of what makes two starts the same, so the cause is found before it is committed again.
     cause = Cause(
         derive("start", order.run), "run.start", order.by, on_behalf_of=order.on_behalf_of or None,

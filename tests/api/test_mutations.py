@@ -1,6 +1,7 @@
 """Mutations act as the caller and go through governance; a refusal is part of the payload and on record."""
 
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,8 +13,10 @@ from governance.principals import load_principal
 from governance.rules import add
 from governance.verdict import Request, Requirement, Resource, Verdict
 from kg.model import Cause, Op, Where
+from tests.api import parts
 from tests.api.client import Client
 from tests.api.parts import SYSTEM, key
+from tests.parts import ManualClock
 
 ANSWER = """mutation($id: ID!, $comment: String! = "") { %s(decision: $id, comment: $comment) {
   met repeated missing { requirement role count } approval { id ... on Approval { answer comment principal } }
@@ -206,6 +209,41 @@ def test_a_masked_value_is_not_guessed_by_versions_changes_or_positions(platform
     same, other, again = guess("her@example.org"), guess("him@example.org"), guess("him@example.org")
     assert [one[3] for one in (same, other, again)] == [2, 3, 4]
     assert same[:3] + same[4:] == other[:3] + other[4:] == again[:3] + again[4:]
+
+
+def test_a_key_of_a_hidden_entity_of_another_class_is_told_to_nobody_without_a_right(
+    tmp_path: Path, clock: ManualClock
+) -> None:
+    below = (
+        "@prefix e: <urn:example#> . @prefix rdfs: <http://www.w3.org/2000/01/rdf-schema#> . "
+        "e:KeyAccount a <http://www.w3.org/2002/07/owl#Class> ; rdfs:subClassOf e:Customer ."
+    )
+    words = parts.ontology({"below.ttl": below})
+    store = parts.sqlite(tmp_path / "below.db", words, clock)
+    platform = parts.platform(store, clock, words)
+    for name in ("guest", "feeder"):
+        ensure_principal(store, clock, "Service", name, SYSTEM, roles=["feed"] if name == "feeder" else [])
+    rule = '@id("feed") permit(principal in Role::"feed", action == Action::"apply", resource is Customer);'
+    for text in (rule, rule.replace("feed", "feed2", 1).replace("is Customer", "is KeyAccount")):
+        add(store, clock, words, text, SYSTEM, "test")
+    admin, guest, feeder = (
+        Client(platform, key(platform, uid)) for uid in ('User::"local"', 'Service::"guest"', 'Service::"feeder"')
+    )
+
+    def hand_in(client: Client, cls: str, number: str) -> Any:
+        return client.data(RECORD, **{"class": cls, "p": {"number": number}})["ingestRecord"]
+
+    assert hand_in(admin, "KeyAccount", "K-1")["outcome"] == "created"
+    decided = store.count("Decision")
+    taken, free = (hand_in(guest, "Customer", number) for number in ("K-1", "K-2"))
+    assert taken == free
+    assert taken["errors"][0]["code"] == "FORBIDDEN"
+    assert store.count("Decision") == decided + 2, "each try is on record"
+    said = [hand_in(client, "Customer", "K-1")["errors"][0] for client in (admin, feeder)]
+    assert [one["code"] for one in said] == ["BAD_INPUT"] * 2
+    assert ["a KeyAccount" in one["message"] for one in said] == [True, False]
+    assert store.count("Decision") == decided + 4
+    store.close()
 
 
 def test_a_rule_can_bound_records(platform: Noesis) -> None:

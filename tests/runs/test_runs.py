@@ -4,17 +4,19 @@ from typing import Any
 
 import pytest
 
+from coordination.claims import claim_id
 from coordination.codec import derive
 from coordination.errors import StateError
 from coordination.runs import mailbox
 from coordination.runs.engine import Workflows
 from governance.approvals import approve
+from governance.controls import control_id, stop
 from governance.people import ensure_principal
 from governance.principals import load_principal
-from governance.rules import add, load_rules
+from governance.rules import add, load_rules, rule_id
 from kg.errors import ConflictError
 from tests.coordination.plant import AUTHOR, Telling, ontology
-from tests.runs.works import Works, works
+from tests.runs.works import ANNA, Works, works
 
 FUNCTIONS: dict[str, Any] = {"inc": lambda x: {"x": x + 1}, "boom": lambda: 1 / 0}
 
@@ -54,6 +56,19 @@ def test_the_same_id_starts_once(here: Works) -> None:
     assert len(here.steps("r-1")) == 1
     with pytest.raises(StateError, match="taken by another start"):
         here.start(text, {"n": 2}, id="r-1")
+
+
+@pytest.mark.parametrize("id", [control_id("global"), control_id("agent:test.flow"), rule_id("freeze"), claim_id("p")])
+def test_no_run_takes_an_id_that_the_platform_makes_from_a_name(here: Works, id: str) -> None:
+    """I11: a run under a switch's id would be read as that switch, and nobody could set it any more."""
+    other = here.start("do: [{a: {set: {x: 1}}}]", name="other")
+    (step,) = here.steps(other)
+    with pytest.raises(StateError, match="made by the platform from a name"):
+        here.start("do: [{a: {set: {x: 1}}}]", id=id)
+    with pytest.raises(StateError, match="made by the platform from a name"):
+        here.engine.fork(other, step.id, ANNA, id=id)
+    assert id not in here.store.get([id])
+    assert stop(here.store, here.clock, AUTHOR, "global", "test").state == "stop"
 
 
 def test_branches_meet_in_order(here: Works) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from coordination.editing import Edit, edit
+from coordination.errors import StateError
 from coordination.proposals import Proposal
 from coordination.runs.engine import Workflows
 from governance.approvals import approve
@@ -103,6 +104,14 @@ def test_whoever_is_acted_for_does_not_approve_either(here: Works) -> None:
     for who in (ANNA, OTHER, CARA):
         with pytest.raises(SelfApprovalError):
             say(here, who)
+
+
+def test_one_id_of_two_who_act_for_different_people_is_not_one_run(here: Works) -> None:
+    run = begin(here, CALL, 'User::"dan"', on_behalf_of=ANNA, id="order-7")
+    assert begin(here, CALL, 'User::"dan"', on_behalf_of=ANNA, id="order-7") == run
+    for behalf in (CARA, ""):
+        with pytest.raises(StateError, match="taken by another start"):
+            begin(here, CALL, 'User::"dan"', on_behalf_of=behalf, id="order-7")
 
 
 def test_a_run_may_no_more_than_whoever_started_it(here: Works) -> None:
