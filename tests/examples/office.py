@@ -5,9 +5,10 @@
 
 import importlib
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import count
+from decimal import Decimal
+from itertools import count, product
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -18,7 +19,9 @@ from coordination.runs.engine import Engine
 from coordination.runs.parking import AWAITED
 from coordination.workflow.validation import load
 from governance.approvals import Answer, approve
-from governance.principals import load_principal
+from governance.decide import decide
+from governance.principals import Principal, load_principal
+from governance.verdict import Request, Resource
 from kg.model import Entity, Op, Where
 from tests.flows.desk import ROOT, Desk
 from tests.parts import ManualClock
@@ -28,6 +31,8 @@ LEASES_SECONDS = 400.0
 #: Each clock gives ids of its own.
 _SEEDS = count(100)
 WAITING = ("waiting_approval", "conflicted")
+#: What an operation with an amount says of it.
+MONEY = {"amount": Decimal("1.00"), "currency": "EUR"}
 
 
 class KilledError(BaseException):
@@ -104,6 +109,17 @@ class Office(Desk):
             approve(self.platform.store, self.clock, self.platform.rules(), decision.id, who, answer, comment)
         self.settle()
         return asked
+
+    def permitted(self, agents: Sequence[str], operations: Sequence[str], classes: Sequence[str]) -> set[str]:
+        """Of all agents, operations and classes together, those that no rule and no silence denies: "agent operation class"."""
+        rules = self.platform.rules()
+        found = set()
+        for agent, operation, cls in product(agents, operations, classes):
+            who = Principal("Agent", agent)
+            asked = Request(who, "apply", Resource(cls, "new"), {"operation": operation, **MONEY})
+            if decide(asked, rules).outcome != "deny":
+                found.add(f"{agent} {operation} {cls}")
+        return found
 
 
 def filled(name: str, folder: Path) -> tuple[Path, Path]:

@@ -135,6 +135,8 @@ def test_an_income_of_nothing_is_no_income(office: Office) -> None:
         ("Income: 60,000 EUR; debts 12,000; years: 8", {"income": 60_000, "debts": 12_000, "years": 8}),
         ("income 1,234,567 debts 0 years in the job 12", {"income": 1_234_567, "debts": 0, "years": 12}),
         ("income 60000.50, debts 12,5, years 8", {"years": 8}),
+        ("income 1234,567 debts 1234.567 years 1.23", {}),
+        ("income " + "-" * 19 + "7; debts " + "-" * 20 + "8", {"income": 7}),
         ("Income 30.000, debts none, years: 3", {"income": 30_000, "years": 3}),
         ("Income 30.000; debts: see letter. 5 children", {"income": 30_000}),
     ],
@@ -255,3 +257,11 @@ def test_the_bureau_has_an_hour_and_is_asked_again_after_five_minutes_then_ten(o
     assert office.state(run) == "waiting"
     office.later(2 * HOUR)
     assert office.state(run) == "faulted"
+
+
+def test_the_workflow_may_do_its_own_and_nothing_else(office: Office) -> None:
+    operations = ("bureau.ask", "application.score", "credit.grant", "credit.decline")
+    assert office.permitted(("credit.decision", "other"), operations, ("Application", "BureauRequest")) == {
+        "credit.decision bureau.ask BureauRequest", "credit.decision application.score Application",
+        "credit.decision credit.decline Application",
+    }, "nothing is granted without a score"  # fmt: skip

@@ -331,3 +331,13 @@ def test_an_entry_is_the_same_by_account_partner_and_amount(change: dict[str, An
     found = list(detect(entries[0], entries, context))
     assert [str(draft.writes[0].set["kind"]) for draft in found if isinstance(draft.writes[0], Put)] == kinds
     assert [draft.target for draft in found] == ["e-2"] * len(kinds)
+
+
+def test_each_agent_may_do_its_own_and_nothing_else(office: Office) -> None:
+    agents = ("collector", "summary", "anomaly-detector", "compliance-checker", "finance.close", "other")
+    operations = ("period.collect", "period.summarise", "finding.raise", "finding.accept", "journal.post")
+    assert office.permitted(agents, operations, ("Period", "LedgerEntry", "Finding", "Posting")) == {
+        "collector period.collect Period", "summary period.summarise Period",
+        "anomaly-detector finding.raise LedgerEntry", "compliance-checker finding.raise LedgerEntry",
+        "finance.close finding.accept Finding", "finance.close journal.post Posting",
+    }  # fmt: skip

@@ -192,3 +192,19 @@ def test_who_is_late_for_the_first_day_is_welcomed_at_once(office: Office) -> No
     office.play(HIRE)
     confirm(office, "ines", "faro", "pia")
     assert [str(decision["operation"]) for decision in office.open()] == ["hire.welcome"]
+
+
+def test_each_agent_may_do_its_own_and_nothing_else(office: Office) -> None:
+    agents = ("equipment", "access", "desk", "hr.onboarding", "other")
+    operations = (
+        "board.equipment",
+        "board.access",
+        "board.desk",
+        "board.complete",
+        "hire.welcome",
+        "department.remind",
+    )
+    assert office.permitted(agents, operations, ("Hire", "Reminder")) == {
+        "equipment board.equipment Hire", "desk board.desk Hire", "hr.onboarding board.complete Hire",
+        "hr.onboarding hire.welcome Hire", "hr.onboarding department.remind Reminder",
+    }, "access not before the equipment is known"  # fmt: skip

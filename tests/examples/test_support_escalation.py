@@ -193,3 +193,12 @@ def test_a_large_refund_asks_the_supervisor_for_it(office: Office) -> None:
     office.play({"ticket": "T-3"})
     (question,) = office.open()
     assert list(question["required"]) == ["large-refund=supervisor:1"]
+
+
+def test_each_agent_may_do_its_own_and_nothing_else(office: Office) -> None:
+    agents = ("classifier", "context", "resolver", "support.escalation", "other")
+    operations = ("ticket.classify", "ticket.inform", "ticket.resolve", "ticket.hand-over")
+    assert office.permitted(agents, operations, ("Ticket", "Customer")) == {
+        "classifier ticket.classify Ticket", "context ticket.inform Ticket", "resolver ticket.resolve Ticket",
+        "support.escalation ticket.hand-over Ticket",
+    }  # fmt: skip

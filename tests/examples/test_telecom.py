@@ -162,3 +162,10 @@ def test_outages_of_one_place_are_credited_together(office: Office) -> None:
     office.platform.store.commit([more, Link("o-2", "struck", region.id)], cause)
     office.play({"subscriber": "S-1"})
     assert subscriber(office, "S-1")["credited"] == Money(Decimal("7.50"), "EUR")
+
+
+def test_each_agent_may_do_its_own_and_nothing_else(office: Office) -> None:
+    agents = ("fraud", "billing", "telecom.complaint")
+    assert office.permitted(agents, ("line.hold", "bill.credit"), ("Subscriber", "Outage")) == {
+        "fraud line.hold Subscriber", "billing bill.credit Subscriber",
+    }  # fmt: skip
