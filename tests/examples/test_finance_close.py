@@ -21,7 +21,7 @@ from governance.principals import load_principal
 from governance.rules import retire
 from kg.model import Cause, Entity, Put
 from kg.values import Money
-from tests.examples.office import Office, filled, killed_often, opened, spare
+from tests.examples.office import Office, filled, killed_often, spare
 
 #: Room for a busy machine; whoever waits goes on as soon as it holds.
 SECONDS_MAX = 120
@@ -174,7 +174,9 @@ def test_killed_after_any_commit_it_posts_once(made: tuple[Path, Path], tmp_path
     killed_often(made, tmp_path, drive, check)
 
 
-def test_four_looks_at_once_take_at_most_seven_tenths_of_one_after_another(made: tuple[Path, Path]) -> None:
+def test_four_looks_at_once_take_at_most_seven_tenths_of_one_after_another(
+    made: tuple[Path, Path], tmp_path: Path
+) -> None:
     """Each read of a specialist waits as long as a remote ledger would; real threads, real time."""
     real = Context.find
 
@@ -182,7 +184,8 @@ def test_four_looks_at_once_take_at_most_seven_tenths_of_one_after_another(made:
         time.sleep(1)
         return real(self, *args, **kwargs)
 
-    with opened(*made) as office:
+    # It registers another close under the same name, which the others must not find.
+    with spare(made, tmp_path) as office:
         settings = office.settings
     body = yaml.safe_load((made[0] / "workflow.yaml").read_text("utf-8"))
     looks = body["do"][1]["look"]["fork"]["branches"]
@@ -285,7 +288,7 @@ def test_a_finding_says_what_is_wrong_with_which_entry(office: Office) -> None:
     assert {f"{p.text('rationale')}" for p in proposals(office, "finding.raise")} == {f"{s}." for s in said.values()}
     (question,) = office.open()
     assert [str(one).partition("=")[2] for one in question["required"]] == ["accountant:1"]
-    assert str(question["reason"]) == "Close 2026-02: " + "; ".join(sorted(said.values()))
+    assert str(question["reason"]) == "Close 2026-02 with 4 findings: " + "; ".join(sorted(said.values()))
 
 
 def test_what_is_posted_says_what_it_closes(office: Office) -> None:
