@@ -42,6 +42,7 @@ from kg.embedders.cache import CachedEmbedder
 from kg.embedders.hashing import HashingEmbedder
 from kg.embedders.minilm import MiniLM
 from kg.embedders.shared import SharedEmbedder
+from kg.fibers import Crew
 from kg.index import Embedder, SemanticIndex
 from kg.indexes.qdrant import Layout, QdrantIndex
 from kg.indexes.qdrant_server import QdrantServer
@@ -271,6 +272,8 @@ def _worker(settings: Settings, store: Committer, clock: Clock, ontology: Ontolo
         store, clock, ontology, acting, make_effectors(settings, clock, store, people), carrier.enqueue, holder=clock.id(),
         workflows=_workflows(settings, store, clock, ontology),
         declared=[table.declared() for table in settings.breakers],
+        # Over a server each read is a journey, and journeys of one thread follow one another.
+        crew=Crew(store) if settings.store_url is None else None,
     )  # fmt: skip
     worker = Worker(runtime, carrier, poll_seconds=None if url is None else POLL_SECONDS)
     store.on_commit(worker.notify)

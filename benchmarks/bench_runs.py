@@ -60,8 +60,7 @@ def _at_once() -> list[Result]:
     with tempfile.TemporaryDirectory() as folder, works_on_file(Path(folder), THREADS) as made:
         workflow = made.register(steps("many", STEPS))
         start = time.perf_counter()
-        runs = [made.start(workflow, {"x": 0}) for _ in range(RUNS)]
-        made.wait(runs)
+        made.wait(made.start_each(workflow, [{"x": 0}] * RUNS))
         rate = RUNS * STEPS / (time.perf_counter() - start)
     name = f"DBOS {peers['version']}, SQLite"
     return [at_least(f"{RUNS} runs at once", rate, "steps/s", 1_200, name, peers["steps_a_second"])]

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,8 +20,10 @@ from coordination.worker import Worker
 from coordination.workflow.document import parse
 from governance.principals import Principal
 from kg.clock import SystemClock
-from kg.committer import Committer, undisturbed
+from kg.committer import Committer
+from kg.fibers import Crew
 from kg.model import Change, Entity
+from kg.promises import undisturbed
 from kg.store import GraphStore
 from kg.stores.sqlite import SqliteStore
 
@@ -79,6 +81,10 @@ class Works:
     def start(self, workflow: str, input: Any, id: str = "") -> str:
         return self.runtime.engine.start(workflow, input, AUTHOR.uid, id=id)
 
+    def start_each(self, workflow: str, inputs: Sequence[Any]) -> list[str]:
+        given = {self.runtime.clock.id(): item for item in inputs}
+        return self.runtime.engine.start_each(workflow, given, AUTHOR.uid)
+
     def drain(self) -> None:
         """Handle what is queued, in one thread as a worker's are, until nothing is."""
         with ThreadPoolExecutor(1) as one:
@@ -118,7 +124,15 @@ def works(store: GraphStore, clock: SystemClock, threads: int = 0, acting: Actin
             made.enqueue(work)
 
     runtime = Runtime(
-        committer, clock, ontology(), acting or Nobody(), (), send, holder=clock.id(), workflows=workflows
+        committer,
+        clock,
+        ontology(),
+        acting or Nobody(),
+        (),
+        send,
+        holder=clock.id(),
+        workflows=workflows,
+        crew=Crew(committer) if threads else None,
     )
     found = Works(committer, runtime, queue)
     if threads:

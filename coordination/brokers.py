@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 from coordination import lanes
 from coordination.errors import BrokerError
 from kg import tracing
-from kg.committer import undisturbed
 from kg.errors import NoesisError
+from kg.promises import undisturbed
 
 if TYPE_CHECKING:
     from dramatiq import Actor, Broker, Middleware, Worker

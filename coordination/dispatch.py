@@ -66,6 +66,19 @@ class Dispatch:
         with tracing.span(tracing.HANDLE, work.trace, **what):
             return self._run(claimed.committed())
 
+    def put_back(self, id: str) -> list[str]:
+        """Let go what this process has in hand and does not get on with; whoever still works at it writes nothing (I7)."""
+        work = works.read(self.store, id)
+        if work is None or work.state not in (CLAIMED, works.READY) or work.holder not in ("", self.holder):
+            return []
+        if work.state == CLAIMED:
+            row = work.later(self._now(), 0, "caught behind other work of its process", counted=False).write()
+            try:
+                self.store.commit([], None, state=[row])
+            except ConflictError:
+                return []
+        return [id]
+
     def _open(self, work: Work) -> bool:
         if work.open_at(self._now()):
             return True

@@ -36,6 +36,7 @@ from coordination.works import Work, micros
 from governance import budgets, controls
 from kg import tracing
 from kg.clock import Clock
+from kg.fibers import Crew, StuckError
 from kg.model import Cause, Change, Direction, Entity, Op, Where
 from kg.ontology import Ontology
 from kg.store import PAGE_MAX, GraphStore
@@ -45,6 +46,8 @@ FAILURE_ROWS_MAX: Final = 20_000
 FAILURE_PAGES_MAX: Final = 1_000
 #: Pages of proposals that an erring rule holds.
 ESCALATED_PAGES_MAX: Final = 200
+#: How the ids of work begin that drives a run.
+RUN: Final = "run:"
 #: Who may choose between proposals of the same weight, unless bootstrap says otherwise.
 CHOOSERS: Final[Mapping[str, int]] = {"manager": 1}
 
@@ -68,6 +71,8 @@ class Runtime:
     holder: str = ""
     workflows: Workflows = field(default_factory=Workflows)
     declared: Sequence[Breaker] = ()
+    #: In whose turns runs are driven, where they are.
+    crew: Crew | None = None
     breakers: Breakers = field(init=False)
     engine: Engine = field(init=False)
     feed: Feed = field(init=False)
@@ -116,6 +121,8 @@ class Runtime:
     def close(self) -> None:
         """End the child process of the workflows' expressions; a later call starts another."""
         self.engine.close()
+        if self.crew is not None:
+            self.crew.close()
 
     def pump(self) -> int:
         """Read the next batch of changes and send the work it makes; how many changes were read."""
@@ -125,7 +132,15 @@ class Runtime:
 
     def handle(self, work_id: str) -> None:
         """Do the work with this id if it is open, and send what follows from it. Safe to call any number of times."""
-        self._send_all(self.dispatch.handle(work_id))
+        if self.crew is None or not work_id.startswith(RUN):
+            self._send_all(self.dispatch.handle(work_id))
+            return
+        try:
+            follow = self.crew.run(lambda: self.dispatch.handle(work_id))
+        except StuckError as error:
+            logging.getLogger(__name__).warning("work %s: %s", work_id, error)
+            follow = self.dispatch.put_back(work_id)
+        self._send_all(follow)
 
     def reconcile(self) -> int:
         """Send again what is open and due, and end reservations whose holder is gone; how many messages that were."""

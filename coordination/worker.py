@@ -16,9 +16,9 @@ from coordination import works
 from coordination.beats import beat, ended, forgotten
 from coordination.brokers import Carrier
 from coordination.runtime import Runtime
-from kg.committer import undisturbed
 from kg.errors import NoesisError
 from kg.model import StateWrite
+from kg.promises import undisturbed
 
 #: Batches pumped before the loop looks at the time again.
 BATCHES_MAX: Final = 100

@@ -9,8 +9,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
@@ -33,6 +32,7 @@ from kg.model import (
     Where,
     Write,
 )
+from kg.promises import promise
 from kg.store import PAGE_MAX, GraphStore, Head, Progress, Request
 
 #: Requests and writes that go into one transaction at most (one request alone may be larger).
@@ -50,28 +50,6 @@ SLOW_SECONDS: Final = 0.002
 _log = logging.getLogger(__name__)
 
 
-class _Promise(threading.local):
-    """What was promised of the thread that looks."""
-
-    undisturbed = False
-
-
-_promise = _Promise()
-
-
-@contextmanager
-def undisturbed() -> Iterator[None]:
-    """Promise that nobody throws exceptions into this thread meanwhile, so that its commits may run in it: two changes of thread
-    less for each. Means nothing in the main thread, into which the interpreter throws those of signals.
-    """
-    before = _promise.undisturbed
-    _promise.undisturbed = threading.current_thread() is not threading.main_thread()
-    try:
-        yield
-    finally:
-        _promise.undisturbed = before
-
-
 @dataclass(slots=True, eq=False)
 class _Ticket:
     """Requests of one caller, and the place where their outcomes appear."""
@@ -82,6 +60,23 @@ class _Ticket:
     outcomes: list[Commit | Exception] = field(default_factory=list)
     # A held lock is the cheapest thing to wait for that another thread can release.
     done: threading.Lock = field(default_factory=threading.Lock)
+
+
+def _ticket(requests: Sequence[Request]) -> _Ticket:
+    return _Ticket(requests, sum(len(r.writes) for r in requests), any(r.urgent for r in requests))
+
+
+def _group(waiting: deque[_Ticket]) -> list[_Ticket]:
+    """Take as many of the first as one transaction holds."""
+    group = [waiting.popleft()]
+    requests, writes = len(group[0].requests), group[0].writes
+    while waiting:
+        requests += len(waiting[0].requests)
+        writes += waiting[0].writes
+        if requests > GROUP_REQUESTS_MAX or writes > GROUP_WRITES_MAX:
+            break
+        group.append(waiting.popleft())
+    return group
 
 
 def _made(outcome: Commit | Exception) -> Commit:
@@ -141,11 +136,38 @@ class Committer:
             carrying = [replace(r, state=_carrying(r.writes, r.cause, r.state)) for r in requests]
             return self._queue(carrying)
 
+    def commit_each(self, several: Sequence[Sequence[Request]]) -> list[list[Commit | Exception]]:
+        """Commit what several callers handed in together: as `commit_many` for each, in as few transactions as hold it."""
+        tickets = [_ticket(requests) for requests in several]
+        coming = deque(tickets)
+        # Each group takes the turn anew, so that a stop waits for one transaction at most.
+        while coming and promise.undisturbed and self._alone():
+            self._serve_here(_group(coming))
+        for ticket in coming:
+            try:
+                self._enqueue(ticket)
+            except NoesisError as error:
+                ticket.outcomes = [error] * len(ticket.requests)
+                ticket.done.release()
+        for ticket in coming:
+            ticket.done.acquire()
+        return [ticket.outcomes for ticket in tickets]
+
     def _queue(self, requests: Sequence[Request]) -> list[Commit | Exception]:
-        if _promise.undisturbed and self._alone():
-            return self._serve_here(requests)
-        urgent = any(request.urgent for request in requests)
-        ticket = _Ticket(requests, sum(len(request.writes) for request in requests), urgent)
+        if promise.together is not None:
+            outcomes = promise.together(self, requests)
+            if outcomes is not None:
+                return outcomes
+        ticket = _ticket(requests)
+        if promise.undisturbed and self._alone():
+            self._serve_here([ticket])
+        else:
+            self._enqueue(ticket)
+            ticket.done.acquire()
+        return ticket.outcomes
+
+    def _enqueue(self, ticket: _Ticket) -> None:
+        urgent = ticket.urgent
         ticket.done.acquire()
         with self._changed:
             room = self._changed.wait_for(
@@ -158,8 +180,6 @@ class Committer:
             (self._urgent if urgent else self._waiting).append(ticket)
             if urgent or len(self._waiting) == 1 or len(self._waiting) == self._awaited:
                 self._changed.notify_all()
-        ticket.done.acquire()
-        return ticket.outcomes
 
     def _alone(self) -> bool:
         """Take the turn where nobody has it and nobody waits for it."""
@@ -169,11 +189,10 @@ class Committer:
             self._serving = threading.get_ident()
             return True
 
-    def _serve_here(self, requests: Sequence[Request]) -> list[Commit | Exception]:
+    def _serve_here(self, group: Sequence[_Ticket]) -> None:
         """Commit in this thread, which has the turn, and give the turn back."""
-        ticket = _Ticket(requests, 0)
         try:
-            last = self._serve([ticket])
+            last = self._serve(group)
             if last:
                 self._tell(last)
         finally:
@@ -181,7 +200,6 @@ class Committer:
                 self._serving = 0
                 if self._waiting or self._urgent or self._closing:
                     self._changed.notify_all()
-        return ticket.outcomes
 
     def _due(self) -> bool:
         return not self._serving and bool(self._waiting or self._urgent or self._closing)
@@ -219,17 +237,7 @@ class Committer:
         self._awaited = 0
 
     def _take(self) -> list[_Ticket]:
-        if self._urgent:
-            return [self._urgent.popleft()]
-        group = [self._waiting.popleft()]
-        requests, writes = len(group[0].requests), group[0].writes
-        while self._waiting:
-            requests += len(self._waiting[0].requests)
-            writes += self._waiting[0].writes
-            if requests > GROUP_REQUESTS_MAX or writes > GROUP_WRITES_MAX:
-                break
-            group.append(self._waiting.popleft())
-        return group
+        return [self._urgent.popleft()] if self._urgent else _group(self._waiting)
 
     def _serve(self, group: Sequence[_Ticket]) -> int:
         """Commit a group; returns its last new position, 0 where it made none."""

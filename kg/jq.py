@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from kg.errors import InputError
+from kg.fibers import apart
 from kg.values import INTEGER_MAX, Json
 
 _CHILD = Path(__file__).with_name("jq_child.py")
@@ -111,6 +112,9 @@ class Jq:
                 self._free.pop().kill()
 
     def _ask(self, request: bytes) -> bytes:
+        return apart(lambda: self._exchanged(request))
+
+    def _exchanged(self, request: bytes) -> bytes:
         child = self._taken()
         try:
             return child.ask(request)

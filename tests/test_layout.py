@@ -25,6 +25,7 @@ BANNED_NAMES = frozenset({"utils", "util", "helpers", "helper", "manager", "serv
 #: here is refused, so a new dependency meets this table first.
 VENDORS: dict[str, tuple[str, ...]] = {
     "cedarpy": ("governance/cedar.py",),
+    "greenlet": ("kg/fibers.py",),
     "croniter": ("coordination/workflow/cron.py",),
     "cross_web": ("api/graphql/*.py",),
     "cryptography": ("kg/signing.py", "api/auth.py"),

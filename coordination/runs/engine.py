@@ -111,6 +111,20 @@ class Engine:
         self.send(starting.start(self.store, self.clock, self.definitions, order))
         return run
 
+    def start_each(
+        self, workflow: str, inputs: Mapping[str, Json], by: str, *, on_behalf_of: str = "", sandbox: bool = False
+    ) -> list[str]:
+        """Start a run for each input, by run id, with few commits; ids that were started before are found. The runs' ids.
+
+        Nothing is started where an input or an id cannot be; ids that belong to other starts are refused once the others started.
+        """
+        orders = [Order(run, workflow, given, by, on_behalf_of, sandbox=sandbox) for run, given in inputs.items()]
+        follow, refused = starting.start_each(self.store, self.clock, self.definitions, orders)
+        self.send(follow)
+        if refused:
+            raise refused[0]
+        return list(inputs)
+
     def signal(self, run: str, event: Mapping[str, Json]) -> None:
         """Deliver an event to one run; it keeps until it is consumed. StateError where there is no such run, or it ended."""
         self.send(delivering.signal(self.store, self.clock, run, event))

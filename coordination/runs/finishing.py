@@ -4,7 +4,8 @@ Invariant: of branches that end at once exactly one is the last. Drives nothing.
 """
 
 import threading
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Final
 
 from coordination.runs import answers, mailbox, rows, runs, scheduling
@@ -18,6 +19,7 @@ from coordination.works import Work
 from kg import payloads
 from kg.clock import Clock
 from kg.errors import ConflictError
+from kg.fibers import apart
 from kg.model import StateWrite
 from kg.store import GraphStore
 from kg.values import Value
@@ -37,7 +39,18 @@ def one_by_one(strand: Strand, pace: "Pace") -> AbstractContextManager[object]:
     """
     if not strand.ended or not strand.parent or not pace.one_by_one:
         return nullcontext()
-    return _TURNS[hash((strand.run, strand.parent)) % len(_TURNS)]
+    return _held(_TURNS[hash((strand.run, strand.parent)) % len(_TURNS)])
+
+
+@contextmanager
+def _held(turn: threading.Lock) -> Iterator[None]:
+    # Whoever has it may be a fiber of this very thread, which must go on for it to be given back.
+    if not turn.acquire(blocking=False):
+        apart(turn.acquire)
+    try:
+        yield
+    finally:
+        turn.release()
 
 
 def finish(store: GraphStore, clock: Clock, definitions: Definitions, turn: "Turn", now: int) -> Parked:

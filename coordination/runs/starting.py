@@ -20,11 +20,13 @@ from kg.clock import Clock
 from kg.errors import CauseReusedError, ConflictError
 from kg.model import ABSENT, Cause, Put, StateWrite
 from kg.payloads import PAYLOAD_MAX, sound, text_of
-from kg.store import GraphStore
+from kg.store import GraphStore, Request
 from kg.values import Json, Ref, Value
 
 #: Characters of an id that a caller chooses.
 ID_MAX: Final = 200
+#: Starts that go into one transaction.
+STARTS_MAX: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +90,48 @@ def made(store: GraphStore, clock: Clock, plan: Plan, order: Order) -> Made:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    order: Order
+    new: Made
+    cause: Cause
+
+    @property
+    def request(self) -> Request:
+        return Request([self.new.put], self.cause, {self.order.run: ABSENT}, self.new.rows)
+
+
 def start(store: GraphStore, clock: Clock, definitions: Definitions, order: Order) -> list[str]:
     """Start a run, or find it started; the ids of the work to send. StateError where the id belongs to another start."""
+    return _settled(store, _prepared(store, clock, definitions, order))
+
+
+def start_each(
+    store: GraphStore, clock: Clock, definitions: Definitions, orders: Sequence[Order]
+) -> tuple[list[str], list[StateError]]:
+    """Start many runs in few transactions, each as `start` does: the ids of the work to send, and whose id was taken.
+
+    StateError, and nothing started, where one of the orders cannot be.
+    """
+    prepared = [_prepared(store, clock, definitions, order) for order in orders]
+    follow: list[str] = []
+    refused: list[StateError] = []
+    for first in range(0, len(prepared), STARTS_MAX):
+        some = prepared[first : first + STARTS_MAX]
+        for item, outcome in zip(some, store.commit_many([item.request for item in some]), strict=True):
+            if not isinstance(outcome, Exception):
+                follow.append(item.new.work)
+                continue
+            if not isinstance(outcome, (ConflictError, CauseReusedError)):
+                raise outcome
+            try:
+                follow += _settled(store, item)
+            except StateError as error:
+                refused.append(error)
+    return follow, refused
+
+
+def _prepared(store: GraphStore, clock: Clock, definitions: Definitions, order: Order) -> _Prepared:
     if not order.run or len(order.run) > ID_MAX or "/" in order.run or not order.run.isprintable():
         raise StateError(
             f"the id {order.run[:40]!r} of a run must have 1 to {ID_MAX} printable characters and no slash"
@@ -105,20 +147,24 @@ def start(store: GraphStore, clock: Clock, definitions: Definitions, order: Orde
     # INVARIANT I5: for whom it acts is a part of it: one's own order does not find a run that acts for somebody else.
     behalf = [f"for {order.on_behalf_of}"] if order.on_behalf_of else []
     content = derive(order.workflow, text_of(order.input), order.by, order.sandbox, *forked, *behalf)
-    # The moment of starting is no part of what makes two starts the same, so the cause is found before it is committed again.
     cause = Cause(
         derive("start", order.run), "run.start", order.by, on_behalf_of=order.on_behalf_of or None,
         attributes={"depth": order.depth, "run": order.run, "content": content},
     )  # fmt: skip
-    before = store.causes([cause.id]).get(cause.id)
+    return _Prepared(order, new, cause)
+
+
+def _settled(store: GraphStore, item: _Prepared) -> list[str]:
+    # The moment of starting is no part of what makes two starts the same, so the cause is found before it is committed again.
+    before = store.causes([item.cause.id]).get(item.cause.id)
     if before is None:
         try:
-            store.commit([new.put], cause, {order.run: ABSENT}, new.rows)
-            return [new.work]
+            store.commit([item.new.put], item.cause, {item.order.run: ABSENT}, item.new.rows)
+            return [item.new.work]
         except (ConflictError, CauseReusedError):
-            before = store.causes([cause.id]).get(cause.id)
-    if before is None or before.attributes.get("content") != content:
+            before = store.causes([item.cause.id]).get(item.cause.id)
+    if before is None or before.attributes.get("content") != item.cause.attributes["content"]:
         raise StateError(
-            f"the id {order.run!r} is taken by another start; choose a new one, or start it with the same input"
+            f"the id {item.order.run!r} is taken by another start; choose a new one, or start it with the same input"
         )
     return []

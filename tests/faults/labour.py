@@ -25,6 +25,7 @@ from coordination.wakes import Wake
 from coordination.worker import Worker
 from kg.clock import Clock, SystemClock
 from kg.committer import Committer
+from kg.fibers import Crew
 from kg.model import Change, Entity
 from kg.store import GraphStore
 from kg.stores.sqlite import SqliteStore
@@ -182,7 +183,9 @@ def main(job: Job) -> None:
         bounds = replace(bounds, resend_seconds=1.5)
         enqueue = _tell
     target = Target(Path(job.folder) / "told")
-    runtime = Runtime(store, clock, ontology(), acting, [target], enqueue, bounds, holder=job.name)
+    runtime = Runtime(
+        store, clock, ontology(), acting, [target], enqueue, bounds, holder=job.name, crew=Crew(committer)
+    )
     worker = Worker(runtime, carried, interval_seconds=0.1 if job.quick else 1.0, poll_seconds=POLL_SECONDS)
     committer.on_commit(worker.notify)
     worker.start()

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from kg.committer import GROUP_REQUESTS_MAX, Committer, undisturbed
+from kg.committer import GROUP_REQUESTS_MAX, Committer
 from kg.errors import ConflictError, ShapeError, StoreError, StoreFullError
 from kg.model import Cause, Commit, Put
+from kg.promises import undisturbed
 from kg.store import Request
 from kg.stores.sqlite import SqliteStore
 from kg.values import Value

@@ -17,6 +17,7 @@ from coordination.runtime import Runtime
 from coordination.worker import Worker
 from kg.clock import SystemClock
 from kg.committer import Committer
+from kg.fibers import Crew
 from kg.stores.sqlite import SqliteStore
 from tests.coordination.plant import AUTHOR, RULES, Scripted, Telling, ontology, populate
 from tests.runs.works import ANNA, STARTERS_MAY, document
@@ -54,7 +55,7 @@ def main(database: str, run: str, slow: str = "") -> None:
     carried = carrier(handle, None, 2, lambda _: lanes.GENERAL, lanes.every([]))
     runtime = Runtime(
         store, clock, ontology(), Scripted(store, {}, {}), [Telling()], carried.enqueue, holder=clock.id(),
-        workflows=Workflows(functions={"step": step}),
+        workflows=Workflows(functions={"step": step}), crew=Crew(store),
     )  # fmt: skip
     worker = Worker(runtime, carried)
     store.on_commit(worker.notify)
