@@ -105,9 +105,17 @@ class Lifecycle:
         check(str(rule["text"]), vocabulary(self.ontology))
         return self._commit(Put(rule.id, CLASS, {"status": "review"}), rule, author, "rule.submit", reason)
 
-    def activate(self, name: str, reviewer: Principal, reason: str) -> Entity:
-        """Put what was handed in for review in force, as somebody else than its author."""
+    def activate(self, name: str, reviewer: Principal, reason: str, version: int = 0) -> Entity:
+        """Put what was handed in for review in force, as somebody else than its author.
+
+        With the `version` that the reviewer read another one is refused: its author may have changed it since.
+        """
         rule = self._rule(name)
+        # INVARIANT I5: who is the second pair of eyes saw what comes into force.
+        if version and rule.version != version:
+            raise RuleError(
+                f"rule {name} is at version {rule.version}, you read {version}; `noesis rules diff {name}` shows it"
+            )
         succeeding = rule["status"] == "active"
         _refuse(name, self._stage(rule) if succeeding else str(rule["status"]), "active")
         self._four_eyes(

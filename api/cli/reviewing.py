@@ -59,7 +59,8 @@ def add(
         terminal.line(f"{rule['name']}: {_state(rule)} (version {rule.version}).")
     if platform.settings.rules_review and added:
         terminal.line(
-            f"Somebody else than {who.uid} puts it in force: noesis --as NAME rules activate {added[0]['name']}"
+            f"Somebody else than {who.uid} puts it in force: "
+            f"noesis --as NAME rules activate {added[0]['name']} --version {added[0].version}"
         )
 
 
@@ -110,10 +111,18 @@ def _move(context: typer.Context, name: str, reason: str, operation: str, move: 
 
 
 def activate(
-    context: typer.Context, name: Name, reason: Reason = "reviewed on the command line", json: Json = False
-) -> None:
+    context: typer.Context, name: Name, reason: Reason = "reviewed on the command line",
+    version: Annotated[
+        int, typer.Option("--version", min=0, help="The version you read; another one is refused. 0: whatever it is now.")
+    ] = 0,
+    json: Json = False,
+) -> None:  # fmt: skip
     """Put a rule that is in review in force, or carry out its change or retirement; never by its own author."""
-    _move(context, name, reason, "rule.activate", Lifecycle.activate, json)
+
+    def move(life: Lifecycle, name: str, who: Principal, reason: str) -> Entity:
+        return life.activate(name, who, reason, version)
+
+    _move(context, name, reason, "rule.activate", move, json)
 
 
 def send_back(
@@ -148,7 +157,10 @@ def diff(
         raise InputError(f"there is no rule {name!r} that you may see; `noesis rules list` shows them")
     texts = [(f"version {r.version}, {r['status']}, by {r.get('author')}", str(r["text"])) for r in seen]
     if (following := seen[-1].get("nextText")) is not None:
-        texts.append((f"in {seen[-1]['nextStage']}, by {seen[-1].get('nextAuthor')}", str(following)))
+        waits = f"version {seen[-1].version}, in {seen[-1]['nextStage']}, by {seen[-1].get('nextAuthor')}"
+        texts.append((waits, str(following)))
+    # Of versions with one text the newest stands for all: it is the one that `activate --version` takes.
+    texts = [one for one, after in zip(texts, [*texts[1:], ("", None)], strict=True) if one[1] != after[1]]
     steps = [
         {"from": one, "to": other, "diff": _lines(before, after, one, other)}
         for (one, before), (other, after) in pairwise([("nothing", ""), *texts])

@@ -272,10 +272,14 @@ def test_keys_and_rules_come_and_go(noesis: Noesis, project: Path) -> None:
     noesis("keys", "revoke", made["id"])
     extra = project / "extra.cedar"
     extra.write_text('@id("no-hoses") forbid(principal, action == Action::"apply", resource is Item);')
-    noesis("rules", "add", str(extra))
+    said = noesis("rules", "add", str(extra))
     assert "forbid" in noesis("rules", "show", "no-hoses")
+    assert "rules activate no-hoses --version 2" in " ".join(said.split())
+    assert "version 2, review, by" in noesis("rules", "diff", "no-hoses")
+    refused = noesis("--as", "bea", "rules", "activate", "no-hoses", "--version", "1", "-m", "test", code=1)
+    assert "is at version 2, you read 1" in " ".join(refused.split())
     assert noesis("rules", "list", "--status", "review", "--json")[0]["properties"]["name"] == "no-hoses"
-    noesis("--as", "bea", "rules", "activate", "no-hoses", "-m", "test")
+    noesis("--as", "bea", "rules", "activate", "no-hoses", "--version", "2", "-m", "test")
     assert noesis("rules", "retire", "no-hoses", "-m", "test", "--json")["properties"]["nextKind"] == "retirement"
     noesis("--as", "bea", "rules", "activate", "no-hoses", "-m", "test")
     assert noesis("rules", "list", "--status", "retired", "--json")[0]["properties"]["name"] == "no-hoses"

@@ -53,6 +53,26 @@ def test_a_rule_counts_only_after_somebody_else_reviewed_it(life: Lifecycle) -> 
     assert (rule["author"], rule["reviewer"], outcome(life)) == ('User::"anna"', 'User::"ben"', "allow")
 
 
+@EVERY_STORE
+@pytest.mark.parametrize("in_force_before", [False, True], ids=["a new rule", "a successor"])
+def test_what_its_author_changed_since_it_was_read_is_not_put_in_force(life: Lifecycle, in_force_before: bool) -> None:
+    harmless = PERMIT.replace("Product)", 'Product) when { context.operation == "look" }')
+    if in_force_before:
+        in_force(life, harmless.replace("look", "peek"), "may-apply")
+
+    def hand_in(text: str) -> int:
+        life.draft(text, who(life, "anna"), "needed")
+        return life.submit("may-apply", who(life, "anna"), "ready").version
+
+    read = hand_in(harmless)
+    swapped = hand_in(PERMIT)
+    with pytest.raises(RuleError, match=f"is at version {swapped}, you read {read}"):
+        life.activate("may-apply", who(life, "ben"), "read it", read)
+    assert outcome(life) == "deny"
+    life.activate("may-apply", who(life, "ben"), "read that", swapped)
+    assert outcome(life) == "allow"
+
+
 def test_a_second_identity_of_the_author_is_no_second_pair_of_eyes(life: Lifecycle) -> None:
     life.draft(PERMIT, who(life, "anna-private"), "needed")
     life.submit("may-apply", who(life, "anna-private"), "ready")

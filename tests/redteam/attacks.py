@@ -57,6 +57,39 @@ ATTACKS = (
          f"{_LIVE}::test_no_record_of_the_platform_is_forged_by_a_boss"),
     ),
     Attack(
+        "a rule changed by its author after it was read",
+        "the reviewer names the version that was read; another one is refused",
+        ("tests/governance/test_lifecycle.py::test_what_its_author_changed_since_it_was_read_is_not_put_in_force",),
+    ),
+    Attack(
+        "a hidden key guessed by handing in a record of another class",
+        "it is decided, and on record, before anything is said of the key",
+        ("tests/api/test_mutations.py::test_a_key_of_a_hidden_entity_of_another_class_is_told_to_nobody_without_a_right",),
+    ),
+    Attack(
+        "a hidden thing shown by what it crowds out: search hits, neighbours, edges",
+        "each list holds as many visible ones whatever is hidden, or says that it cannot",
+        ("tests/kg/search/test_search.py::test_no_hidden_text_and_no_hidden_neighbour_takes_a_visible_ones_place",
+         "tests/kg/test_reader.py::test_no_number_of_hidden_edges_hides_a_visible_one_unsaid"),
+    ),
+    Attack(
+        "a run under the id of a switch, a rule or a claim, to be read as it or to keep it from being set",
+        "ids that are made from names are the platform's",
+        ("tests/runs/test_runs.py::test_no_run_takes_an_id_that_the_platform_makes_from_a_name",),
+    ),
+    Attack(
+        "one's own order that finds the run of somebody else by its id",
+        "for whom a run acts is a part of what the same order is",
+        ("tests/runs/test_starters.py::test_one_id_of_two_who_act_for_different_people_is_not_one_run",),
+    ),
+    Attack(
+        "a no, or a role or delegation taken, in the moment in which an effect begins",
+        "the commit that begins expects the answers, their givers and their delegations as they were read",
+        ("tests/coordination/test_answered.py::test_a_no_that_was_taken_before_it_begins_ends_it",
+         "tests/coordination/test_answered.py::test_a_voice_that_counts_no_more_when_it_begins_is_not_counted",
+         "tests/coordination/test_answered.py::test_a_lent_role_that_is_gone_when_it_begins_is_not_counted"),
+    ),
+    Attack(
         "self-approval through a second identity",
         "every identity and natural person of the proposing chain is left out",
         (f"{_APPROVALS}::test_i5_nobody_approves_an_own_proposal",
