@@ -23,6 +23,7 @@ from governance.principals import Principal, load_principal, with_purpose
 from governance.readings import CLI, Readings, recorded
 from governance.rulebook import RuleBook
 from kg.clock import Clock
+from kg.errors import StoreReadOnlyError
 from kg.model import Entity
 from kg.reader import Reader
 from kg.store import GraphStore
@@ -68,7 +69,7 @@ class Session:
         settings = self.settings(**more)
         if settings.store_url is None:
             _expect_file(settings.home_path)
-        with ExitStack() as around:
+        with _writable(settings), ExitStack() as around:
             metrics = around.enter_context(watched(settings)) if lasting else None
             platform = build(settings, index=index, acting=acting, metrics=metrics)
             around.callback(platform.close)
@@ -108,6 +109,20 @@ class Session:
     def reader(self, platform: Noesis) -> Reader:
         """The graph as whoever acts may see it."""
         return Reader(platform.store, self.view(platform))
+
+
+@contextmanager
+def _writable(settings: Settings) -> Iterator[None]:
+    """SettingsError that names the file where the embedded graph may not be written, whatever the command is."""
+    try:
+        yield
+    except StoreReadOnlyError as error:
+        if settings.store_url is not None:
+            raise
+        raise SettingsError(
+            f"{settings.home_path / DATABASE} may not be written, which is needed to read it too (what is read goes on record): "
+            "make the file and its folder writable, or copy the folder and name the copy with --home"
+        ) from error
 
 
 def _expect_file(home: Path) -> None:
