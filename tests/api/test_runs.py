@@ -11,6 +11,9 @@ from api.cli.executing import parsed
 from api.platform import Noesis
 from coordination.runtime import Runtime
 from coordination.workflow.document import parse
+from governance.controls import control_id, standing
+from governance.people import ensure_principal
+from governance.rules import add
 from kg.errors import InputError
 from tests.api.client import Client
 from tests.api.parts import SYSTEM, key
@@ -26,6 +29,7 @@ START = """mutation($w: String!, $in: JSON, $id: String! = "") { startRun(workfl
   run { id ... on Run { state called startedBy } } errors { code message } } }"""
 SIGNAL = """mutation($run: ID!, $data: JSON) { signalRun(run: $run, type: "arrived", data: $data, id: "e1") {
   run { id ... on Run { state } } errors { code message } } }"""
+STOP = 'mutation { stop(reason: "test") { state errors { code } } }'
 CONTROL = """mutation($run: ID!, $order: String!, $step: String! = "") { controlRun(run: $run, order: $order, reason: "test",
   step: $step) { run { id ... on Run { state reason } } errors { code message } } }"""
 
@@ -102,6 +106,27 @@ def test_what_may_not_be_is_refused_and_nothing_starts(client: Client, platform:
     nobody = client.data(SIGNAL, run="nobody")["signalRun"]
     assert "there is no run" in nobody["errors"][0]["message"]
     assert client.data("{ runs { nodes { id } } }")["runs"]["nodes"] == []
+
+
+def test_who_may_only_start_runs_stops_nothing_and_keeps_nobody_from_stopping(client: Client, platform: Noesis) -> None:
+    """A run under the id of a switch would be read as one, over the whole platform and for ever."""
+    registered(platform)
+    may = (
+        '@id("starters") permit(principal == User::"stan", action == Action::"configure", resource) '
+        'when { context has operation && context.operation == "workflow.run" };'
+    )
+    add(platform.store, platform.clock, platform.ontology, may, SYSTEM, "test")
+    ensure_principal(platform.store, platform.clock, "User", "stan", SYSTEM)
+    stan = Client(platform, key(platform, 'User::"stan"'))
+    switch, answer = control_id("global"), "approval-" + "0" * 26
+    for id in (switch, answer):
+        refused = stan.data(START, w="shop.restock", id=id)["startRun"]
+        assert "made by the platform from a name" in refused["errors"][0]["message"]
+    assert not platform.store.get([switch, answer])
+    assert standing(platform.store, ["global"]).held == ""
+    assert stan.data(STOP)["stop"]["errors"][0]["code"] == "FORBIDDEN"
+    assert client.data(STOP)["stop"] == {"state": "stop", "errors": []}
+    assert stan.data(START, w="shop.restock", id="r-9")["startRun"]["errors"] == []
 
 
 def test_lifecycle_events_are_told_in_pages_and_as_of_a_position(client: Client, platform: Noesis) -> None:

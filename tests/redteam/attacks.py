@@ -75,7 +75,8 @@ ATTACKS = (
     Attack(
         "a run under the id of a switch, a rule or a claim, to be read as it or to keep it from being set",
         "ids that are made from names are the platform's",
-        ("tests/runs/test_runs.py::test_no_run_takes_an_id_that_the_platform_makes_from_a_name",),
+        ("tests/runs/test_runs.py::test_no_run_takes_an_id_that_the_platform_makes_from_a_name",
+         "tests/api/test_runs.py::test_who_may_only_start_runs_stops_nothing_and_keeps_nobody_from_stopping"),
     ),
     Attack(
         "one's own order that finds the run of somebody else by its id",
