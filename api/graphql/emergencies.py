@@ -5,6 +5,7 @@ asks can name nobody else to open it for. The list is the class's own root field
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Annotated, Any
 
 import strawberry
@@ -15,7 +16,9 @@ from api.graphql.changes import ENTITY
 from api.graphql.ids import entity_id
 from api.graphql.operations import Operation
 from api.graphql.payloads import UserError, attempt
-from governance.breakglass import MINUTES, MINUTES_MAX, close_glass, open_glass, review
+from governance.breakglass import CLASS, MINUTES, MINUTES_MAX, close_glass, open_glass, review
+from governance.configuring import permit
+from governance.errors import DeniedError, UnknownBreakGlassError
 from kg.model import Entity
 
 
@@ -33,6 +36,20 @@ async def _act(operation: Operation, act: Callable[[], Entity]) -> BreakGlassPay
         return BreakGlassPayload(row=await operation.row_of(made.id))
 
     return await attempt(operation, done, lambda errors: BreakGlassPayload(errors=errors))
+
+
+def _known(operation: Operation, id: str, activity: str) -> None:
+    """Let on who holds it, who sees it, and who has the right; to all others, on record, it is not there, be it there or not."""
+    # INVARIANT I10: ids are made from the holder's name, so a stranger could ask after anybody's emergencies one by one.
+    platform, principal = operation.platform, operation.principal
+    glass = platform.store.get([id]).get(id)
+    if glass is not None and (glass.get("holder") == principal.uid or operation.view.see([glass])[0] is not None):
+        return
+    alone = replace(principal, break_glass="")
+    try:
+        permit(platform.store, platform.clock, platform.rules(), alone, activity, CLASS, id[:200])
+    except DeniedError:
+        raise UnknownBreakGlassError(f"there is no break-glass {id[:80]!r}; list them to see which there are") from None
 
 
 async def _open(
@@ -54,6 +71,7 @@ async def _close(info: Info[Operation, None], id: strawberry.ID, reason: str) ->
     operation, platform = info.context, info.context.platform
 
     def act() -> Entity:
+        _known(operation, entity_id(id), "breakglass.close")
         return close_glass(platform.store, platform.clock, platform.rules(), operation.principal, entity_id(id), reason)
 
     return await _act(operation, act)
@@ -68,6 +86,7 @@ async def _review(
     operation, platform = info.context, info.context.platform
 
     def act() -> Entity:
+        _known(operation, entity_id(id), "breakglass.review")
         return review(
             platform.store, platform.clock, platform.rules(), operation.principal, entity_id(id), finding, comment
         )

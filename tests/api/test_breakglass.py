@@ -8,11 +8,14 @@ from typing import Any
 import pytest
 
 from api.cli.main import run
+from api.graphql.ids import entity_id
 from api.metrics import Metrics
 from api.platform import Noesis
 from api.standing import rows
+from governance.breakglass import PREFIX
 from governance.people import ensure_principal
 from governance.rules import add
+from kg.model import Op, Where
 from tests.api.client import Client
 from tests.api.parts import SYSTEM, key
 from tests.api.test_cli import ONTOLOGY
@@ -65,6 +68,36 @@ def test_graphql_opens_it_and_every_reading_is_on_record(
     assert (
         olga.data(review % "errors { code }", id=again[0]["id"])["reviewBreakGlass"]["errors"][0]["code"] == "CONFLICT"
     )
+
+
+def test_a_stranger_learns_of_nobodys_emergency(platform: Noesis, olga: Client, clock: ManualClock) -> None:
+    """An id follows from the holder's name and a number, so whoever knows names could ask after each of them."""
+    opened = olga.data(OPEN % FIELDS, reason="orders stand still")["openBreakGlass"]
+    ids = [entity_id(opened["breakGlass"]["id"]), PREFIX + "0" * 26]
+    stranger = Client(platform, key(platform, _user(platform, "stranger")))
+    asked = {
+        "breakglass.close": 'mutation($id: ID!) { closeBreakGlass(id: $id, reason: "mine") { errors { code message } } }',
+        "breakglass.review": 'mutation($id: ID!) { reviewBreakGlass(id: $id, finding: "justified", comment: "c") '
+        "{ errors { code message } } }",
+    }
+    for over in (False, True):
+        if over:
+            clock.advance(7_200)
+        for activity, mutation in asked.items():
+            decided = platform.store.count("Decision")
+            told = [stranger.post(mutation, {"id": id}).text.replace(id, "ID") for id in ids]
+            assert told[0] == told[1]
+            assert "NOT_FOUND" in told[0]
+            assert platform.store.count("Decision") == decided + 2, "each try is on record, so the log tells no more"
+            last = platform.store.find("Decision", [Where("operation", Op.EQ, activity)], first=100).items
+            assert [one["outcome"] for one in last[-2:]] == ["deny"] * 2
+    closed = olga.data(asked["breakglass.close"], id=ids[0])["closeBreakGlass"]
+    assert "is over already" in closed["errors"][0]["message"], "whoever holds it is told how it stands"
+
+
+def _user(platform: Noesis, name: str) -> str:
+    ensure_principal(platform.store, platform.clock, "User", name, SYSTEM)
+    return f'User::"{name}"'
 
 
 def test_what_goes_wrong_is_a_user_error(platform: Noesis, olga: Client, clock: ManualClock) -> None:

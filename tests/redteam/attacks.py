@@ -62,6 +62,11 @@ ATTACKS = (
         ("tests/governance/test_lifecycle.py::test_what_its_author_changed_since_it_was_read_is_not_put_in_force",),
     ),
     Attack(
+        "somebody's emergency guessed by ids that follow from names",
+        "to whoever neither holds nor sees it, and has no right over it, it is not there; each try is on record",
+        ("tests/api/test_breakglass.py::test_a_stranger_learns_of_nobodys_emergency",),
+    ),
+    Attack(
         "a hidden key guessed by handing in a record of another class",
         "it is decided, and on record, before anything is said of the key",
         ("tests/api/test_mutations.py::test_a_key_of_a_hidden_entity_of_another_class_is_told_to_nobody_without_a_right",),
