@@ -237,7 +237,9 @@ def test_the_bureau_has_an_hour_and_is_asked_again_after_five_minutes_then_ten(o
     run = office.play({"application": "A-1"})
     for asked, pause in ((1, 5), (2, 10)):
         office.later(0.99 * HOUR)
+        assert ("reply", "waiting") in office.steps(run)
         office.later(0.02 * HOUR)
+        assert ("reply", "waiting") not in office.steps(run)
         assert len(office.all("BureauRequest")) == asked
         office.later((pause - 2) * 60)
         assert len(office.all("BureauRequest")) == asked
