@@ -23,6 +23,7 @@ from governance.decide import decide
 from governance.principals import Principal, load_principal
 from governance.verdict import Request, Resource
 from kg.model import Entity, Op, Where
+from kg.values import Value
 from tests.flows.desk import ROOT, Desk
 from tests.parts import ManualClock
 
@@ -110,13 +111,15 @@ class Office(Desk):
         self.settle()
         return asked
 
-    def permitted(self, agents: Sequence[str], operations: Sequence[str], classes: Sequence[str]) -> set[str]:
+    def permitted(
+        self, agents: Sequence[str], operations: Sequence[str], classes: Sequence[str], **money: Value
+    ) -> set[str]:
         """Of all agents, operations and classes together, those that no rule and no silence denies: "agent operation class"."""
         rules = self.platform.rules()
         found = set()
         for agent, operation, cls in product(agents, operations, classes):
             who = Principal("Agent", agent)
-            asked = Request(who, "apply", Resource(cls, "new"), {"operation": operation, **MONEY})
+            asked = Request(who, "apply", Resource(cls, "new"), {"operation": operation, **MONEY, **money})
             if decide(asked, rules).outcome != "deny":
                 found.add(f"{agent} {operation} {cls}")
         return found

@@ -8,8 +8,11 @@ from typing import Any
 import pytest
 
 from examples.credit_decision.functions import extract, score
+from governance.decide import decide
+from governance.principals import Principal
+from governance.verdict import Request, Resource
 from kg.model import Cause, Put
-from kg.values import Money
+from kg.values import Money, Value
 from tests.examples.office import Office, filled, killed_often, spare
 
 HOUR = 3_600.0
@@ -267,3 +270,34 @@ def test_the_workflow_may_do_its_own_and_nothing_else(office: Office) -> None:
         "credit.decision bureau.ask BureauRequest", "credit.decision application.score Application",
         "credit.decision credit.decline Application",
     }, "nothing is granted without a score"  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("points", "currency", "outcome"),
+    [
+        (650, "EUR", "allow"),
+        (650, "USD", "deny"),
+        (649, "EUR", "needs_approval"),
+        (450, "EUR", "needs_approval"),
+        (449, "EUR", "deny"),
+    ],
+)
+def test_a_grant_is_in_euros_and_never_below_450_points(
+    office: Office, points: int, currency: str, outcome: str
+) -> None:
+    context: dict[str, Value] = {"operation": "credit.grant", "amount": Decimal("1.00"), "currency": currency}
+    scored = Resource("Application", "a", {"score": points})
+    asked = Request(Principal("Agent", "credit.decision"), "apply", scored, context)
+    assert decide(asked, office.platform.rules()).outcome == outcome
+
+
+@pytest.mark.parametrize("missing", ["income", "debts", "years"])
+def test_a_form_that_lacks_a_number_is_never_scored(office: Office, missing: str) -> None:
+    found = application(office, "A-1")
+    text = "; ".join(f"{name} 8" for name in ("income", "debts", "years") if name != missing)
+    office.platform.store.commit(
+        [Put(found.id, "Application", {"text": text})], Cause("lacking", "ingest", 'Service::"ingest"')
+    )
+    run = office.play({"application": "A-1"})
+    assert office.state(run) == "faulted"
+    assert f"'{missing}' is a required property" in office.engine.run(run).error["detail"]

@@ -344,3 +344,21 @@ def test_each_agent_may_do_its_own_and_nothing_else(office: Office) -> None:
         "anomaly-detector finding.raise LedgerEntry", "compliance-checker finding.raise LedgerEntry",
         "finance.close finding.accept Finding", "finance.close journal.post Posting",
     }  # fmt: skip
+
+
+def test_only_euros_are_posted(office: Office) -> None:
+    asked = ("finance.close",), ("journal.post",), ("Posting",)
+    assert len(office.permitted(*asked)) == 1
+    assert office.permitted(*asked, currency="USD") == set()
+
+
+def test_what_was_accepted_before_is_not_asked_about_again(office: Office) -> None:
+    old = {"period": "2026-02", "kind": "outlier", "says": "2026-02-099 was looked at", "state": "accepted"}
+    cause = Cause("old", "ingest", 'Service::"ingest"')
+    office.platform.store.commit([Put("finding-old", "Finding", old)], cause)
+    run = office.play(FEBRUARY)
+    (question,) = office.answer("anna")
+    assert "2026-02-099" not in str(question["reason"])
+    for user in ("carl", "dora"):
+        office.answer(user)
+    assert office.output(run)["exceptions"] == 4
