@@ -208,3 +208,9 @@ def test_each_agent_may_do_its_own_and_nothing_else(office: Office) -> None:
         "equipment board.equipment Hire", "desk board.desk Hire", "hr.onboarding board.complete Hire",
         "hr.onboarding hire.welcome Hire", "hr.onboarding department.remind Reminder",
     }, "access not before the equipment is known"  # fmt: skip
+
+
+def test_the_board_is_offered_until_a_round_writes_nothing(office: Office) -> None:
+    run = office.play(HIRE)
+    rounds = [task for task, state in office.steps(run) if (task, state) == ("sources", "completed")]
+    assert len(rounds) < 4

@@ -169,3 +169,17 @@ def test_each_agent_may_do_its_own_and_nothing_else(office: Office) -> None:
     assert office.permitted(agents, ("line.hold", "bill.credit"), ("Subscriber", "Outage")) == {
         "fraud line.hold Subscriber", "billing bill.credit Subscriber",
     }  # fmt: skip
+
+
+def test_a_line_that_was_let_go_is_credited_as_any_other(office: Office) -> None:
+    cause = Cause("free", "ingest", 'Service::"ingest"')
+    office.platform.store.commit([Put(subscriber(office, "S-1").id, "Subscriber", {"onHold": False})], cause)
+    assert office.output(office.play({"subscriber": "S-1"}))["credit"] == "applied"
+
+
+def test_two_swaps_make_one_question(office: Office) -> None:
+    again = Put("k-new", "SupportCase", {"caseNo": "K-NEW", "about": "sim-swap", "day": date(2026, 2, 10)})
+    cause = Cause("again", "ingest", 'Service::"ingest"')
+    office.platform.store.commit([again, Link("k-new", "raisedBy", subscriber(office, "S-3").id)], cause)
+    office.play({"subscriber": "S-3"})
+    assert len(office.all("Proposal", operation="line.hold")) == 1
