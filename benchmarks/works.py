@@ -132,7 +132,7 @@ def works(store: GraphStore, clock: SystemClock, threads: int = 0, acting: Actin
         send,
         holder=clock.id(),
         workflows=workflows,
-        crew=Crew(committer) if threads else None,
+        crew=Crew(committer) if threads and isinstance(store, SqliteStore) else None,
     )
     found = Works(committer, runtime, queue)
     if threads:
