@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from governance.configuring import permit
-from governance.errors import BreakGlassError, PrincipalError, SelfApprovalError, UnknownBreakGlassError
+from governance.errors import BreakGlassError, DeniedError, PrincipalError, SelfApprovalError, UnknownBreakGlassError
 from governance.kept import kept
 from governance.principals import Principal, load_principal
 from governance.rulebook import RuleBook
@@ -23,6 +23,7 @@ from kg.errors import ConflictError
 from kg.model import ABSENT, Cause, Entity, Input, Op, Order, Put, Where
 from kg.store import GraphStore, Head
 from kg.values import Value
+from kg.view import View
 
 CLASS: Final = "BreakGlass"
 #: Ids are made from the person and a number, so two openings at once meet; nothing else may take such an id.
@@ -155,6 +156,23 @@ def review(
     _commit(store, clock, put, glass.version, principal, "breakglass.review", said)
     tracing.count(tracing.BREAK_GLASS, what="reviewed")
     return store.get([id])[id]
+
+
+def asked_after(
+    store: GraphStore, clock: Clock, rules: RuleBook, principal: Principal, view: View, id: str, activity: str
+) -> None:
+    """Let on who holds an opening, who sees it, and who has the right; to all others, on record, it is not there.
+
+    Raises UnknownBreakGlassError, whether it is there or not.
+    """
+    # INVARIANT I10: ids are made from the holder's name, so a stranger could ask after anybody's emergencies one by one.
+    glass = store.get([id]).get(id)
+    if glass is not None and (glass.get("holder") == principal.uid or view.see([glass])[0] is not None):
+        return
+    try:
+        permit(store, clock, rules, replace(principal, break_glass=""), activity, CLASS, id[:200])
+    except DeniedError:
+        raise UnknownBreakGlassError(f"there is no break-glass {id[:80]!r}; list them to see which there are") from None
 
 
 def _holders(store: GraphStore, glass: Entity) -> frozenset[str]:

@@ -5,7 +5,6 @@ asks can name nobody else to open it for. The list is the class's own root field
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Annotated, Any
 
 import strawberry
@@ -16,9 +15,7 @@ from api.graphql.changes import ENTITY
 from api.graphql.ids import entity_id
 from api.graphql.operations import Operation
 from api.graphql.payloads import UserError, attempt
-from governance.breakglass import CLASS, MINUTES, MINUTES_MAX, close_glass, open_glass, review
-from governance.configuring import permit
-from governance.errors import DeniedError, UnknownBreakGlassError
+from governance.breakglass import MINUTES, MINUTES_MAX, asked_after, close_glass, open_glass, review
 from kg.model import Entity
 
 
@@ -39,17 +36,8 @@ async def _act(operation: Operation, act: Callable[[], Entity]) -> BreakGlassPay
 
 
 def _known(operation: Operation, id: str, activity: str) -> None:
-    """Let on who holds it, who sees it, and who has the right; to all others, on record, it is not there, be it there or not."""
-    # INVARIANT I10: ids are made from the holder's name, so a stranger could ask after anybody's emergencies one by one.
-    platform, principal = operation.platform, operation.principal
-    glass = platform.store.get([id]).get(id)
-    if glass is not None and (glass.get("holder") == principal.uid or operation.view.see([glass])[0] is not None):
-        return
-    alone = replace(principal, break_glass="")
-    try:
-        permit(platform.store, platform.clock, platform.rules(), alone, activity, CLASS, id[:200])
-    except DeniedError:
-        raise UnknownBreakGlassError(f"there is no break-glass {id[:80]!r}; list them to see which there are") from None
+    platform = operation.platform
+    asked_after(platform.store, platform.clock, platform.rules(), operation.principal, operation.view, id, activity)
 
 
 async def _open(
