@@ -13,7 +13,7 @@ from benchmarks.works import Works, steps, works_on_file
 ROUNDS: Final = 5
 RUNS: Final = 200
 STEPS: Final = 10
-THREADS: Final = 16
+THREADS: Final = 32
 BRANCH_SECONDS: Final = 0.5
 WAITING: Final = 1_000
 _FORK = """
