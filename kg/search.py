@@ -29,9 +29,10 @@ FIRST_MAX = 500
 #: Visible hits that a list holds for each one wanted, and at least.
 LIST_FACTOR = 5
 LIST_MIN = 50
-#: How much more than a list holds is asked for at first, so that a few hidden ones cost no second question; then that much again.
-SPARE = 1.25
-MORE_FACTOR = 5
+#: How much more than a list holds is asked for, so that a few hidden ones cost no second question; a further one asks for as many
+#: more as the share of visible ones so far lets expect, at most so many times as many.
+SPARE = 1.4
+MORE_FACTOR = 5.0
 #: Best hits whose neighbours are looked at, and visible relations of each.
 SEEDS = 5
 NEIGHBOURS_MAX = 50
@@ -169,7 +170,9 @@ class _Question:
             lists |= {name: ids[:wanted] for name, ids in shown.items()}
             # INVARIANT I10: as many visible ones whatever is hidden, else a hidden text would push a visible one out of a list.
             short = [name for name in waiting if len(shown[name]) < wanted and len(raw[name]) == size]
-            waiting, size = short if size < HITS_MAX else [], min(size * MORE_FACTOR, HITS_MAX)
+            waiting = short if size < HITS_MAX else []
+            fewest = min((len(shown[name]) for name in waiting), default=wanted)
+            size = min(int(size * min(MORE_FACTOR, SPARE * wanted / max(fewest, 1))), HITS_MAX)
         return lists
 
     def _open(self, raw: Mapping[str, Sequence[Scored]]) -> dict[str, list[str]]:
