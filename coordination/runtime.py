@@ -146,10 +146,10 @@ class Runtime:
         """Send again what is open and due, and end reservations whose holder is gone; how many messages that were."""
         budgets.sweep(self.store, self.clock)
         refusals.sweep(self.store, self.clock)
-        latest.sweep(self.store, self.clock)
         sent = self.reconciler.step()
         if self.reconciler.leading:
             self.sweeping.step()
+            latest.sweep(self.store, self.clock)
             self.breakers.step()
         return sent
 

@@ -101,8 +101,7 @@ class Crew:
             return job()
         while True:
             if not member.told.acquire(timeout=self._stuck_seconds):
-                if self._stuck(hub):
-                    member.left = True
+                if self._stuck(hub) and hub.leave(member):
                     raise StuckError("other work of this thread does not come back; it is done again elsewhere")
             elif member.errand is None:
                 break
@@ -131,9 +130,9 @@ class Crew:
             return self._hub
 
     def _stuck(self, hub: "_Hub") -> bool:
-        """Whether a hub's turn lasts too long; then further work goes to another one."""
+        """Whether a hub's turn lasts too long, or its thread ended; then further work goes to another one."""
         since = hub.since
-        if since is None or time.monotonic() - since < self._stuck_seconds:
+        if hub.alive() and (since is None or time.monotonic() - since < self._stuck_seconds):
             return False
         with self._guard:
             if self._hub is hub:
@@ -176,6 +175,19 @@ class _Hub:
             self._back.append(member)
             self._changed.notify()
 
+    def leave(self, member: _Member) -> bool:
+        """Wait no more for a piece of work; False where it has just been told something."""
+        with self._changed:
+            if member.told.acquire(blocking=False):
+                member.told.release()
+                return False
+            member.left = True
+            return True
+
+    def alive(self) -> bool:
+        """Whether its thread goes on."""
+        return self._thread.is_alive()
+
     def over(self) -> None:
         """End when all that came has ended."""
         with self._changed:
@@ -192,8 +204,6 @@ class _Hub:
 
     def send(self, member: _Member, call: Callable[[], object]) -> object:
         """Have a call done by the thread that brought this fiber's work; its result, or what it raised."""
-        if member.left:
-            raise StuckError("whoever brought this work waits no more; it is done again elsewhere")
         context = contextvars.copy_context()
         member.errand = lambda: context.run(call)
         result, error = self._pause(member)
@@ -270,7 +280,17 @@ class _Hub:
         if member.ended:
             del self._fibers[member]
         if member.ended or member.errand is not None:
-            member.told.release()
+            self._tell(member)
+
+    def _tell(self, member: _Member) -> None:
+        """Wake the thread that brought the work; an errand of work that nobody waits for fails."""
+        with self._changed:
+            if not member.left:
+                member.told.release()
+            elif not member.ended:
+                gone = StuckError("whoever brought this work waits no more; it is done again elsewhere")
+                member.errand, member.given = None, (None, gone)
+                self._back.append(member)
 
     def _committed(self) -> list[_Member]:
         """Commit what was handed in, each with its own result; who goes on by that."""

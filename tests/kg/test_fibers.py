@@ -230,6 +230,47 @@ def test_who_is_caught_behind_a_turn_without_end_is_let_go_and_others_go_on(
     assert set(committer.get(["behind", "late"])) == {"late"}
 
 
+def test_an_errand_of_work_that_nobody_waits_for_fails(committer: Committer, pool: ThreadPoolExecutor) -> None:
+    crew, free, entered = Crew(committer, stuck_seconds=0.2), threading.Event(), threading.Event()
+    raised: list[str] = []
+
+    def endless() -> None:
+        entered.set()
+        free.wait(SECONDS)
+        try:
+            apart(lambda: raised.append("done"))
+        except StuckError as error:
+            raised.append(type(error).__name__)
+
+    stuck = pool.submit(crew.run, endless)
+    assert entered.wait(SECONDS)
+    with pytest.raises(StuckError):
+        stuck.result(SECONDS)
+    (thread,) = [thread for thread in threading.enumerate() if thread.name == "fibers"]
+    free.set()
+    thread.join(SECONDS)
+    assert not thread.is_alive()
+    assert raised == ["StuckError"]
+    crew.close()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_thread_of_fibers_that_broke_down_keeps_nobody_waiting(
+    committer: Committer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crew = Crew(committer, stuck_seconds=0.2)
+
+    def broken(several: object) -> None:
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(committer, "commit_each", broken)
+        with pytest.raises(StuckError):
+            crew.run(lambda: put(committer, "lost"))
+    assert crew.run(lambda: put(committer, "after").first) > 0
+    crew.close()
+
+
 def test_after_its_end_work_is_done_where_it_comes_from(committer: Committer) -> None:
     crew = Crew(committer)
     assert crew.run(threading.get_ident) != threading.get_ident()
